@@ -1,0 +1,142 @@
+//! What can go wrong, in words that no protocol owns.
+
+/// The kinds of failure that a client of the gateway or the API can meet.
+///
+/// The gateway maps each to a SQLSTATE and an HTTP status in one table, the control plane to an HTTP
+/// status and a problem type in another; both matches are exhaustive, so a new kind cannot be
+/// forgotten. The word is also the label of the error metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// No tenant was named.
+    TenantMissing,
+    /// Two sources name different tenants.
+    TenantConflict,
+    /// Unknown tenant, unknown user or wrong password: from outside they are one.
+    Unauthenticated,
+    /// Known, but not allowed to do this.
+    Forbidden,
+    /// The tenant is suspended. Said only after authentication.
+    TenantSuspended,
+    /// The tenant is not ready: being provisioned, moved or purged. Said only after authentication.
+    TenantUnavailable,
+    /// The tenant is not cached and the catalog cannot be asked.
+    CatalogUnavailable,
+    /// The tenant already has as many clients as its plan allows.
+    ClientLimit,
+    /// The tenant's queue for server connections is full.
+    QueueFull,
+    /// No server connection became free in time.
+    CheckoutTimeout,
+    /// The tenant's cluster cannot be reached, or refused us.
+    ClusterUnavailable,
+    /// The server that answered is not the one in the catalog.
+    ClusterMismatch,
+    /// The server connection broke while it was in use.
+    ServerLost,
+    /// The client broke the protocol.
+    ProtocolViolation,
+    /// A message or request is larger than we take.
+    TooLarge,
+    /// The client asked for something that we know of and do not offer.
+    Unsupported,
+    /// The client took too long.
+    ClientTimeout,
+    /// Cancelled on the client's request.
+    Cancelled,
+    /// This process is shutting down.
+    Draining,
+    /// A mistake of ours, nothing else.
+    Internal,
+}
+
+impl ErrorKind {
+    /// Every kind, so that tables and metrics can be checked for completeness.
+    pub const ALL: [Self; 20] = [
+        Self::TenantMissing,
+        Self::TenantConflict,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::TenantSuspended,
+        Self::TenantUnavailable,
+        Self::CatalogUnavailable,
+        Self::ClientLimit,
+        Self::QueueFull,
+        Self::CheckoutTimeout,
+        Self::ClusterUnavailable,
+        Self::ClusterMismatch,
+        Self::ServerLost,
+        Self::ProtocolViolation,
+        Self::TooLarge,
+        Self::Unsupported,
+        Self::ClientTimeout,
+        Self::Cancelled,
+        Self::Draining,
+        Self::Internal,
+    ];
+
+    /// The metric label and log field.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TenantMissing => "tenant_missing",
+            Self::TenantConflict => "tenant_conflict",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::TenantSuspended => "tenant_suspended",
+            Self::TenantUnavailable => "tenant_unavailable",
+            Self::CatalogUnavailable => "catalog_unavailable",
+            Self::ClientLimit => "client_limit",
+            Self::QueueFull => "queue_full",
+            Self::CheckoutTimeout => "checkout_timeout",
+            Self::ClusterUnavailable => "cluster_unavailable",
+            Self::ClusterMismatch => "cluster_mismatch",
+            Self::ServerLost => "server_lost",
+            Self::ProtocolViolation => "protocol_violation",
+            Self::TooLarge => "too_large",
+            Self::Unsupported => "unsupported",
+            Self::ClientTimeout => "client_timeout",
+            Self::Cancelled => "cancelled",
+            Self::Draining => "draining",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// May the same request succeed if it is sent again unchanged?
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        match self {
+            Self::TenantUnavailable
+            | Self::CatalogUnavailable
+            | Self::ClientLimit
+            | Self::QueueFull
+            | Self::CheckoutTimeout
+            | Self::ClusterUnavailable
+            | Self::Draining => true,
+            Self::TenantMissing
+            | Self::TenantConflict
+            | Self::Unauthenticated
+            | Self::Forbidden
+            | Self::TenantSuspended
+            | Self::ClusterMismatch
+            | Self::ServerLost
+            | Self::ProtocolViolation
+            | Self::TooLarge
+            | Self::Unsupported
+            | Self::ClientTimeout
+            | Self::Cancelled
+            | Self::Internal => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ErrorKind;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_kind_has_a_label_of_its_own() {
+        let labels: HashSet<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(labels.len(), ErrorKind::ALL.len());
+    }
+}

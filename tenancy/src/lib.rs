@@ -1,0 +1,25 @@
+//! The words that every part of Tenantry shares, as types.
+//!
+//! An id, a name, a lifecycle state or a limit is checked once, when it enters the process, and is
+//! a value of one of these types from then on. This crate does no I/O, spawns nothing and knows
+//! neither HTTP nor SQL; the crates above it map [`ErrorKind`] to SQLSTATEs and status codes.
+
+pub mod error;
+pub mod generation;
+pub mod id;
+pub mod isolation;
+pub mod lifecycle;
+pub mod name;
+pub mod plan;
+pub mod role;
+pub mod secret;
+
+pub use error::ErrorKind;
+pub use generation::{Generation, Revision};
+pub use id::{ClusterId, CredentialId, GatewayId, OperationId, TenantId};
+pub use isolation::Isolation;
+pub use lifecycle::{ClusterState, TenantState};
+pub use name::{ClusterName, DatabaseName, NameError, PlanName, RegionName, RoleName, Slug, UserName};
+pub use plan::Limits;
+pub use role::Role;
+pub use secret::Secret;
