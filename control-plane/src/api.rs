@@ -1,0 +1,13 @@
+//! HTTP, and nothing but HTTP: what a request means, and how its outcome reads.
+
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Tenantry control plane"))]
+struct Document;
+
+/// The OpenAPI document, as JSON.
+#[must_use]
+pub fn openapi() -> String {
+    Document::openapi().to_pretty_json().expect("a document of plain values always serialises")
+}
