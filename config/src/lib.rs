@@ -1,1 +1,36 @@
-//! Placeholder until its first commit.
+//! What an operator may set, as types that need no further check.
+//!
+//! Each area has one file, which says what every setting means, what it is when nobody sets it and
+//! what happens when it is too big or too small. Settings come from a TOML file; every key can be
+//! overridden by an environment variable (`pool.idle_timeout_ms` by `TENANTRY_POOL_IDLE_TIMEOUT_MS`).
+//! One run reports every mistake with its key. `examples/` holds an annotated file for each process.
+//!
+//! This crate never opens a connection, never keeps a value it could not check, and never prints a
+//! secret: those come from files or the environment and live in [`tenancy::Secret`].
+
+pub mod catalog;
+pub mod control_plane;
+pub mod error;
+pub mod gateway;
+pub mod limits;
+pub mod listen;
+pub mod master_key;
+pub mod metrics;
+pub mod pool;
+pub mod routes;
+pub mod worker;
+
+mod load;
+mod section;
+
+pub use catalog::CatalogConfig;
+pub use control_plane::{ApiLimits, ControlPlaneConfig, GatewayEndpoint};
+pub use error::{ConfigError, Problem};
+pub use gateway::GatewayConfig;
+pub use limits::LimitsConfig;
+pub use listen::GatewayListen;
+pub use master_key::{MasterKeySource, SecretUnreadable};
+pub use metrics::MetricsConfig;
+pub use pool::PoolConfig;
+pub use routes::RouteCacheConfig;
+pub use worker::WorkerConfig;

@@ -1,0 +1,104 @@
+//! All that `tenantry gateway` can be told. `examples/gateway.toml` shows it as a file.
+
+use crate::section::Section;
+use crate::{
+    CatalogConfig, ConfigError, GatewayListen, LimitsConfig, MasterKeySource, MetricsConfig, PoolConfig,
+    RouteCacheConfig, load,
+};
+use std::path::Path;
+use std::time::Duration;
+use tenancy::RegionName;
+
+/// A gateway's settings. `Default` suits a developer's machine.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// `name`: what this gateway is called in metrics and in the catalog's list, `gateway`. Two with
+    /// the same name are told apart by their ids.
+    pub name: String,
+    /// `region`: where this gateway stands. Tenants that do not allow it are refused. Required.
+    pub region: RegionName,
+    /// `[listen]`
+    pub listen: GatewayListen,
+    /// `[catalog]`
+    pub catalog: CatalogConfig,
+    /// `master_key_file` or `master_key_env`
+    pub master_key: MasterKeySource,
+    /// `[routes]`
+    pub routes: RouteCacheConfig,
+    /// `[pool]`
+    pub pool: PoolConfig,
+    /// `[limits]`
+    pub limits: LimitsConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
+    /// `drain_timeout_ms`: after the signal to stop, how long running transactions may take to end,
+    /// milliseconds, 30,000. What still runs then is cut off. Must be shorter than the time the
+    /// supervisor waits before it kills.
+    pub drain_timeout_ms: u64,
+    /// `worker_threads`: threads that serve connections; one per core if it is not set. More than
+    /// cores only costs.
+    pub worker_threads: Option<usize>,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            name: "gateway".to_owned(),
+            region: "eu".parse().expect("a lower-case word is a region name"),
+            listen: GatewayListen::default(),
+            catalog: CatalogConfig::default(),
+            master_key: MasterKeySource::default(),
+            routes: RouteCacheConfig::default(),
+            pool: PoolConfig::default(),
+            limits: LimitsConfig::default(),
+            metrics: MetricsConfig::default(),
+            drain_timeout_ms: 30_000,
+            worker_threads: None,
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// Reads the file at `path`, with the process's environment over it.
+    ///
+    /// # Errors
+    /// Lists everything that is wrong, each with its key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        load::load(path, |text| Self::parse(text, load::process_environment))
+    }
+
+    /// Reads `text`, with `environment` over it.
+    ///
+    /// # Errors
+    /// Lists everything that is wrong, each with its key.
+    pub fn parse(text: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        load::parse(text, &environment, Self::read)
+    }
+
+    /// [`Self::drain_timeout_ms`] as a duration.
+    #[must_use]
+    pub const fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+
+    fn read(root: &mut Section<'_>) -> Self {
+        let defaults = Self::default();
+        let name: String = root.text("name", defaults.name);
+        if name.is_empty() || name.len() > 63 || name.chars().any(char::is_control) {
+            root.problem("name", "must be 1 to 63 bytes of text without control characters");
+        }
+        Self {
+            name,
+            region: root.required("region", defaults.region),
+            listen: GatewayListen::read(root.section("listen")),
+            catalog: CatalogConfig::read(root.section("catalog")),
+            master_key: MasterKeySource::read_from(root),
+            routes: RouteCacheConfig::read(root.section("routes")),
+            pool: PoolConfig::read(root.section("pool")),
+            limits: LimitsConfig::read(root.section("limits")),
+            metrics: MetricsConfig::read(root.section("metrics")),
+            drain_timeout_ms: root.number("drain_timeout_ms", defaults.drain_timeout_ms, &(0..=3_600_000)),
+            worker_threads: root.optional_number("worker_threads", &(1..=1_024)),
+        }
+    }
+}

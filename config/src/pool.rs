@@ -1,0 +1,65 @@
+//! The gateway's server connections. How many a tenant may have is its plan's matter, not the gateway's.
+
+use crate::section::Section;
+use std::time::Duration;
+
+/// How server connections come and go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// `pool.idle_timeout_ms`: an unused server connection is closed after this, milliseconds,
+    /// 60,000. Too short and quiet tenants pay for a login at each visit; too long and they hold
+    /// memory on the cluster, though never a place that another tenant needs: that is taken at once.
+    pub idle_timeout_ms: u64,
+    /// `pool.connect_timeout_ms`: a login to a cluster that takes longer fails, milliseconds, 5,000.
+    /// Too short and a busy cluster is called down; too long and clients wait for a dead one.
+    pub connect_timeout_ms: u64,
+    /// `pool.max_lifetime_ms`: a server connection is replaced after this, between transactions,
+    /// milliseconds, 1,800,000. PostgreSQL's backends grow with what they have seen; too short a
+    /// life costs logins, too long a one memory.
+    pub max_lifetime_ms: u64,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self { idle_timeout_ms: 60_000, connect_timeout_ms: 5_000, max_lifetime_ms: 1_800_000 }
+    }
+}
+
+impl PoolConfig {
+    /// [`Self::idle_timeout_ms`] as a duration.
+    #[must_use]
+    pub const fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    /// [`Self::connect_timeout_ms`] as a duration.
+    #[must_use]
+    pub const fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms)
+    }
+
+    /// [`Self::max_lifetime_ms`] as a duration.
+    #[must_use]
+    pub const fn max_lifetime(&self) -> Duration {
+        Duration::from_millis(self.max_lifetime_ms)
+    }
+
+    pub(crate) fn read(mut section: Section<'_>) -> Self {
+        let defaults = Self::default();
+        let pool = Self {
+            idle_timeout_ms: section.number("idle_timeout_ms", defaults.idle_timeout_ms, &(100..=86_400_000)),
+            connect_timeout_ms: section.number(
+                "connect_timeout_ms",
+                defaults.connect_timeout_ms,
+                &(100..=60_000),
+            ),
+            max_lifetime_ms: section.number(
+                "max_lifetime_ms",
+                defaults.max_lifetime_ms,
+                &(1_000..=86_400_000),
+            ),
+        };
+        section.finish();
+        pool
+    }
+}
