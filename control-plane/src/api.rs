@@ -1,5 +1,13 @@
 //! HTTP, and nothing but HTTP: what a request means, and how its outcome reads.
 
+mod auth;
+mod extract;
+mod limits;
+mod observe;
+mod pagination;
+mod problem;
+mod server;
+
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]

@@ -5,10 +5,13 @@
 //! instant resumes: every step may run twice, and every write is checked against a fencing number.
 //!
 //! It never holds SQL against the catalog (that is `catalog-schema`), never touches a tenant's cluster
-//! outside [`postgres`], never serves tenants' queries, and never knows the gateway but through the catalog.
+//! outside its `postgres` module, never serves tenants' queries, and never knows the gateway but through the catalog.
 
 pub mod api;
 mod app;
+mod metrics;
+mod postgres;
+mod schedule;
 
 pub use api::openapi;
 pub use app::{ControlPlane, ControlPlaneError};

@@ -1,0 +1,87 @@
+//! The listener: connections in, requests to the router, an orderly end.
+
+use axum::Router;
+use config::ApiLimits;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Connections at once; the next waits in the kernel's queue. Operators and their tools, not tenants, connect here.
+const CONNECTIONS_MAX: usize = 512;
+
+/// How long a connection may take over a request's headers, or sit idle before the next request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long open requests get when we shut down.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to wait when the system has no file descriptor left for the next connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// hyper reads at least this much before it gives up on a header; smaller is refused by hyper itself.
+const HTTP1_BUFFER_BYTES_MIN: usize = 8 * 1024;
+
+/// Serves `router` until `shutdown`, then lets open requests end.
+pub(crate) async fn serve(listener: TcpListener, router: Router, limits: &ApiLimits, shutdown: CancellationToken) {
+    let builder = builder(limits);
+    let service = TowerToHyperService::new(router);
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    while let Some((stream, permit)) = next_connection(&listener, &connections, &shutdown).await {
+        let serving = builder.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
+        let serving = graceful.watch(serving);
+        tokio::spawn(async move {
+            // How a client ends its connection is the client's business.
+            drop(serving.await);
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still open at the end of the drain and are cut off");
+    }
+}
+
+/// The next connection with its place among the open ones; none once we shut down.
+async fn next_connection(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let accepting = async {
+        let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => return Some((stream, permit)),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        accepted = accepting => accepted,
+        () = shutdown.cancelled() => None,
+    }
+}
+
+/// The router refuses headers over the limit with a problem; hyper's own bound, twice as high, only keeps
+/// a client from filling memory before the router sees anything.
+fn builder(limits: &ApiLimits) -> Builder<TokioExecutor> {
+    let hard_limit = limits.header_bytes_max.saturating_mul(2).max(HTTP1_BUFFER_BYTES_MIN);
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(hard_limit);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(hard_limit).unwrap_or(u32::MAX))
+        .keep_alive_interval(HEADER_TIMEOUT);
+    builder
+}

@@ -1,0 +1,124 @@
+//! One admin session and one DDL lock for each cluster.
+//!
+//! Within this process a mutex queues those who want to change a cluster; between processes an advisory
+//! lock in the admin database does. The lock belongs to the session, so it falls with the connection: a
+//! control plane that dies, or is stopped and comes back, cannot hold it without being connected, and
+//! cannot change anything without holding it.
+
+use super::error::PostgresError;
+use super::session::{Login, Session};
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tenancy::{ClusterId, DatabaseName, Secret};
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
+
+/// The advisory lock's key: "tenantry" in ASCII, so that it is recognised in `pg_locks` and shared with nobody.
+const DDL_LOCK_KEY: i64 = i64::from_be_bytes(*b"tenantry");
+
+/// How long to queue behind other operations of this process.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How to reach a cluster as its admin.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) cluster: ClusterId,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    /// Where admin sessions go.
+    pub(crate) database: String,
+    /// What the server must answer, or it is another one.
+    pub(crate) system_identifier: String,
+}
+
+impl Endpoint {
+    fn login<'a>(&'a self, database: &'a str) -> Login<'a> {
+        Login { host: &self.host, port: self.port, user: &self.user, password: &self.password, database }
+    }
+
+    fn same_address(&self, address: &str) -> bool {
+        address == format!("{}:{}", self.host, self.port)
+    }
+}
+
+type Slot = Arc<tokio::sync::Mutex<Option<Session>>>;
+
+/// The clusters that this process has changed so far, each with its admin session. As many as are registered.
+#[derive(Default)]
+pub(crate) struct Clusters {
+    slots: Mutex<HashMap<ClusterId, Slot>>,
+}
+
+impl Clusters {
+    /// Waits for the right to change the cluster's roles and databases.
+    pub(crate) async fn lock(&self, endpoint: &Endpoint) -> Result<ClusterDdl, PostgresError> {
+        let busy = || PostgresError::Busy { address: format!("{}:{}", endpoint.host, endpoint.port) };
+        let queued = timeout(QUEUE_TIMEOUT, self.slot(endpoint.cluster).lock_owned());
+        let mut slot = queued.await.map_err(|_| busy())?;
+        let kept = slot.take().filter(|session| !session.closed() && endpoint.same_address(session.address()));
+        let session = match kept {
+            Some(session) => session,
+            None => open_verified(endpoint, &endpoint.database).await?,
+        };
+        match session.query_one("select pg_advisory_lock($1)", &[&DDL_LOCK_KEY]).await {
+            Ok(_) => Ok(ClusterDdl { session, slot }),
+            Err(PostgresError::Reported { code, .. }) if code == SqlState::LOCK_NOT_AVAILABLE => {
+                *slot = Some(session);
+                Err(busy())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens an admin session in one tenant's database. The caller drops it at the end of its step.
+    pub(crate) async fn enter(&self, endpoint: &Endpoint, database: &DatabaseName) -> Result<Session, PostgresError> {
+        open_verified(endpoint, database.as_str()).await
+    }
+
+    fn slot(&self, cluster: ClusterId) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(cluster).or_default())
+    }
+}
+
+/// The right to change a cluster's roles and databases, with the session to do it on.
+///
+/// Dropped without [`ClusterDdl::release`] it closes the session, so the lock falls on every path.
+pub(crate) struct ClusterDdl {
+    session: Session,
+    slot: OwnedMutexGuard<Option<Session>>,
+}
+
+impl ClusterDdl {
+    /// Gives the lock back and keeps the session for the next.
+    pub(crate) async fn release(mut self) {
+        let unlocked = self.session.query_one("select pg_advisory_unlock($1)", &[&DDL_LOCK_KEY]).await;
+        if unlocked.is_ok() {
+            *self.slot = Some(self.session);
+        }
+    }
+}
+
+impl Deref for ClusterDdl {
+    type Target = Session;
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// A recycled address must not have its databases changed: the server proves first which one it is.
+async fn open_verified(endpoint: &Endpoint, database: &str) -> Result<Session, PostgresError> {
+    let session = Session::open(endpoint.login(database)).await?;
+    let row = session.query_one("select system_identifier::text from pg_control_system()", &[]).await?;
+    let found: String = row.get(0);
+    if found == endpoint.system_identifier {
+        return Ok(session);
+    }
+    let (address, expected) = (session.address().to_owned(), endpoint.system_identifier.clone());
+    Err(PostgresError::OtherServer { address, expected, found })
+}

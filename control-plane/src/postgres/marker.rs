@@ -1,0 +1,37 @@
+//! The one row in every tenant database that says whose it is.
+//!
+//! It belongs to the admin: the tenant reads it, and cannot change it even as the database's owner.
+//! The gateway compares it with the catalog on every new connection.
+
+use super::error::PostgresError;
+use super::quote::{identifier, literal};
+use super::session::Session;
+use tenancy::{RoleName, TenantId};
+
+/// Writes the marker, or completes the one that an interrupted attempt began.
+/// `session` is in the tenant's database.
+pub(crate) async fn write(session: &Session, role: &RoleName, tenant: TenantId) -> Result<(), PostgresError> {
+    let (role, id) = (identifier(role.as_str()), literal(&tenant.to_string()));
+    let statements = format!(
+        "create schema if not exists tenantry;
+         create table if not exists tenantry.marker (tenant_id uuid primary key);
+         insert into tenantry.marker (tenant_id) values ({id}) on conflict do nothing;
+         grant usage on schema tenantry to {role};
+         grant select on tenantry.marker to {role};"
+    );
+    session.batch(&statements).await?;
+    check(session, tenant).await
+}
+
+/// Is this database marked as the tenant's, and as nobody else's?
+pub(super) async fn check(session: &Session, tenant: TenantId) -> Result<(), PostgresError> {
+    let rows = session.query("select tenant_id::text from tenantry.marker", &[]).await?;
+    let expected = tenant.to_string();
+    if let [row] = rows.as_slice()
+        && row.get::<_, &str>(0) == expected
+    {
+        return Ok(());
+    }
+    let what = format!("the database's marker does not name tenant {tenant}");
+    Err(PostgresError::CheckFailed { address: session.address().to_owned(), what })
+}

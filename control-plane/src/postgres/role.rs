@@ -1,0 +1,75 @@
+//! The role that owns a tenant's database and that the gateway logs in as.
+//!
+//! A comment on the role says whose it is. The tenant cannot change it (that takes CREATEROLE), so the
+//! comment proves that the role is ours to change and to drop, and so does owning a database.
+
+use super::error::PostgresError;
+use super::quote::{identifier, literal};
+use super::session::Session;
+use tenancy::{RoleName, TenantId};
+
+fn mark(tenant: TenantId) -> String {
+    format!("tenantry tenant {tenant}")
+}
+
+/// Makes the role, or takes over the one that an interrupted attempt made.
+pub(crate) async fn ensure(session: &Session, role: &RoleName, tenant: TenantId) -> Result<(), PostgresError> {
+    let name = identifier(role.as_str());
+    if is_ours(session, role, tenant).await? {
+        return session.batch(&format!("alter role {name} login connection limit -1")).await;
+    }
+    // One implicit transaction: a role without its mark is never seen. Every "no" is spelled out because
+    // defaults are the server's, and the tenant must not have these.
+    let make = format!(
+        "create role {name} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit -1;
+         comment on role {name} is {};",
+        literal(&mark(tenant))
+    );
+    session.batch(&make).await?;
+    act_for(session, role).await
+}
+
+/// Lets an admin that is no superuser make databases for the role and clean up after it.
+async fn act_for(session: &Session, role: &RoleName) -> Result<(), PostgresError> {
+    let row = session.query_one("select rolsuper from pg_roles where rolname = current_user", &[]).await?;
+    if row.get(0) {
+        return Ok(());
+    }
+    session.batch(&format!("grant {} to current_user", identifier(role.as_str()))).await
+}
+
+/// Sets the password from its verifier, so that the password itself can reach no log of the server.
+pub(crate) async fn set_verifier(session: &Session, role: &RoleName, verifier: &str) -> Result<(), PostgresError> {
+    session.batch(&format!("alter role {} password {}", identifier(role.as_str()), literal(verifier))).await
+}
+
+/// Lets the role log in no more. A role that is gone already cannot either.
+pub(crate) async fn forbid_login(session: &Session, role: &RoleName, tenant: TenantId) -> Result<(), PostgresError> {
+    if is_ours(session, role, tenant).await? {
+        session.batch(&format!("alter role {} nologin", identifier(role.as_str()))).await?;
+    }
+    Ok(())
+}
+
+/// Drops the role if it is there. Says whether it was.
+pub(crate) async fn drop(session: &Session, role: &RoleName, tenant: TenantId) -> Result<bool, PostgresError> {
+    if !is_ours(session, role, tenant).await? {
+        return Ok(false);
+    }
+    match session.batch(&format!("drop role {}", identifier(role.as_str()))).await {
+        Err(error) if error.says_undefined() => Ok(false),
+        outcome => outcome.map(|()| true),
+    }
+}
+
+/// Is there a role of this name, and is it this tenant's? One of another owner is an error, never a no.
+pub(super) async fn is_ours(session: &Session, role: &RoleName, tenant: TenantId) -> Result<bool, PostgresError> {
+    let found = session
+        .query_opt("select shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1", &[&role.as_str()])
+        .await?;
+    let Some(row) = found else { return Ok(false) };
+    if row.get::<_, Option<String>>(0).as_deref() == Some(mark(tenant).as_str()) {
+        return Ok(true);
+    }
+    Err(PostgresError::Foreign { kind: "role", name: role.to_string(), tenant })
+}

@@ -1,0 +1,94 @@
+//! Making the secrets that tenants and the gateway use. Each is made here, shown or sealed once, and forgotten.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use tenancy::Secret;
+
+/// Bytes of randomness in a password that people copy: 192 bits, 32 characters.
+const PASSWORD_BYTES: usize = 24;
+
+/// Bytes of randomness in a role's password, which only the gateway sees.
+const ROLE_PASSWORD_BYTES: usize = 32;
+
+/// Bytes of randomness in an API key.
+const API_KEY_BYTES: usize = 32;
+
+/// What every API key begins with, so that a leaked one is recognised by scanners.
+const API_KEY_PREFIX: &str = "tnt_";
+
+/// How much of a key is kept to tell keys apart: "tnt_" and eight characters, which leave 208 bits to guess.
+const API_KEY_SHOWN_CHARS: usize = 12;
+
+/// The system has no randomness to give.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gives no random bytes")]
+pub(crate) struct NoRandomness;
+
+/// An API key, and the two things that are kept of it.
+pub(crate) struct ApiKey {
+    pub(crate) key: Secret,
+    pub(crate) prefix: String,
+    pub(crate) hash: [u8; 32],
+}
+
+/// A password for people and their programs.
+pub(crate) fn password() -> Result<Secret, NoRandomness> {
+    random_text::<PASSWORD_BYTES>().map(Secret::new)
+}
+
+/// A password for a tenant's physical role.
+pub(crate) fn role_password() -> Result<Secret, NoRandomness> {
+    random_text::<ROLE_PASSWORD_BYTES>().map(Secret::new)
+}
+
+/// An API key. A plain hash suffices: there are 256 random bits in it, nobody guesses those.
+pub(crate) fn api_key() -> Result<ApiKey, NoRandomness> {
+    let text = format!("{API_KEY_PREFIX}{}", random_text::<API_KEY_BYTES>()?);
+    let hash = Sha256::digest(text.as_bytes()).into();
+    let prefix = text.chars().take(API_KEY_SHOWN_CHARS).collect();
+    Ok(ApiKey { key: Secret::new(text), prefix, hash })
+}
+
+/// What the catalog and the cluster keep of a password. The hashing takes about a millisecond.
+pub(crate) fn verifier(password: &Secret) -> Result<String, NoRandomness> {
+    let salt = random_bytes::<{ Verifier::SALT_LEN }>()?;
+    Ok(Verifier::derive(password.expose().as_bytes(), &salt, Verifier::ITERATIONS).to_string())
+}
+
+fn random_text<const N: usize>() -> Result<String, NoRandomness> {
+    Ok(URL_SAFE_NO_PAD.encode(random_bytes::<N>()?))
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_key_is_told_by_its_prefix_and_checked_by_its_hash() {
+        let made = api_key().unwrap();
+        assert!(made.key.expose().starts_with(&made.prefix) && made.prefix.len() == API_KEY_SHOWN_CHARS);
+        assert_eq!(made.key.expose().len(), 4 + 43);
+        assert_eq!(<[u8; 32]>::from(Sha256::digest(made.key.expose())), made.hash);
+    }
+
+    #[test]
+    fn passwords_stand_in_urls_as_they_are() {
+        let text = password().unwrap();
+        assert_eq!(text.expose().len(), 32);
+        assert!(text.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+    }
+
+    #[test]
+    fn a_verifier_is_one_that_postgresql_takes_and_holds_no_password() {
+        let secret = password().unwrap();
+        let text = verifier(&secret).unwrap();
+        assert!(text.starts_with("SCRAM-SHA-256$4096:") && !text.contains(secret.expose()), "{text}");
+    }
+}
