@@ -1,5 +1,7 @@
 //! The launcher against real servers, and against programs that only pretend to be one.
 
+#![expect(clippy::unwrap_used, reason = "a failing test shows where")]
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, Permissions};

@@ -1,0 +1,30 @@
+# The one door. Nothing needs to be installed first but a Rust toolchain and a C compiler; PostgreSQL is
+# found, or installed by scripts/install-postgres.
+
+CARGO ?= cargo
+
+.PHONY: help dev test check format lint postgres
+
+help:
+	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
+	@echo 'make test    run every test'
+	@echo 'make check   what CI runs: formatting, lints, tests'
+
+# Options of `tenantry dev` go into ARGS, such as ARGS="--ephemeral".
+dev: postgres
+	$(CARGO) build --locked --package tenantry
+	@exec $${CARGO_TARGET_DIR:-target}/debug/tenantry dev $(ARGS)
+
+test: postgres
+	$(CARGO) test --locked --workspace
+
+check: format lint test
+
+format:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+postgres:
+	@scripts/install-postgres >/dev/null
