@@ -4,4 +4,4 @@
 //! The verbs know nothing that a stranger with the API's documentation would not know: they never
 //! touch the catalog or a cluster. Only `dev` and `catalog migrate` hold a catalog DSN.
 
-pub mod postgres;
+pub use launcher as postgres;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
+use launcher::{Binaries, PostgresError, Scratch, Server, ServerOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, Permissions};
@@ -10,7 +11,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tenantry::postgres::{Binaries, PostgresError, Scratch, Server, ServerOptions};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 

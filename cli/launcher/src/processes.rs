@@ -6,18 +6,18 @@ use nix::unistd::Pid;
 use std::fs;
 
 /// Sends a signal; a process that is gone already is no error.
-pub(super) fn signal(pid: Pid, signal: Signal) {
+pub(crate) fn signal(pid: Pid, signal: Signal) {
     let _ = kill(pid, signal);
 }
 
 /// Is there a process with this id, whoever owns it?
-pub(super) fn exists(pid: Pid) -> bool {
+pub(crate) fn exists(pid: Pid) -> bool {
     !matches!(kill(pid, None), Err(Errno::ESRCH))
 }
 
 /// The server and its backends. Each backend leads a process group of its own, so no single
 /// signal reaches all. Where there is no `/proc` it is the server alone.
-pub(super) fn family(server: Pid) -> Vec<Pid> {
+pub(crate) fn family(server: Pid) -> Vec<Pid> {
     let children = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         (parent_of(pid)? == server.as_raw()).then_some(Pid::from_raw(pid))

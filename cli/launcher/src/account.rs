@@ -1,6 +1,6 @@
 //! Whom the server runs as: PostgreSQL refuses to run as root, so as root we become somebody else.
 
-use super::PostgresError;
+use crate::PostgresError;
 use nix::unistd::{User, geteuid};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -55,19 +55,19 @@ impl Account {
     }
 
     /// The group that we would become, when we are root.
-    pub(super) const fn gid(&self) -> Option<u32> {
+    pub(crate) const fn gid(&self) -> Option<u32> {
         self.switch_to_gid
     }
 
     /// Makes the command run as this user. The standard library then drops our other groups too.
-    pub(super) fn apply(&self, command: &mut Command) {
+    pub(crate) fn apply(&self, command: &mut Command) {
         if let Some(gid) = self.switch_to_gid {
             command.uid(self.uid).gid(gid);
         }
     }
 
     /// Hands a file or directory that we just made to this user.
-    pub(super) fn own(&self, path: &Path) -> Result<(), PostgresError> {
+    pub(crate) fn own(&self, path: &Path) -> Result<(), PostgresError> {
         match self.switch_to_gid {
             Some(gid) => chown(path, Some(self.uid), Some(gid)).map_err(PostgresError::io("hand over", path)),
             None => Ok(()),

@@ -1,6 +1,6 @@
 //! Passwords that nobody chose.
 
-use super::PostgresError;
+use crate::PostgresError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tenancy::Secret;

@@ -4,7 +4,7 @@
 //! the gateway tell servers apart by it. So the copy's control file gets a new one, the way
 //! `pg_createsubscriber` does it, and `pg_resetwal` then writes a write-ahead log that agrees.
 
-use super::PostgresError;
+use crate::PostgresError;
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -15,7 +15,7 @@ const CONTROL_DATA_BYTES_MAX: usize = 512;
 const IDENTIFIER_BYTES: usize = 8;
 
 /// Puts `identifier` into the control file of a data directory that no server has open.
-pub(super) fn set_system_identifier(data_dir: &Path, identifier: u64) -> Result<(), PostgresError> {
+pub(crate) fn set_system_identifier(data_dir: &Path, identifier: u64) -> Result<(), PostgresError> {
     let path = data_dir.join("global/pg_control");
     let failed = |action| PostgresError::io(action, path.clone());
     let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed("open"))?;

@@ -1,7 +1,7 @@
 //! One running server.
 
-use super::watchdog::Watched;
-use super::{
+use crate::watchdog::Watched;
+use crate::{
     Account, PostgresError, ServerOptions, command, data_dir, password, places, processes, template::Template,
 };
 use nix::sys::signal::Signal;

@@ -8,7 +8,7 @@
 //! Not `PR_SET_PDEATHSIG`: it fires when the *thread* that started the child ends, and the thread of
 //! a runtime may.
 
-use super::{Account, PostgresError, command};
+use crate::{Account, PostgresError, command};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
@@ -38,14 +38,14 @@ exec "$@"
 
 /// A server process under watch.
 #[derive(Debug)]
-pub(super) struct Watched {
-    pub(super) child: Child,
+pub(crate) struct Watched {
+    pub(crate) child: Child,
     line: Option<ChildStdin>,
 }
 
 impl Watched {
     /// Starts `program` in a process group of its own, so that a Ctrl-C in the terminal reaches us alone.
-    pub(super) fn spawn<A: AsRef<OsStr>>(
+    pub(crate) fn spawn<A: AsRef<OsStr>>(
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
         data_dir: &Path,
@@ -63,7 +63,7 @@ impl Watched {
     }
 
     /// Has the server ended? If so, the watchdog is sent home.
-    pub(super) fn has_exited(&mut self) -> bool {
+    pub(crate) fn has_exited(&mut self) -> bool {
         // An error means that there is no such child: it has ended.
         let ended = !matches!(self.child.try_wait(), Ok(None));
         if ended && let Some(mut line) = self.line.take() {

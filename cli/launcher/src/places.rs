@@ -1,6 +1,6 @@
 //! Directories of ours, and whether the unprivileged user can get into a directory.
 
-use super::{Account, PostgresError};
+use crate::{Account, PostgresError};
 use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -26,7 +26,7 @@ pub fn cache_dir() -> PathBuf {
 }
 
 /// Makes a directory and its parents, as ours. With `mode` 0755 others may enter, with 0700 not.
-pub(super) fn make_dir(path: &Path, mode: u32) -> Result<(), PostgresError> {
+pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<(), PostgresError> {
     DirBuilder::new().recursive(true).mode(mode).create(path).map_err(PostgresError::io("make", path))?;
     // Somebody else's directory under a name that we could guess would be a trap.
     let owner = fs::metadata(path).map_err(PostgresError::io("look at", path))?.uid();

@@ -1,6 +1,6 @@
 //! What a server is started with.
 
-use super::Binaries;
+use crate::Binaries;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tenancy::Secret;
@@ -16,14 +16,14 @@ const THROWAWAY_SETTINGS: [(&str, &str); 4] =
 /// Where a server keeps its data, how it is reached, and what it may lose.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    pub(super) binaries: Binaries,
-    pub(super) data_dir: PathBuf,
-    pub(super) durable: bool,
-    pub(super) port: u16,
-    pub(super) port_is_wish: bool,
-    pub(super) password: Option<Secret>,
-    pub(super) settings: Vec<(String, String)>,
-    pub(super) deadline: Duration,
+    pub(crate) binaries: Binaries,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) durable: bool,
+    pub(crate) port: u16,
+    pub(crate) port_is_wish: bool,
+    pub(crate) password: Option<Secret>,
+    pub(crate) settings: Vec<(String, String)>,
+    pub(crate) deadline: Duration,
 }
 
 impl ServerOptions {

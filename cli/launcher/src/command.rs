@@ -1,6 +1,6 @@
 //! Running PostgreSQL's own programs: as the right user, in a clean environment, with a deadline.
 
-use super::{Account, PostgresError};
+use crate::{Account, PostgresError};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ const MESSAGE_CHARS_MAX: usize = 600;
 
 /// A command that runs as `account`, at `/`, and inherits nothing that changes PostgreSQL's mind:
 /// `PGDATA`, `PGPORT` and the locale of the user's shell stay outside.
-pub(super) fn prepare(program: &Path, account: &Account) -> Command {
+pub(crate) fn prepare(program: &Path, account: &Account) -> Command {
     let mut command = Command::new(program);
     let inherited = ["PATH", "LD_LIBRARY_PATH", "TMPDIR"]
         .into_iter()
@@ -22,7 +22,7 @@ pub(super) fn prepare(program: &Path, account: &Account) -> Command {
 }
 
 /// Runs a program to its end and returns what it wrote to standard output.
-pub(super) async fn run<A: AsRef<OsStr>>(
+pub(crate) async fn run<A: AsRef<OsStr>>(
     program: &Path,
     account: &Account,
     arguments: impl IntoIterator<Item = A>,
@@ -47,7 +47,7 @@ pub(super) async fn run<A: AsRef<OsStr>>(
 }
 
 /// The end of a program's output, on one line.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let joined = lines.join("; ");
     let skip = joined.chars().count().saturating_sub(MESSAGE_CHARS_MAX);

@@ -1,6 +1,6 @@
 //! Finding PostgreSQL's programs.
 
-use super::{Account, PostgresError, cache_dir, command};
+use crate::{Account, PostgresError, cache_dir, command};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -96,7 +96,7 @@ impl Binaries {
             .find(|path| path.is_file())
     }
 
-    pub(super) fn server_tool(&self, name: &str) -> PathBuf {
+    pub(crate) fn server_tool(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 }

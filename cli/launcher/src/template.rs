@@ -3,7 +3,7 @@
 //! One template is kept per binary and user, made once by whoever comes first while the others wait
 //! for its lock. Copies are for servers that may lose their data: nothing here is synced to disk.
 
-use super::{Account, Binaries, PostgresError, command, control_file, data_dir, password, places};
+use crate::{Account, Binaries, PostgresError, command, control_file, data_dir, password, places};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,14 +16,14 @@ const LAYOUT: u32 = 1;
 
 /// A data directory to copy, and its administrator's password.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(crate) struct Template {
     data_dir: PathBuf,
-    pub(super) password: Secret,
+    pub(crate) password: Secret,
 }
 
 impl Template {
     /// Finds the template for these binaries and this user, or makes it.
-    pub(super) async fn obtain(
+    pub(crate) async fn obtain(
         binaries: &Binaries,
         account: &Account,
         deadline: Duration,
@@ -49,7 +49,7 @@ impl Template {
     }
 
     /// Copies the template to `target`, which does not exist yet, and gives it an identity of its own.
-    pub(super) async fn copy_to(
+    pub(crate) async fn copy_to(
         &self,
         binaries: &Binaries,
         account: &Account,

@@ -1,6 +1,6 @@
 //! Making a data directory with `initdb`, and asking an existing one what made it.
 
-use super::{Account, Binaries, PostgresError, command, server::ADMIN_USER};
+use crate::{Account, Binaries, PostgresError, command, server::ADMIN_USER};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -29,7 +29,7 @@ pub fn version_of(data_dir: &Path) -> Result<Option<u32>, PostgresError> {
 }
 
 /// Refuses a data directory that this server could not open.
-pub(super) fn check_version(data_dir: &Path, binaries: &Binaries) -> Result<bool, PostgresError> {
+pub(crate) fn check_version(data_dir: &Path, binaries: &Binaries) -> Result<bool, PostgresError> {
     match version_of(data_dir)? {
         None => Ok(false),
         Some(data) if data == binaries.major() => Ok(true),
@@ -40,13 +40,13 @@ pub(super) fn check_version(data_dir: &Path, binaries: &Binaries) -> Result<bool
 }
 
 /// Makes an empty directory that only the server's user may enter.
-pub(super) fn make_private(dir: &Path, account: &Account) -> Result<(), PostgresError> {
+pub(crate) fn make_private(dir: &Path, account: &Account) -> Result<(), PostgresError> {
     DirBuilder::new().mode(0o700).create(dir).map_err(PostgresError::io("make", dir))?;
     account.own(dir)
 }
 
 /// Runs `initdb` for a directory that does not exist yet; its parent does. A failed one leaves nothing behind.
-pub(super) async fn initialise(
+pub(crate) async fn initialise(
     binaries: &Binaries,
     account: &Account,
     dir: &Path,

@@ -1,6 +1,6 @@
 //! Directories for things that need not outlive the process.
 
-use super::PostgresError;
+use crate::PostgresError;
 use nix::unistd::geteuid;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
