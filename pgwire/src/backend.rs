@@ -13,6 +13,9 @@ mod error_fields;
 mod rows;
 mod status;
 
+#[cfg(test)]
+mod tests;
+
 pub use authentication::{Authentication, Mechanisms};
 pub use error_fields::ErrorFields;
 pub use rows::{DataRow, FieldDescription, RowDescription, data_row, row_description};

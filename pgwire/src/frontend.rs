@@ -11,6 +11,9 @@ pub mod write;
 
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 pub use views::{Bind, DescribeOrClose, Execute, PORTAL, Parse, STATEMENT, SaslInitial, password, query};
 
 /// The tag byte of each message that a client may send.

@@ -1,0 +1,99 @@
+//! The server's side of an exchange.
+
+use super::crypto;
+use super::message::{ClientFinal, ClientFirst};
+use super::{ScramError, Verifier};
+use std::fmt;
+
+/// An exchange in which the client has said nothing yet.
+#[derive(Debug)]
+pub struct ServerExchange {
+    verifier: Verifier,
+}
+
+/// An exchange in which the client owes the proof that it knows the password.
+pub struct ServerChallenge {
+    verifier: Verifier,
+    /// Base64 of what the client said about channel binding.
+    channel_binding: String,
+    /// Both sides' nonces.
+    nonce: String,
+    /// The messages so far, as both sides sign them.
+    signed: String,
+}
+
+impl ServerExchange {
+    /// With somebody who has a verifier.
+    #[must_use]
+    pub const fn new(verifier: Verifier) -> Self {
+        Self { verifier }
+    }
+
+    /// With somebody unknown: looks the same and never succeeds. See [`Verifier::mock`].
+    #[must_use]
+    pub fn mock(seed: &[u8; 32], identity: &str) -> Self {
+        Self::new(Verifier::mock(seed, identity))
+    }
+
+    /// Takes the client's first message and returns the server's.
+    ///
+    /// # Errors
+    /// A message that does not follow the grammar, asks for what is not offered, or is too long; no
+    /// randomness. Never [`ScramError::Rejected`].
+    pub fn first(self, client_first: &[u8]) -> Result<(ServerChallenge, String), ScramError> {
+        let nonce = crypto::nonce()?;
+        self.first_with(client_first, &nonce)
+    }
+
+    pub(super) fn first_with(
+        self,
+        client_first: &[u8],
+        nonce: &str,
+    ) -> Result<(ServerChallenge, String), ScramError> {
+        let client = ClientFirst::parse(client_first)?;
+        let nonce = format!("{}{nonce}", client.nonce);
+        let salt = crypto::encode(&self.verifier.salt);
+        let server_first = format!("r={nonce},s={salt},i={}", self.verifier.iterations);
+        let challenge = ServerChallenge {
+            channel_binding: crypto::encode(client.gs2_header.as_bytes()),
+            signed: format!("{},{server_first}", client.bare),
+            nonce,
+            verifier: self.verifier,
+        };
+        Ok((challenge, server_first))
+    }
+}
+
+impl ServerChallenge {
+    /// Takes the client's last message and returns the server's: the client knows the password.
+    ///
+    /// # Errors
+    /// [`ScramError::Rejected`] when the proof is wrong, and always after a mock. Other errors mean
+    /// a message that is broken or of another exchange; they come before the proof is looked at and
+    /// do not depend on the verifier.
+    pub fn finish(self, client_final: &[u8]) -> Result<String, ScramError> {
+        let client = ClientFinal::parse(client_final)?;
+        if client.channel_binding != self.channel_binding {
+            return Err(ScramError::ChannelBindingMismatch);
+        }
+        if client.nonce != self.nonce {
+            return Err(ScramError::Nonce);
+        }
+        let signed: [&[u8]; 3] = [self.signed.as_bytes(), b",", client.without_proof.as_bytes()];
+        let client_signature = crypto::hmac(&self.verifier.stored_key, &signed);
+        let client_key = crypto::xor(&client.proof, &client_signature);
+        // Made in either case, so that success and failure cost the same.
+        let server_signature = crypto::hmac(&self.verifier.server_key, &signed);
+        if self.verifier.accepts(&client_key).into() {
+            Ok(format!("v={}", crypto::encode(&server_signature)))
+        } else {
+            Err(ScramError::Rejected)
+        }
+    }
+}
+
+impl fmt::Debug for ServerChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerChallenge")
+    }
+}

@@ -1,0 +1,257 @@
+//! Both sides against each other, against the vectors of RFC 7677, and against somebody in between.
+
+use super::*;
+use proptest::prelude::*;
+use tenancy::Secret;
+
+// RFC 7677 §3.
+const RFC_CLIENT_FIRST: &str = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
+const RFC_SERVER_FIRST: &str =
+    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+const RFC_CLIENT_FINAL: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+                                p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+const RFC_SERVER_FINAL: &str = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+
+/// What PostgreSQL 15 stored for `CREATE ROLE … PASSWORD 'pencil'`.
+const STORED_BY_POSTGRESQL: &str = "SCRAM-SHA-256$4096:BxYhi5oU0ccuJasunD+dQA==\
+                                    $z2AHZafSO28qgF/J+NpQ7DCreBx3/3PMpMJlE+9dJbM=\
+                                    :gLiMrTpwCvNlFewS7e5Ky79b0yYnu50UoV7Y+lOnOzM=";
+/// The same for `U&'\2168\00AD pass'`, which SASLprep turns into `IX pass`.
+const STORED_BY_POSTGRESQL_UNICODE: &str = "SCRAM-SHA-256$4096:Rv9z2UmW4hJ8MPfQ5+sgnw==\
+                                            $lCyg2Kg9BFDLUB6qQyLzbCP/EOAM/Hi172Qt0q5gDjk=\
+                                            :thUUTgY7j/EEZxrNwknCV3JscIvDTKS93LAbVYXEyAI=";
+
+const SEED: [u8; 32] = [7; 32];
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+/// A verifier that costs little.
+fn verifier(password: &str) -> Verifier {
+    Verifier::derive(&secret(password), b"some salt", 2).unwrap()
+}
+
+/// A login from end to end.
+fn login(
+    server: ServerExchange,
+    password: &str,
+    cached: Option<&ClientKeys>,
+) -> Result<ClientKeys, ScramError> {
+    let client = ClientExchange::new(secret(password)).unwrap();
+    let (challenge, server_first) = server.first(client.client_first().as_bytes())?;
+    let (answer, client_final) = client.answer(server_first.as_bytes(), cached)?;
+    answer.verify(challenge.finish(client_final.as_bytes())?.as_bytes())
+}
+
+/// A login up to the client's last message, for tests that change it.
+fn interrupted(verifier: Verifier, client_first: &str) -> (ServerChallenge, String) {
+    let (challenge, server_first) =
+        ServerExchange::new(verifier).first_with(client_first.as_bytes(), "server").unwrap();
+    let client = ClientExchange::with(secret("pencil"), "", "client".to_owned());
+    let (_, client_final) = client.answer(server_first.as_bytes(), None).unwrap();
+    (challenge, client_final)
+}
+
+#[test]
+fn the_client_speaks_as_in_the_rfc() {
+    let client = ClientExchange::with(secret("pencil"), "user", "rOprNGfwEbeRWgbNEkqO".to_owned());
+    assert_eq!(client.client_first(), RFC_CLIENT_FIRST);
+    let (answer, client_final) = client.answer(RFC_SERVER_FIRST.as_bytes(), None).unwrap();
+    assert_eq!(client_final, RFC_CLIENT_FINAL);
+    assert!(answer.verify(RFC_SERVER_FINAL.as_bytes()).is_ok());
+}
+
+#[test]
+fn the_server_speaks_as_in_the_rfc() {
+    let salt = crypto::decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+    let verifier = Verifier::derive(&secret("pencil"), &salt, 4096).unwrap();
+    let (challenge, server_first) = ServerExchange::new(verifier)
+        .first_with(RFC_CLIENT_FIRST.as_bytes(), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+        .unwrap();
+    assert_eq!(server_first, RFC_SERVER_FIRST);
+    assert_eq!(challenge.finish(RFC_CLIENT_FINAL.as_bytes()), Ok(RFC_SERVER_FINAL.to_owned()));
+}
+
+#[test]
+fn verifiers_are_the_ones_that_postgresql_stores() {
+    let stored = [(STORED_BY_POSTGRESQL, "pencil"), (STORED_BY_POSTGRESQL_UNICODE, "\u{2168}\u{ad} pass")];
+    for (text, password) in stored {
+        let verifier = Verifier::parse(text).unwrap();
+        assert_eq!(verifier.to_string(), text);
+        assert!(verifier.check_password(&secret(password)));
+        assert!(!verifier.check_password(&secret("pencils")));
+        let again = Verifier::derive(&secret(password), &verifier.salt, verifier.iterations).unwrap();
+        assert_eq!(again.to_string(), text);
+    }
+    assert!(Verifier::parse(STORED_BY_POSTGRESQL_UNICODE).unwrap().check_password(&secret("IX pass")));
+}
+
+#[test]
+fn generated_verifiers_have_their_own_salt_and_work() {
+    let (one, two) =
+        (Verifier::generate(&secret("pencil")).unwrap(), Verifier::generate(&secret("pencil")).unwrap());
+    assert_ne!(one.to_string(), two.to_string());
+    assert!(login(ServerExchange::new(one), "pencil", None).is_ok());
+}
+
+#[test]
+fn what_is_no_verifier_is_refused() {
+    let keys = "$z2AHZafSO28qgF/J+NpQ7DCreBx3/3PMpMJlE+9dJbM=:gLiMrTpwCvNlFewS7e5Ky79b0yYnu50UoV7Y+lOnOzM=";
+    for text in [
+        "",
+        "pencil",
+        "md5d8578edf8458ce06fbc5bb76a58c5ca4",
+        "SCRAM-SHA-256$4096:BxYhi5oU0ccuJasunD+dQA==",
+        "SCRAM-SHA-256$4096:BxYhi5oU0ccuJasunD+dQA==$c2hvcnQ=:c2hvcnQ=",
+        &format!("SCRAM-SHA-1$4096:BxYhi5oU0ccuJasunD+dQA=={keys}"),
+        &format!("SCRAM-SHA-256$4096:{keys}"),
+        &format!("SCRAM-SHA-256$many:BxYhi5oU0ccuJasunD+dQA=={keys}"),
+        &format!("SCRAM-SHA-256$4096:BxYhi5oU0ccuJasunD+dQA=={keys}$more"),
+    ] {
+        assert_eq!(Verifier::parse(text).unwrap_err(), ScramError::Verifier, "{text}");
+    }
+    for rounds in ["0", "100001", "4294967296"] {
+        let text = format!("SCRAM-SHA-256${rounds}:BxYhi5oU0ccuJasunD+dQA=={keys}");
+        assert_eq!(Verifier::parse(&text).unwrap_err(), ScramError::Iterations, "{text}");
+    }
+    assert!(Verifier::derive(&secret("x"), b"", 1).is_err());
+    assert!(Verifier::derive(&secret("x"), b"salt", ITERATIONS_MAX + 1).is_err());
+}
+
+#[test]
+fn only_the_right_password_logs_in() {
+    assert!(login(ServerExchange::new(verifier("pencil")), "pencil", None).is_ok());
+    for wrong in ["Pencil", "", "pencil "] {
+        let refused = login(ServerExchange::new(verifier("pencil")), wrong, None);
+        assert_eq!(refused.unwrap_err(), ScramError::Rejected);
+    }
+}
+
+#[test]
+fn kept_keys_replace_the_password_until_the_salt_or_the_rounds_change() {
+    let keys = login(ServerExchange::new(verifier("pencil")), "pencil", None).unwrap();
+    // With matching keys the password is not looked at, which is how we know that it was not hashed.
+    assert!(login(ServerExchange::new(verifier("pencil")), "never hashed", Some(&keys)).is_ok());
+    for (salt, rounds) in [(&b"other salt"[..], 2), (b"some salt", 3)] {
+        let changed = Verifier::derive(&secret("pencil"), salt, rounds).unwrap();
+        assert!(login(ServerExchange::new(changed.clone()), "pencil", Some(&keys)).is_ok());
+        let refused = login(ServerExchange::new(changed), "wrong", Some(&keys));
+        assert_eq!(refused.unwrap_err(), ScramError::Rejected);
+    }
+}
+
+#[test]
+fn a_mock_looks_like_a_person_and_never_succeeds() {
+    let client_first = b"n,,n=,r=client";
+    let shape = |message: &str| {
+        let fields: Vec<_> = message.split(',').map(|field| (field[..2].to_owned(), field.len())).collect();
+        (fields, message.ends_with(",i=4096"))
+    };
+    let real = ServerExchange::new(Verifier::generate(&secret("pencil")).unwrap());
+    let (_, real_first) = real.first(client_first).unwrap();
+    let (_, mock_first) = ServerExchange::mock(&SEED, "acme/app").first(client_first).unwrap();
+    assert_eq!(shape(&mock_first), shape(&real_first));
+
+    let refused = login(ServerExchange::mock(&SEED, "acme/app"), "pencil", None);
+    assert_eq!(refused.unwrap_err(), ScramError::Rejected);
+    assert!(!Verifier::mock(&SEED, "acme/app").check_password(&secret("pencil")));
+}
+
+#[test]
+fn a_mock_fails_even_with_the_right_keys() {
+    let mut mock = Verifier::mock(&SEED, "acme/app");
+    let known = Verifier::derive(&secret("pencil"), &mock.salt, mock.iterations).unwrap();
+    (mock.stored_key, mock.server_key) = (known.stored_key, known.server_key);
+    assert!(!mock.check_password(&secret("pencil")));
+    assert_eq!(login(ServerExchange::new(mock), "pencil", None).unwrap_err(), ScramError::Rejected);
+}
+
+#[test]
+fn a_mock_shows_each_person_a_salt_of_their_own_and_always_the_same() {
+    let salt = |seed: &[u8; 32], identity: &str| Verifier::mock(seed, identity).salt;
+    assert_eq!(salt(&SEED, "acme/app"), salt(&SEED, "acme/app"));
+    assert_ne!(salt(&SEED, "acme/app"), salt(&SEED, "other/app"));
+    assert_ne!(salt(&SEED, "acme/app"), salt(&[8; 32], "acme/app"));
+}
+
+#[test]
+fn both_flags_without_channel_binding_work_and_neither_can_be_exchanged_for_the_other() {
+    // What our client sends repeats "n,,": right after "n", a forgery after "y".
+    let (challenge, client_final) = interrupted(verifier("pencil"), "n,,n=,r=client");
+    assert!(challenge.finish(client_final.as_bytes()).is_ok());
+    let (challenge, client_final) = interrupted(verifier("pencil"), "y,,n=,r=client");
+    let refused = challenge.finish(client_final.as_bytes());
+    assert_eq!(refused, Err(ScramError::ChannelBindingMismatch));
+    // Whoever mends the header as well has broken the signature.
+    let (challenge, client_final) = interrupted(verifier("pencil"), "y,,n=,r=client");
+    let mended = client_final.replacen("c=biws", "c=eSws", 1);
+    assert_eq!(challenge.finish(mended.as_bytes()), Err(ScramError::Rejected));
+}
+
+#[test]
+fn a_client_that_says_y_and_signs_it_logs_in() {
+    let verifier = verifier("pencil");
+    let (challenge, server_first) =
+        ServerExchange::new(verifier.clone()).first_with(b"y,,n=,r=client", "server").unwrap();
+    let without_proof = "c=eSws,r=clientserver";
+    let signed = format!("n=,r=client,{server_first},{without_proof}");
+    let keys = crypto::derive("pencil", &verifier.salt, verifier.iterations);
+    let signature = crypto::hmac(&verifier.stored_key, &[signed.as_bytes()]);
+    let proof = crypto::encode(&crypto::xor(&keys.client_key, &signature));
+    assert!(challenge.finish(format!("{without_proof},p={proof}").as_bytes()).is_ok());
+}
+
+#[test]
+fn another_exchanges_messages_are_refused() {
+    let (_, client_final) = interrupted(verifier("pencil"), "n,,n=,r=client");
+    let other = ServerExchange::new(verifier("pencil")).first(b"n,,n=,r=client").unwrap().0;
+    assert_eq!(other.finish(client_final.as_bytes()), Err(ScramError::Nonce));
+}
+
+#[test]
+fn a_server_that_does_not_know_the_verifier_is_found_out() {
+    for server_final in [RFC_SERVER_FINAL, "e=invalid-proof", "v=", "", "v=x"] {
+        let client = ClientExchange::with(secret("pencil"), "", "client".to_owned());
+        let (answer, _) = client.answer(b"r=clientserver,s=c2FsdA==,i=1", None).unwrap();
+        assert!(answer.verify(server_final.as_bytes()).is_err(), "{server_final}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let keys = login(ServerExchange::new(verifier("pencil")), "pencil", None).unwrap();
+    let client = ClientExchange::with(secret("pencil"), "", "client".to_owned());
+    let shown = format!("{keys:?} {client:?} {:?}", ServerExchange::new(verifier("pencil")));
+    assert_eq!(
+        shown,
+        "ClientKeys([redacted]) ClientExchange ServerExchange { verifier: Verifier([redacted]) }"
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_changed_byte_never_logs_in(place in any::<proptest::sample::Index>(), change in 1_u8..) {
+        let (challenge, client_final) = interrupted(verifier("pencil"), "n,,n=,r=client");
+        let mut bytes = client_final.into_bytes();
+        let place = place.index(bytes.len());
+        bytes[place] ^= change;
+        prop_assert!(challenge.finish(&bytes).is_err());
+    }
+
+    #[test]
+    fn any_password_logs_in_with_its_own_verifier(password in any::<String>()) {
+        prop_assert!(login(ServerExchange::new(verifier(&password)), &password, None).is_ok());
+    }
+
+    #[test]
+    fn verifiers_are_read_as_they_were_written(salt in proptest::collection::vec(any::<u8>(), 1..40), rounds in 1_u32..5) {
+        let text = Verifier::derive(&secret("pencil"), &salt, rounds).unwrap().to_string();
+        prop_assert_eq!(Verifier::parse(&text).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn any_text_is_survived_as_a_verifier(text in "(SCRAM-SHA-256)?[$:0-9A-Za-z+/=]{0,120}") {
+        let _ = Verifier::parse(&text);
+    }
+}
