@@ -31,32 +31,44 @@ pub(crate) fn message(
     tag: u8,
     body: impl FnOnce(&mut Vec<u8>) -> Result<(), WriteError>,
 ) -> Result<(), WriteError> {
+    message_head(out, tag, 0, body)
+}
+
+/// Writes the beginning of a tagged message, of whose body `following` bytes are sent by other means.
+pub(crate) fn message_head(
+    out: &mut Vec<u8>,
+    tag: u8,
+    following: usize,
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), WriteError>,
+) -> Result<(), WriteError> {
     let start = out.len();
     out.push(tag);
-    let written = counted(out, body);
+    let written = counted(out, following, body);
     if written.is_err() {
         out.truncate(start);
     }
     written
 }
 
-/// Writes a length and the body that `body` appends; the length counts itself.
+/// Writes a length and the body that `body` appends; the length counts itself and what is `following`.
 pub(crate) fn counted(
     out: &mut Vec<u8>,
+    following: usize,
     body: impl FnOnce(&mut Vec<u8>) -> Result<(), WriteError>,
 ) -> Result<(), WriteError> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    let written = body(out).and_then(|()| fill_length(out, start));
+    let written = body(out).and_then(|()| fill_length(out, start, following));
     if written.is_err() {
         out.truncate(start);
     }
     written
 }
 
-fn fill_length(out: &mut [u8], start: usize) -> Result<(), WriteError> {
+fn fill_length(out: &mut [u8], start: usize, following: usize) -> Result<(), WriteError> {
     let counted = out.get_mut(start..).unwrap_or_default();
-    let length = i32::try_from(counted.len()).map_err(|_| WriteError::TooLong)?;
+    let length = counted.len().checked_add(following).and_then(|length| i32::try_from(length).ok());
+    let length = length.ok_or(WriteError::TooLong)?;
     let place = counted.first_chunk_mut::<4>().ok_or(WriteError::TooLong)?;
     *place = length.to_be_bytes();
     Ok(())
@@ -133,7 +145,7 @@ mod tests {
         let failed = message(&mut out, b'Q', |out| string(out, b"good").and_then(|()| string(out, b"b\0d")));
         assert_eq!(failed, Err(WriteError::ZeroByte));
         assert_eq!(out, b"before");
-        let failed = counted(&mut out, |out| count(out, 65_536));
+        let failed = counted(&mut out, 0, |out| count(out, 65_536));
         assert_eq!(failed, Err(WriteError::TooMany));
         assert_eq!(out, b"before");
     }

@@ -52,6 +52,20 @@ impl<'a> Authentication<'a> {
         cursor.end()?;
         Ok(parsed)
     }
+
+    /// What this is called, for messages about what came instead of something else.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ok => "no password",
+            Self::CleartextPassword => "a cleartext password",
+            Self::Md5Password => "an MD5 password",
+            Self::Sasl(_) => "SASL authentication",
+            Self::SaslContinue(_) => "a SASL challenge",
+            Self::SaslFinal(_) => "the end of SASL",
+            Self::Other(_) => "an unknown kind of authentication",
+        }
+    }
 }
 
 /// The SASL mechanisms that a server offers, best first.

@@ -46,6 +46,18 @@ fn more_parameters_than_a_count_can_say_are_refused() {
 }
 
 #[test]
+fn a_message_longer_than_a_length_can_say_is_refused() {
+    let mut out = Vec::new();
+    let longest = 0x7fff_ffff - 4 - 2;
+    assert_eq!(write::bind_head(&mut out, b"", b"", longest), Ok(()));
+    assert_eq!(out, b"B\x7f\xff\xff\xff\0\0");
+    for too_long in [longest + 1, usize::MAX] {
+        assert_eq!(write::bind_head(&mut out, b"", b"", too_long), Err(WriteError::TooLong));
+    }
+    assert_eq!(out.len(), 7);
+}
+
+#[test]
 fn a_zero_byte_cannot_smuggle_a_field() {
     let mut out = Vec::new();
     assert_eq!(write::query(&mut out, b"select 1\0"), Err(WriteError::ZeroByte));
@@ -93,7 +105,7 @@ proptest! {
         let parse = Parse::parse(body(&out, tag::PARSE)).unwrap();
         prop_assert_eq!((parse.name, parse.query), (&n[..], &q[..]));
         prop_assert_eq!(parse.rest.len(), 2 + 4 * types.len());
-        write::parse_raw(&mut renamed, &other, parse.query, parse.rest).unwrap();
+        write::parse_raw(&mut renamed, &other, &[parse.query, b"\0", parse.rest].concat()).unwrap();
         write::parse(&mut expected, &other, &q, &types).unwrap();
         prop_assert_eq!(renamed, expected);
     }
@@ -107,7 +119,10 @@ proptest! {
         prop_assert_eq!((bind.portal, bind.statement), (&portal[..], &n[..]));
         write::bind_renamed(&mut renamed, &bind, &other).unwrap();
         write::bind_text(&mut expected, &portal, &other, &values).unwrap();
-        prop_assert_eq!(renamed, expected);
+        prop_assert_eq!(&renamed, &expected);
+        renamed.clear();
+        write::bind_head(&mut renamed, bind.portal, &other, bind.rest.len()).unwrap();
+        prop_assert_eq!([&renamed[..], bind.rest].concat(), expected);
     }
 
     #[test]

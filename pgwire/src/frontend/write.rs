@@ -19,7 +19,7 @@ pub fn startup<'a>(
     out: &mut Vec<u8>,
     parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<(), WriteError> {
-    emit::counted(out, |out| {
+    emit::counted(out, 0, |out| {
         out.extend_from_slice(&PROTOCOL_VERSION.to_be_bytes());
         for (name, value) in parameters {
             if name.is_empty() {
@@ -90,15 +90,15 @@ pub fn parse(out: &mut Vec<u8>, name: &[u8], query: &[u8], types: &[u32]) -> Res
     })
 }
 
-/// Parse with everything behind the query as a client sent it ([`super::Parse::rest`]).
+/// Parse with everything behind the name as a client sent it: the query, its ending zero byte and
+/// [`super::Parse::rest`].
 ///
 /// # Errors
-/// A zero byte in the name or the query, or more than fits.
-pub fn parse_raw(out: &mut Vec<u8>, name: &[u8], query: &[u8], rest: &[u8]) -> Result<(), WriteError> {
+/// A zero byte in the name, or more than fits.
+pub fn parse_raw(out: &mut Vec<u8>, name: &[u8], behind_name: &[u8]) -> Result<(), WriteError> {
     emit::message(out, tag::PARSE, |out| {
         emit::string(out, name)?;
-        emit::string(out, query)?;
-        emit::bytes(out, rest)
+        emit::bytes(out, behind_name)
     })
 }
 
@@ -111,6 +111,23 @@ pub fn bind_renamed(out: &mut Vec<u8>, bind: &Bind<'_>, statement: &[u8]) -> Res
         emit::string(out, bind.portal)?;
         emit::string(out, statement)?;
         emit::bytes(out, bind.rest)
+    })
+}
+
+/// The beginning of a Bind, up to and with the names, of which `rest_len` more bytes must follow: a large
+/// one can so be given another statement's name while it passes, without being held in memory.
+///
+/// # Errors
+/// A zero byte in a name, or more than fits.
+pub fn bind_head(
+    out: &mut Vec<u8>,
+    portal: &[u8],
+    statement: &[u8],
+    rest_len: usize,
+) -> Result<(), WriteError> {
+    emit::message_head(out, tag::BIND, rest_len, |out| {
+        emit::string(out, portal)?;
+        emit::string(out, statement)
     })
 }
 
