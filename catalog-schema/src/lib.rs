@@ -1,1 +1,58 @@
-//! Placeholder until its first commit.
+//! The catalog: what exists, where it is, and what is being done to it. The only SQL against it.
+//!
+//! [`read`] holds what the gateway and the control plane ask, as methods of [`Catalog`]; the gateway
+//! uses nothing beyond `read/routes.rs` and `read/gateways.rs`. [`write`](mod@write) holds what the control plane changes,
+//! as methods of [`Tx`]: changes made together are committed together, with the audit rows that tell
+//! of them, and whoever works on an operation writes through [`FencedTx`], which refuses a worker that has lost
+//! its claim. The database guards what must hold for any writer (states, residency, names that are
+//! never used twice, one unfinished operation a tenant); see `migrations/`.
+//!
+//! A secret is stored sealed under the [`MasterKey`] and never in clear, nor is it part of an error.
+//! Nothing here waits without a bound: a catalog that does not answer is an error within seconds.
+
+pub mod error;
+pub mod key;
+pub mod migrate;
+pub mod notify;
+pub mod page;
+pub mod read;
+pub mod write;
+
+mod catalog;
+mod pool;
+mod row;
+mod session;
+mod sql;
+mod tx;
+
+pub use catalog::Catalog;
+pub use error::{CatalogError, Constraint};
+pub use key::{MasterKey, SealError};
+pub use migrate::{MigrationReport, SCHEMA_VERSION, migrate};
+pub use notify::{OperationWakeups, RouteWakeups, Wakeups};
+pub use page::Page;
+pub use read::audit::{AuditFilter, AuditHead, AuditRecord};
+pub use read::clusters::{ClusterAdmin, ClusterDetail};
+pub use read::credentials::CredentialDetail;
+pub use read::gateways::{GatewayHeartbeat, GatewayRecord};
+pub use read::idempotency::StoredResponse;
+pub use read::operations::{
+    Direction, OperationFilter, OperationRecord, OperationState, StepRecord, StepState,
+};
+pub use read::placements::{NameKind, PhysicalName, PlacementDetail};
+pub use read::plans::{Entitlement, PlanRecord};
+pub use read::regions::RegionRecord;
+pub use read::routes::{
+    Changed, ClusterRecord, CredentialKind, CredentialRecord, PlacementRecord, RouteChanges, RouteRecord,
+};
+pub use read::tenants::{TenantFilter, TenantRecord};
+pub use read::tombstones::TombstoneRecord;
+pub use tx::{Context, FencedTx, Tx};
+pub use write::clusters::{ClusterPatch, NewCluster};
+pub use write::credentials::{CREDENTIALS_LIVE_MAX, NewCredential};
+pub use write::idempotency::Idempotency;
+pub use write::operations::{Claim, ClaimedOperation, NewOperation, Outcome, Renewed};
+pub use write::placements::NewPlacement;
+pub use write::steps::StepOutcome;
+pub use write::tenants::{NewTenant, TenantPatch};
+pub use write::upkeep::{Pruned, Retention};

@@ -1,0 +1,89 @@
+//! The handle that everything else hangs on.
+
+use crate::error::CatalogError;
+use crate::key::MasterKey;
+use crate::pool::{Pool, connection_config};
+use crate::session::Session;
+use crate::sql::Arg;
+use crate::tx::{Context, FencedTx, Tx};
+use crate::write::operations::Claim;
+use std::sync::Arc;
+use tenancy::Secret;
+use tokio_postgres::{Config, Row};
+
+/// The catalog: a pool of connections and the key to its secrets. Clones share both.
+#[derive(Clone)]
+pub struct Catalog {
+    pool: Pool,
+    key: MasterKey,
+    listen: Arc<Config>,
+}
+
+impl Catalog {
+    /// Prepares a pool of at most `size` connections. Connects lazily, so this works while the catalog
+    /// is down; what is asked then fails with [`CatalogError::Unavailable`] within seconds.
+    ///
+    /// # Errors
+    /// When the connection string cannot be parsed.
+    #[expect(clippy::unused_async, reason = "the pool needs a runtime, which an async function proves")]
+    pub async fn connect(dsn: &Secret, key: MasterKey, size: u32) -> Result<Self, CatalogError> {
+        let pool = Pool::new(connection_config(dsn, "catalog")?, size);
+        let listen = Arc::new(connection_config(dsn, "listen")?);
+        Ok(Self { pool, key, listen })
+    }
+
+    /// The key that seals the catalog's secrets.
+    #[must_use]
+    pub fn key(&self) -> &MasterKey {
+        &self.key
+    }
+
+    /// Begins a transaction. What is changed in it is on record as done by `context`.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn begin(&self, context: &Context) -> Result<Tx, CatalogError> {
+        Tx::begin(self.pool.session().await?, self.key.clone(), context.clone()).await
+    }
+
+    /// Begins a transaction for a step of a claimed operation. While it lasts nobody can take the
+    /// claim over.
+    ///
+    /// # Errors
+    /// [`CatalogError::Fenced`] when the claim was lost, or when the catalog is unavailable.
+    pub async fn begin_fenced(&self, context: &Context, claim: &Claim) -> Result<FencedTx, CatalogError> {
+        FencedTx::new(self.begin(context).await?, claim.clone()).await
+    }
+
+    pub(crate) fn listen_config(&self) -> &Config {
+        &self.listen
+    }
+
+    pub(crate) async fn session(&self) -> Result<Session, CatalogError> {
+        self.pool.session().await
+    }
+
+    /// Reads rows. A connection that turns out to have died while it lay in the pool costs a second
+    /// attempt, not an error: reading twice harms nobody.
+    pub(crate) async fn rows(&self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, CatalogError> {
+        let session = self.pool.session().await?;
+        match session.query(sql, args).await {
+            Err(CatalogError::Unavailable { .. }) if session.is_lost() => {
+                drop(session);
+                self.pool.session().await?.query(sql, args).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Reads at most one row.
+    pub(crate) async fn row(&self, sql: &str, args: &[Arg<'_>]) -> Result<Option<Row>, CatalogError> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Catalog")
+    }
+}

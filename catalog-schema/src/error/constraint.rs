@@ -1,0 +1,92 @@
+//! The catalog's rules by name, so that a caller can tell people which one stood against them.
+
+use std::fmt;
+
+macro_rules! constraints {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $message:literal;)*) => {
+        /// A rule that the catalog keeps for every writer. Its `Display` is a message for people.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        pub enum Constraint {
+            $($(#[$doc])* $variant,)*
+            /// Any other rule, by its name in the schema.
+            Other(String),
+        }
+
+        impl Constraint {
+            /// Every rule that has a word of its own.
+            pub const KNOWN: &[Self] = &[$(Self::$variant),*];
+
+            /// The rule's name in the schema.
+            #[must_use]
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Self::$variant => $name,)*
+                    Self::Other(name) => name,
+                }
+            }
+
+            pub(crate) fn from_name(name: &str) -> Self {
+                match name {
+                    $($name => Self::$variant,)*
+                    other => Self::Other(other.to_owned()),
+                }
+            }
+        }
+
+        impl fmt::Display for Constraint {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$variant => f.write_str($message),)*
+                    Self::Other(name) => write!(f, "the catalog's rule {name} does not allow this"),
+                }
+            }
+        }
+    };
+}
+
+constraints! {
+    /// A region's name is taken.
+    RegionTaken = "regions_pkey", "there is already a region of this name";
+    /// A cluster's name is taken.
+    ClusterNameTaken = "clusters_name_key", "there is already a cluster of this name";
+    /// The same server is registered under another name.
+    ClusterRegistered = "clusters_system_identifier_key", "this server is already registered as a cluster";
+    /// A cluster's region is not registered.
+    ClusterRegionUnknown = "clusters_region_fkey", "the cluster's region is not registered";
+    /// As many tenants are placed on the cluster as it may hold.
+    ClusterFull = "placements_cluster_full", "the cluster holds as many tenants as it may";
+    /// The cluster takes no new tenants.
+    ClusterNotActive = "placements_cluster_active", "the cluster takes no new tenants";
+    /// A living tenant has this slug.
+    SlugTaken = "tenants_slug_key", "there is already a tenant of this name";
+    /// A renamed tenant is still reached under this slug.
+    SlugAliased = "tenants_slug_aliased", "another tenant was renamed lately and is still reached by this name";
+    /// The tenant's region is not registered.
+    RegionUnknown = "tenants_region_fkey", "the region is not registered";
+    /// The tenant's region is not among those that it allows.
+    RegionNotAllowed = "tenants_region_allowed", "the tenant's region is not among the regions that it allows";
+    /// A region that the tenant allows is not registered.
+    AllowedRegionUnknown = "tenants_allowed_regions_known", "a region that the tenant allows is not registered";
+    /// The tenant's data stands where it would no longer be allowed to.
+    PlacedElsewhere = "tenants_allowed_regions_placed", "the tenant's data stands in a region that it would no longer allow";
+    /// The plan does not exist.
+    PlanUnknown = "tenants_plan_fkey", "there is no such plan";
+    /// The tenant is already placed.
+    TenantPlaced = "placements_pkey", "the tenant is already placed on a cluster";
+    /// The cluster stands where the tenant's data may not be.
+    PlacementNotAllowed = "placements_region_allowed", "the cluster stands in a region that the tenant does not allow";
+    /// A database or role may still exist, so what is known of it is kept.
+    NotProvenDropped = "placements_dropped", "the tenant's database or role is not proven to be dropped";
+    /// A physical name was used before.
+    PhysicalNameUsed = "physical_names_pkey", "the name of the database or role was used before";
+    /// An API key is already known.
+    ApiKeyTaken = "credentials_key_hash_key", "there is already such an api key";
+    /// Another operation of the tenant is not finished.
+    OperationUnfinished = "operations_one_unfinished_per_tenant", "another operation of this tenant is not finished";
+    /// The tenant still has a placement, so it is not gone.
+    TenantStillPlaced = "tenants_deleted_unplaced", "the tenant still has a database";
+    /// Audit rows are only ever added.
+    AuditAppendOnly = "audit_append_only", "audit rows are never changed or removed";
+    /// The ledger of physical names only ever grows.
+    LedgerAppendOnly = "physical_names_append_only", "the ledger of physical names only grows";
+}

@@ -1,0 +1,72 @@
+//! Plans, and what single tenants may beyond or below them.
+
+use crate::catalog::Catalog;
+use crate::error::CatalogError;
+use crate::read::route_row::limits_of_row;
+use crate::row::Columns;
+use crate::sql::{text, uuid};
+use tenancy::{Limits, PlanName, TenantId};
+use tokio_postgres::Row;
+
+/// What a plan allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRecord {
+    /// Its name.
+    pub name: PlanName,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+/// A tenant's own limits, each in place of its plan's when it is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Entitlement {
+    /// In place of [`Limits::pool_size`].
+    pub pool_size: Option<u32>,
+    /// In place of [`Limits::client_limit`].
+    pub client_limit: Option<u32>,
+    /// In place of [`Limits::queue_limit`].
+    pub queue_limit: Option<u32>,
+    /// In place of [`Limits::checkout_timeout_ms`].
+    pub checkout_timeout_ms: Option<u32>,
+}
+
+impl Catalog {
+    /// All plans, by name. There are few.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn plans(&self) -> Result<Vec<PlanRecord>, CatalogError> {
+        let rows = self.rows("select * from catalog.plans order by name", &[]).await?;
+        rows.iter().map(plan_of_row).collect()
+    }
+
+    /// One plan.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn plan_get(&self, name: &PlanName) -> Result<Option<PlanRecord>, CatalogError> {
+        let row = self.row("select * from catalog.plans where name = $1", &[text(name.as_str())]).await?;
+        row.as_ref().map(plan_of_row).transpose()
+    }
+
+    /// A tenant's own limits; all unset when it has none.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn entitlement_get(&self, tenant: TenantId) -> Result<Entitlement, CatalogError> {
+        let sql = "select * from catalog.entitlements where tenant_id = $1";
+        let row = self.row(sql, &[uuid(tenant.as_uuid())]).await?;
+        row.map_or(Ok(Entitlement::default()), |row| {
+            Ok(Entitlement {
+                pool_size: row.number_opt("pool_size")?,
+                client_limit: row.number_opt("client_limit")?,
+                queue_limit: row.number_opt("queue_limit")?,
+                checkout_timeout_ms: row.number_opt("checkout_timeout_ms")?,
+            })
+        })
+    }
+}
+
+fn plan_of_row(row: &Row) -> Result<PlanRecord, CatalogError> {
+    Ok(PlanRecord { name: row.word("name")?, limits: limits_of_row(row)? })
+}

@@ -1,0 +1,136 @@
+//! The statement behind a route, and its row. One statement, so that a route is all of one moment.
+
+use crate::error::CatalogError;
+use crate::key::MasterKey;
+use crate::read::clusters::cluster_of_row;
+use crate::read::routes::{CredentialKind, CredentialRecord, PlacementRecord, RouteRecord};
+use crate::row::Columns;
+use jiff::Timestamp;
+use serde::Deserialize;
+use tenancy::{CredentialId, Generation, Limits, Role, TenantId, UserName};
+use tokio_postgres::Row;
+
+/// The context under which a placement's secret is sealed.
+pub(crate) fn placement_context(tenant: TenantId) -> String {
+    format!("placement:{tenant}")
+}
+
+const ROUTE: &str = "
+select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_regions,
+  array(select a.slug from catalog.slug_aliases a
+        where a.tenant_id = t.id and a.expires_at > now() order by a.slug) as aliases,
+  coalesce(e.pool_size, l.pool_size) as pool_size,
+  coalesce(e.client_limit, l.client_limit) as client_limit,
+  coalesce(e.queue_limit, l.queue_limit) as queue_limit,
+  coalesce(e.checkout_timeout_ms, l.checkout_timeout_ms) as checkout_timeout_ms,
+  p.database_name, p.database_oid, p.role_name, p.secret,
+  c.id as cluster_id, c.name as cluster_name, c.region as cluster_region, c.host, c.port,
+  c.system_identifier, c.connection_budget, c.state as cluster_state,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'kind', k.kind, 'role', k.role,
+      'expires_at', k.expires_at, 'user_name', k.user_name, 'verifier', k.verifier,
+      'key_prefix', k.key_prefix, 'key_hash', encode(k.key_hash, 'hex')) order by k.id), '[]'::jsonb)
+   from catalog.credentials k
+   where k.tenant_id = t.id and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+  ) as credentials
+from catalog.tenants t
+join catalog.plans l on l.name = t.plan
+left join catalog.entitlements e on e.tenant_id = t.id
+left join catalog.placements p on p.tenant_id = t.id
+left join catalog.clusters c on c.id = p.cluster_id
+where t.state <> 'deleted' and t.id = ";
+
+pub(crate) fn by_id() -> String {
+    format!("{ROUTE} $1")
+}
+
+pub(crate) fn by_slug() -> String {
+    format!("{ROUTE} {TENANT_OF_SLUG}")
+}
+
+/// The id of the living tenant that `$1` names, now or until lately. A name of its own goes before an alias.
+pub(crate) const TENANT_OF_SLUG: &str = "coalesce(
+  (select s.id from catalog.tenants s where s.slug = $1 and s.state <> 'deleted'),
+  (select a.tenant_id from catalog.slug_aliases a where a.slug = $1 and a.expires_at > now()))";
+
+pub(crate) fn decode(row: &Row, key: &MasterKey) -> Result<RouteRecord, CatalogError> {
+    let tenant_id: TenantId = row.id("id")?;
+    let credentials: serde_json::Value = row.value("credentials")?;
+    let credentials: Vec<StoredCredential> =
+        serde_json::from_value(credentials).map_err(|why| CatalogError::corrupt("credentials", why))?;
+    Ok(RouteRecord {
+        tenant_id,
+        slug: row.word("slug")?,
+        aliases: row.words("aliases")?,
+        state: row.word("state")?,
+        isolation: row.word("isolation")?,
+        generation: Generation::new(row.value("generation")?),
+        region: row.word("region")?,
+        allowed_regions: row.words("allowed_regions")?,
+        limits: limits_of_row(row)?,
+        placement: placement(row, tenant_id, key)?,
+        credentials: credentials.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+    })
+}
+
+pub(crate) fn limits_of_row(row: &Row) -> Result<Limits, CatalogError> {
+    Ok(Limits {
+        pool_size: row.number("pool_size")?,
+        client_limit: row.number("client_limit")?,
+        queue_limit: row.number("queue_limit")?,
+        checkout_timeout_ms: row.number("checkout_timeout_ms")?,
+    })
+}
+
+fn placement(row: &Row, tenant: TenantId, key: &MasterKey) -> Result<Option<PlacementRecord>, CatalogError> {
+    let Some(database) = row.word_opt("database_name")? else { return Ok(None) };
+    let sealed: Vec<u8> = row.value("secret")?;
+    Ok(Some(PlacementRecord {
+        cluster: cluster_of_row(row)?,
+        database,
+        database_oid: row.number_opt("database_oid")?,
+        role: row.word("role_name")?,
+        secret: key.open(&placement_context(tenant), &sealed)?,
+    }))
+}
+
+/// A credential as the statement above gathers it.
+#[derive(Deserialize)]
+struct StoredCredential {
+    id: CredentialId,
+    kind: String,
+    role: Role,
+    expires_at: Option<Timestamp>,
+    user_name: Option<UserName>,
+    verifier: Option<String>,
+    key_prefix: Option<String>,
+    key_hash: Option<String>,
+}
+
+impl TryFrom<StoredCredential> for CredentialRecord {
+    type Error = CatalogError;
+    fn try_from(stored: StoredCredential) -> Result<Self, CatalogError> {
+        let kind = match stored {
+            StoredCredential { user_name: Some(user), verifier: Some(verifier), .. } => {
+                CredentialKind::Password { user, verifier }
+            }
+            StoredCredential { key_prefix: Some(prefix), key_hash: Some(hash), .. } => {
+                CredentialKind::ApiKey { prefix, hash: key_hash(&hash)? }
+            }
+            _ => return Err(CatalogError::corrupt("credential", format!("{} is incomplete", stored.kind))),
+        };
+        Ok(Self { id: stored.id, role: stored.role, expires_at: stored.expires_at, kind })
+    }
+}
+
+fn key_hash(hex: &str) -> Result<[u8; 32], CatalogError> {
+    let damaged = || CatalogError::corrupt("key_hash", "it is not 32 bytes");
+    let mut hash = [0; 32];
+    if hex.len() != 2 * hash.len() {
+        return Err(damaged());
+    }
+    for (byte, pair) in hash.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        let digits = std::str::from_utf8(pair).map_err(|_| damaged())?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| damaged())?;
+    }
+    Ok(hash)
+}

@@ -1,0 +1,18 @@
+//! What the control plane changes, one file a thing, as methods of [`crate::Tx`] and
+//! [`crate::FencedTx`]. Each change notes its audit row, which is committed with it.
+//!
+//! Claims and their renewal stand outside transactions: they are one statement each, and they are
+//! about who works, not about what is changed.
+
+pub mod audit;
+pub mod clusters;
+pub mod credentials;
+pub mod idempotency;
+pub mod operations;
+pub mod placements;
+pub mod plans;
+pub mod regions;
+pub mod steps;
+pub mod tenants;
+pub mod tombstones;
+pub mod upkeep;
