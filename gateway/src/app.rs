@@ -1,0 +1,196 @@
+//! Building the gateway, running it, and stopping it in order.
+
+use crate::authenticate::MockSeed;
+use crate::authenticate::password::PasswordChecks;
+use crate::cancel::CancelRegistry;
+use crate::metrics::{GatewayMetrics, GatewayUsage};
+use crate::pool::{Registry, sweep};
+use crate::resolve::Routes;
+use crate::resolve::follow::{Follower, Progress};
+use crate::{admin, listen};
+use catalog_schema::{Catalog, CatalogError, GatewayHeartbeat, MasterKey, SealError};
+use config::GatewayConfig;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tenancy::{GatewayId, Revision};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections that the kernel keeps for us while we accept others; it cuts this to `net.core.somaxconn`.
+const LISTEN_BACKLOG: u32 = 4096;
+
+/// Why a gateway could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A listener's address cannot be used.
+    #[error("cannot listen on {address} for {what}")]
+    Listen {
+        /// Which listener.
+        what: &'static str,
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The catalog's settings are unusable. A catalog that is merely away is no error.
+    #[error("cannot use the catalog")]
+    Catalog(#[from] CatalogError),
+    /// The master key cannot be read.
+    #[error("cannot read the master key: {0}")]
+    MasterKeyUnreadable(#[from] config::SecretUnreadable),
+    /// The master key is none.
+    #[error("cannot use the master key")]
+    MasterKey(#[from] SealError),
+}
+
+/// Where the gateway listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The PostgreSQL protocol.
+    pub pg: SocketAddr,
+    /// HTTP for applications.
+    pub http: SocketAddr,
+    /// Metrics and probes, not for applications.
+    pub admin: SocketAddr,
+}
+
+/// What all connections share.
+pub struct Shared {
+    /// The settings.
+    pub config: GatewayConfig,
+    /// From names to tenants.
+    pub routes: Arc<Routes>,
+    /// Server connections.
+    pub pools: Arc<Registry>,
+    /// From cancel keys to sessions.
+    pub cancels: Arc<CancelRegistry>,
+    /// Counters that belong to no tenant.
+    pub usage: GatewayUsage,
+    /// How far the catalog was followed.
+    pub progress: Arc<Progress>,
+    /// Makes unknown users look like known ones.
+    pub mock_seed: MockSeed,
+    /// Password checks of HTTP clients, bounded and remembered.
+    pub passwords: PasswordChecks,
+    /// Places for PostgreSQL clients, authenticated or not.
+    pub client_places: Arc<Semaphore>,
+    /// Fires when the gateway is to drain.
+    pub drain: CancellationToken,
+}
+
+/// A gateway that listens and is about to run.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    follower: Follower,
+    metrics: Arc<GatewayMetrics>,
+    pg: TcpListener,
+    http: TcpListener,
+    admin: TcpListener,
+    addresses: Addresses,
+}
+
+impl Gateway {
+    /// Binds the listeners and prepares everything; nothing is accepted before [`Gateway::run`].
+    ///
+    /// # Errors
+    /// See [`GatewayError`].
+    pub async fn build(config: GatewayConfig) -> Result<Self, GatewayError> {
+        let key = MasterKey::from_base64(&config.master_key.read()?)?;
+        let mock_seed = MockSeed::new(&key);
+        let catalog = Catalog::connect(&config.catalog.dsn, key, config.catalog.pool_size).await?;
+        let pg = listen_on("PostgreSQL clients", config.listen.pg)?;
+        let http = listen_on("HTTP clients", config.listen.http)?;
+        let admin = listen_on("metrics and probes", config.listen.admin)?;
+        let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
+        let addresses = Addresses {
+            pg: address(&pg, config.listen.pg),
+            http: address(&http, config.listen.http),
+            admin: address(&admin, config.listen.admin),
+        };
+        let drain = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            routes: Arc::new(Routes::new(catalog.clone(), config.routes.clone(), drain.clone())),
+            pools: Arc::new(Registry::new(config.pool.clone())),
+            cancels: Arc::default(),
+            usage: GatewayUsage::default(),
+            progress: Arc::default(),
+            mock_seed,
+            passwords: PasswordChecks::default(),
+            client_places: Arc::new(Semaphore::new(config.limits.client_limit as usize)),
+            drain,
+            config,
+        });
+        let follower = Follower {
+            catalog,
+            routes: Arc::clone(&shared.routes),
+            pools: Arc::clone(&shared.pools),
+            progress: Arc::clone(&shared.progress),
+            settings: shared.config.routes.clone(),
+            heartbeat: GatewayHeartbeat {
+                id: GatewayId::generate(),
+                name: shared.config.name.clone(),
+                region: shared.config.region.clone(),
+                address: addresses.pg.to_string(),
+                applied_revision: Revision::default(),
+            },
+        };
+        let metrics = Arc::new(GatewayMetrics::new(Arc::clone(&shared)));
+        Ok(Self { shared, follower, metrics, pg, http, admin, addresses })
+    }
+
+    /// Where it listens; ports asked for as 0 are known here.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves until `shutdown` fires, then drains: nothing new is accepted, idle clients leave, transactions
+    /// under way may finish within `drain_timeout_ms`. The admin listener answers to the end.
+    ///
+    /// # Errors
+    /// None as yet; a listener that fails is retried.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), GatewayError> {
+        let Self { shared, follower, metrics, pg, http, admin, addresses } = self;
+        tracing::info!(pg = %addresses.pg, http = %addresses.http, admin = %addresses.admin, "the gateway serves");
+        let stop = CancellationToken::new();
+        let background = TaskTracker::new();
+        background.spawn(follower.run(stop.clone()));
+        background.spawn(sweep::run(Arc::clone(&shared.pools), stop.clone()));
+        background.spawn(admin::run(admin, Arc::clone(&shared), metrics, stop.clone()));
+        let clients = TaskTracker::new();
+        let listeners = TaskTracker::new();
+        listeners.spawn(listen::pgwire::run(pg, Arc::clone(&shared), shared.drain.clone(), clients.clone()));
+        listeners.spawn(listen::http::run(http, Arc::clone(&shared), shared.drain.clone(), clients.clone()));
+
+        shutdown.cancelled().await;
+        tracing::info!("the gateway drains");
+        shared.drain.cancel();
+        listeners.close();
+        clients.close();
+        let drained = async {
+            listeners.wait().await;
+            clients.wait().await;
+        };
+        if tokio::time::timeout(shared.config.drain_timeout(), drained).await.is_err() {
+            tracing::warn!(clients = clients.len(), "clients were still busy when the drain's time was up");
+        }
+        stop.cancel();
+        background.close();
+        background.wait().await;
+        Ok(())
+    }
+}
+
+fn listen_on(what: &'static str, address: SocketAddr) -> Result<TcpListener, GatewayError> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(LISTEN_BACKLOG)
+    };
+    bind().map_err(|source| GatewayError::Listen { what, address, source })
+}

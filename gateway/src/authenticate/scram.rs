@@ -1,0 +1,83 @@
+//! SCRAM-SHA-256 with a client on the wire.
+
+use super::{MockSeed, verifier_of};
+use crate::error::Refusal;
+use crate::listen::wire::{ClientWire, WireError};
+use crate::resolve::startup::Target;
+use catalog_schema::RouteRecord;
+use pgwire::backend::write;
+use pgwire::frontend::SaslInitial;
+use pgwire::scram::{ScramError, ServerExchange};
+use tenancy::ErrorKind;
+
+const MECHANISM: &str = "SCRAM-SHA-256";
+
+/// The tag of every message that a client authenticates with.
+const PASSWORD_MESSAGE: u8 = b'p';
+
+/// Runs the exchange. Without a route or a verifier it runs all the same, and fails at its end.
+///
+/// # Errors
+/// [`ErrorKind::Unauthenticated`], a protocol violation, or the client has left.
+pub async fn authenticate(
+    wire: &mut ClientWire,
+    route: Option<&RouteRecord>,
+    target: &Target,
+    seed: &MockSeed,
+) -> Result<(), Refusal> {
+    let verifier = route.zip(target.user.as_ref()).and_then(|(route, user)| verifier_of(route, user));
+    let tenant = target.slug.as_ref().map_or("", |slug| slug.as_str());
+    let exchange = match verifier {
+        Some(verifier) => ServerExchange::new(verifier),
+        None => ServerExchange::mock(&seed.for_user(tenant, &target.user_as_given), &target.user_as_given),
+    };
+    run(wire, exchange).await.map_err(|error| match error {
+        ExchangeError::Wrong => Refusal::unauthenticated(&target.user_as_given),
+        ExchangeError::Wire(WireError::Refused(refusal)) => refusal,
+        ExchangeError::Wire(WireError::Gone) => Refusal::new(ErrorKind::ClientTimeout, "the client has left"),
+        ExchangeError::Malformed(message) => Refusal::protocol(message),
+    })
+}
+
+enum ExchangeError {
+    Wrong,
+    Wire(WireError),
+    Malformed(String),
+}
+
+impl From<WireError> for ExchangeError {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}
+
+fn malformed(error: impl std::fmt::Display) -> ExchangeError {
+    ExchangeError::Malformed(error.to_string())
+}
+
+async fn run(wire: &mut ClientWire, exchange: ServerExchange) -> Result<(), ExchangeError> {
+    let mut out = Vec::with_capacity(256);
+    write::authentication_sasl(&mut out, &[MECHANISM]);
+    wire.send(&out).await?;
+
+    let body = wire.expect(PASSWORD_MESSAGE).await?;
+    let initial = SaslInitial::parse(&body).map_err(malformed)?;
+    if initial.mechanism != MECHANISM.as_bytes() {
+        return Err(ExchangeError::Malformed(
+            "client selected an invalid SASL authentication mechanism".into(),
+        ));
+    }
+    let (exchange, challenge) = exchange.first(initial.data.unwrap_or_default()).map_err(malformed)?;
+    out.clear();
+    write::sasl_continue(&mut out, challenge.as_bytes());
+    wire.send(&out).await?;
+
+    let body = wire.expect(PASSWORD_MESSAGE).await?;
+    let proof = exchange.finish(&body).map_err(|error| {
+        if matches!(error, ScramError::Rejected) { ExchangeError::Wrong } else { malformed(error) }
+    })?;
+    out.clear();
+    write::sasl_final(&mut out, proof.as_bytes());
+    wire.send(&out).await?;
+    Ok(())
+}

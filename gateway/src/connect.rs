@@ -1,0 +1,74 @@
+//! Opening a connection to a tenant's server, and what the gateway knows of one that is open.
+//!
+//! The server has to prove itself as the client does: SCRAM shows that it knows the role's secret, and
+//! [`identity`] compares its database, system identifier and tenant marker with the catalog. A wrong
+//! DSN, a recycled address or a restore to the wrong host is refused, never used.
+
+pub mod close;
+pub mod identity;
+pub mod login;
+pub mod server;
+
+pub use login::Connector;
+pub use server::ServerConnection;
+
+use crate::error::Refusal;
+use std::io;
+use tenancy::ErrorKind;
+
+/// Why a server connection could not be opened or used. For logs: what a client may see of it is
+/// [`ConnectError::refusal`].
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The network said no, or the connection broke.
+    #[error("the server cannot be reached")]
+    Io(#[from] io::Error),
+    /// The login took longer than `connect_timeout_ms`.
+    #[error("the server did not complete the login in time")]
+    Timeout,
+    /// The server answered with an error.
+    #[error("the server refused the login with SQLSTATE {code}: {message}")]
+    Refused {
+        /// The server's SQLSTATE.
+        code: String,
+        /// The server's words; not shown to clients, which are strangers to the role that logged in.
+        message: String,
+    },
+    /// Something that is no PostgreSQL, or that would not prove that it knows the secret.
+    #[error("the server did not follow the login protocol: {0}")]
+    Protocol(String),
+    /// It is PostgreSQL, but not the database that the catalog means.
+    #[error("the server is not the one in the catalog: {0}")]
+    Mismatch(String),
+    /// The connection was closed by the server while it was idle.
+    #[error("the server closed the connection")]
+    Lost,
+}
+
+impl ConnectError {
+    /// What a client is told.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Io(_) | Self::Timeout | Self::Lost => {
+                Refusal::new(ErrorKind::ClusterUnavailable, "the tenant's cluster cannot be reached")
+                    .hint("try again in a moment")
+            }
+            // 53300: the server has no connection left although our budget had: somebody else uses them.
+            Self::Refused { code, .. } if code == "53300" => {
+                Refusal::new(ErrorKind::ClusterUnavailable, "the tenant's cluster has no connection left")
+                    .hint("try again in a moment")
+            }
+            Self::Refused { .. } | Self::Protocol(_) => Refusal::new(
+                ErrorKind::ClusterUnavailable,
+                "the tenant's cluster refused the gateway's login",
+            )
+            .hint("the gateway's log has the cluster's answer"),
+            Self::Mismatch(_) => Refusal::new(
+                ErrorKind::ClusterMismatch,
+                "the server that answered is not the tenant's cluster",
+            )
+            .hint("the gateway's log says what differs from the catalog"),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The login of the gateway to a tenant's server.
+
+use super::identity::{self, Identity};
+use super::{ConnectError, ServerConnection, close};
+use crate::pool::ConnectPermit;
+use catalog_schema::{ClusterRecord, PlacementRecord};
+use pgwire::CancelKey;
+use pgwire::WriteError;
+use pgwire::backend::{self, Authentication};
+use pgwire::frontend::write;
+use pgwire::scram::{ClientExchange, ClientKeys};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tenancy::{DatabaseName, RoleName, Secret, TenantId};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A login's messages are small; a server that sends more than this is none.
+const LOGIN_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Opens connections for one pool.
+pub struct Connector {
+    database: DatabaseName,
+    role: RoleName,
+    secret: Secret,
+    identity: Identity,
+    timeout: Duration,
+    /// The outcome of the secret's 4,096 hash rounds, so that only the first login pays for them.
+    keys: Mutex<Option<ClientKeys>>,
+}
+
+impl Connector {
+    /// A connector to the tenant's database.
+    #[must_use]
+    pub fn new(tenant: TenantId, placement: &PlacementRecord, timeout: Duration) -> Self {
+        Self {
+            database: placement.database.clone(),
+            role: placement.role.clone(),
+            secret: placement.secret.clone(),
+            identity: Identity::expected(tenant, placement),
+            timeout,
+            keys: Mutex::new(None),
+        }
+    }
+
+    /// Connects, logs in and checks the server's identity. The permit goes into the connection.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]. The permit returns when the server has let go of what was opened.
+    pub async fn connect(
+        &self,
+        cluster: &ClusterRecord,
+        permit: ConnectPermit,
+    ) -> Result<ServerConnection, ConnectError> {
+        tokio::time::timeout(self.timeout, self.login(cluster, permit))
+            .await
+            .unwrap_or(Err(ConnectError::Timeout))
+    }
+
+    async fn login(
+        &self,
+        cluster: &ClusterRecord,
+        permit: ConnectPermit,
+    ) -> Result<ServerConnection, ConnectError> {
+        let stream = TcpStream::connect((cluster.host.as_str(), cluster.port)).await?;
+        let mut wire = Wire::new(stream, permit);
+        wire.stream().set_nodelay(true)?;
+        let address = wire.stream().peer_addr()?;
+        let parameters = [("user", self.role.as_str()), ("database", self.database.as_str())];
+        write::startup(&mut wire.outbound, parameters)?;
+        wire.flush().await?;
+        self.authenticate(&mut wire).await?;
+        let session = read_session(&mut wire).await?;
+        self.check_identity(&mut wire).await?;
+        let (stream, permit) = wire.into_parts();
+        Ok(ServerConnection::new(stream, address, permit, session.cancel_key, session.parameters))
+    }
+
+    async fn authenticate(&self, wire: &mut Wire) -> Result<(), ConnectError> {
+        match wire.authentication().await? {
+            Authentication::Sasl(mechanisms) if mechanisms.offers("SCRAM-SHA-256") => {}
+            // A server that asks for no proof, or for the secret itself, proves nothing of its own.
+            other => {
+                return Err(unexpected(&other));
+            }
+        }
+        let exchange = ClientExchange::new(self.secret.clone()).map_err(malformed)?;
+        write::sasl_initial(&mut wire.outbound, "SCRAM-SHA-256", exchange.client_first().as_bytes())?;
+        wire.flush().await?;
+        let server_first = match wire.authentication().await? {
+            Authentication::SaslContinue(data) => data.to_vec(),
+            other => return Err(unexpected(&other)),
+        };
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (answer, response) = exchange.answer(&server_first, keys.as_ref()).map_err(malformed)?;
+        write::sasl_response(&mut wire.outbound, response.as_bytes())?;
+        wire.flush().await?;
+        let keys = match wire.authentication().await? {
+            Authentication::SaslFinal(data) => answer.verify(data).map_err(malformed)?,
+            other => return Err(unexpected(&other)),
+        };
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Some(keys);
+        match wire.authentication().await? {
+            Authentication::Ok => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn check_identity(&self, wire: &mut Wire) -> Result<(), ConnectError> {
+        write::query(&mut wire.outbound, identity::QUERY.as_bytes())?;
+        wire.flush().await?;
+        let mut row = Vec::new();
+        loop {
+            let (tag, body) = wire.message().await?;
+            match tag {
+                b'D' => row = text_row(body)?,
+                b'E' => {
+                    let fields = backend::ErrorFields::new(body);
+                    let message = String::from_utf8_lossy(fields.get(b'M').unwrap_or_default()).into_owned();
+                    return Err(ConnectError::Mismatch(format!("it could not say who it is: {message}")));
+                }
+                b'Z' => return self.identity.check(&row),
+                _ => {}
+            }
+        }
+    }
+}
+
+struct Session {
+    cancel_key: CancelKey,
+    parameters: Vec<(Box<str>, Box<str>)>,
+}
+
+/// Reads what the server says between the authentication and its first ReadyForQuery.
+async fn read_session(wire: &mut Wire) -> Result<Session, ConnectError> {
+    let mut parameters = Vec::with_capacity(16);
+    let mut cancel_key = None;
+    loop {
+        let (tag, body) = wire.message().await?;
+        match tag {
+            b'S' => {
+                let (name, value) = backend::parameter_status(body).map_err(malformed)?;
+                parameters.push((text(name), text(value)));
+            }
+            b'K' => cancel_key = Some(backend::backend_key_data(body).map_err(malformed)?),
+            b'Z' => {
+                let cancel_key =
+                    cancel_key.ok_or_else(|| ConnectError::Protocol("it sent no cancel key".into()))?;
+                return Ok(Session { cancel_key, parameters });
+            }
+            b'E' => return Err(refused(body)),
+            _ => {}
+        }
+    }
+}
+
+/// A socket with just enough buffering for a login. If the login breaks off, it is closed in the
+/// background and takes its permit along: the server counts the attempt until it has let go.
+struct Wire {
+    socket: Option<(TcpStream, ConnectPermit)>,
+    inbound: Vec<u8>,
+    outbound: Vec<u8>,
+    /// Where the next message begins in `inbound`.
+    at: usize,
+}
+
+impl Wire {
+    fn new(stream: TcpStream, permit: ConnectPermit) -> Self {
+        let socket = Some((stream, permit));
+        Self { socket, inbound: Vec::with_capacity(1024), outbound: Vec::with_capacity(512), at: 0 }
+    }
+
+    fn stream(&mut self) -> &mut TcpStream {
+        &mut self.socket.as_mut().expect("taken only when the login ends").0
+    }
+
+    fn into_parts(mut self) -> (TcpStream, ConnectPermit) {
+        self.socket.take().expect("taken only when the login ends")
+    }
+
+    async fn flush(&mut self) -> Result<(), ConnectError> {
+        let outbound = std::mem::take(&mut self.outbound);
+        self.stream().write_all(&outbound).await?;
+        Ok(())
+    }
+
+    async fn message(&mut self) -> Result<(u8, &[u8]), ConnectError> {
+        self.inbound.drain(..self.at);
+        self.at = 0;
+        loop {
+            let header = pgwire::frame::peek_header(&self.inbound).map_err(malformed)?;
+            if let Some(header) = header {
+                if header.len > LOGIN_MESSAGE_BYTES_MAX {
+                    return Err(ConnectError::Protocol("an oversized message".into()));
+                }
+                if self.inbound.len() >= header.len {
+                    self.at = header.len;
+                    return Ok((header.tag, &self.inbound[pgwire::frame::HEADER_LEN..header.len]));
+                }
+            }
+            let (stream, _) = self.socket.as_mut().expect("taken only when the login ends");
+            if stream.read_buf(&mut self.inbound).await? == 0 {
+                return Err(ConnectError::Lost);
+            }
+        }
+    }
+
+    async fn authentication(&mut self) -> Result<Authentication<'_>, ConnectError> {
+        let (tag, body) = self.message().await?;
+        match tag {
+            b'R' => Authentication::parse(body).map_err(malformed),
+            b'E' => Err(refused(body)),
+            other => Err(ConnectError::Protocol(format!("message {:?} during the login", char::from(other)))),
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if let Some((stream, permit)) = self.socket.take() {
+            close::in_background(stream, permit, None);
+        }
+    }
+}
+
+fn refused(body: &[u8]) -> ConnectError {
+    let fields = backend::ErrorFields::new(body);
+    let read = |field| String::from_utf8_lossy(fields.get(field).unwrap_or_default()).into_owned();
+    ConnectError::Refused { code: read(b'C'), message: read(b'M') }
+}
+
+/// The only login that we go on with is SCRAM-SHA-256, in its order.
+fn unexpected(asked: &Authentication<'_>) -> ConnectError {
+    let what = match asked {
+        Authentication::Ok => "let us in without SCRAM-SHA-256, so it has not proved who it is",
+        Authentication::CleartextPassword => "asks for the password in clear",
+        Authentication::Md5Password => "asks for an MD5 password",
+        Authentication::Sasl(_) => "does not offer SCRAM-SHA-256, or asks for it twice",
+        Authentication::SaslContinue(_) | Authentication::SaslFinal(_) => "does SASL out of order",
+        Authentication::Other(_) => "asks for a kind of authentication that we do not speak",
+    };
+    ConnectError::Protocol(format!("it {what}"))
+}
+
+impl From<WriteError> for ConnectError {
+    fn from(error: WriteError) -> Self {
+        malformed(error)
+    }
+}
+
+fn malformed(error: impl std::fmt::Display) -> ConnectError {
+    ConnectError::Protocol(error.to_string())
+}
+
+fn text(bytes: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(bytes).into_owned().into_boxed_str()
+}
+
+fn text_row(body: &[u8]) -> Result<Vec<Option<String>>, ConnectError> {
+    backend::data_row(body)
+        .map_err(malformed)?
+        .map(|value| {
+            let value = value.map_err(malformed)?;
+            Ok(value.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+        })
+        .collect()
+}

@@ -1,0 +1,125 @@
+//! A client's socket before the relay: bounded reading, whole messages.
+
+use crate::error::{Refusal, sqlstate};
+use pgwire::frame::{HEADER_LEN, peek_header};
+use pgwire::startup::{FirstPacket, parse_first_packet};
+use pgwire::{ErrorResponse, Severity, backend};
+use std::io;
+use tenancy::ErrorKind;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A socket with what was read from it and not yet used.
+pub struct ClientWire {
+    stream: TcpStream,
+    inbound: Vec<u8>,
+    /// No message before the end of authentication may be larger.
+    bytes_max: usize,
+}
+
+/// Why a message could not be read.
+#[derive(Debug)]
+pub enum WireError {
+    /// The client has left.
+    Gone,
+    /// The client broke the protocol.
+    Refused(Refusal),
+}
+
+impl From<io::Error> for WireError {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl ClientWire {
+    /// A fresh socket.
+    #[must_use]
+    pub fn new(stream: TcpStream, bytes_max: usize) -> Self {
+        Self { stream, inbound: Vec::new(), bytes_max }
+    }
+
+    /// The next packet of the startup phase.
+    ///
+    /// # Errors
+    /// The client has left, or what it sent is none.
+    pub async fn first_packet(&mut self) -> Result<FirstPacket, WireError> {
+        loop {
+            let parsed = parse_first_packet(&self.inbound, self.bytes_max)
+                .map_err(|error| WireError::Refused(Refusal::protocol(error.to_string())))?;
+            if let Some((packet, length)) = parsed {
+                self.inbound.drain(..length);
+                return Ok(packet);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Nothing has arrived that was not used. What a client sends before its encryption request is
+    /// answered could have been put there by somebody else.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.inbound.is_empty()
+    }
+
+    /// The body of the next message, which must have this tag.
+    ///
+    /// # Errors
+    /// The client has left, or sent something else or too much.
+    pub async fn expect(&mut self, tag: u8) -> Result<Vec<u8>, WireError> {
+        loop {
+            let header = peek_header(&self.inbound)
+                .map_err(|error| WireError::Refused(Refusal::protocol(error.to_string())))?;
+            if let Some(header) = header {
+                if header.tag != tag {
+                    return Err(WireError::Refused(Refusal::protocol(
+                        "unexpected message during authentication",
+                    )));
+                }
+                if header.len > self.bytes_max {
+                    let message = "the message is too large to come before authentication";
+                    return Err(WireError::Refused(Refusal::new(ErrorKind::TooLarge, message)));
+                }
+                if self.inbound.len() >= header.len {
+                    let body = self.inbound[HEADER_LEN..header.len].to_vec();
+                    self.inbound.drain(..header.len);
+                    return Ok(body);
+                }
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// The client has left.
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+        Ok(self.stream.write_all(bytes).await?)
+    }
+
+    /// Tells the client why it is sent away, and closes.
+    pub async fn refuse(mut self, refusal: &Refusal) {
+        let mut message = Vec::with_capacity(256);
+        write_refusal(&mut message, refusal, Severity::Fatal);
+        if self.stream.write_all(&message).await.is_ok() {
+            let _ = self.stream.shutdown().await;
+        }
+    }
+
+    /// The socket, and what was already read from it.
+    #[must_use]
+    pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.inbound)
+    }
+
+    async fn fill(&mut self) -> Result<(), WireError> {
+        if self.stream.read_buf(&mut self.inbound).await? == 0 { Err(WireError::Gone) } else { Ok(()) }
+    }
+}
+
+/// A refusal as an ErrorResponse.
+pub fn write_refusal(out: &mut Vec<u8>, refusal: &Refusal, severity: Severity) {
+    let response = ErrorResponse::new(severity, sqlstate(refusal.kind()), refusal.message());
+    backend::write::error_response(out, &response.with_hint(refusal.hint_text()));
+}

@@ -1,0 +1,144 @@
+//! Counters, as the code that counts sees them.
+
+use crate::relay::pin::PinReason;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+use tenancy::ErrorKind;
+
+/// A number that only rises.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one tenant has used since this process knows it.
+#[derive(Debug)]
+pub struct TenantUsage {
+    label: RwLock<Box<str>>,
+    /// Transactions that ended.
+    pub transactions: Counter,
+    /// Bytes relayed from clients to the server.
+    pub bytes_to_server: Counter,
+    /// Bytes relayed from the server to clients.
+    pub bytes_to_client: Counter,
+    /// Check-outs, successful or not.
+    pub checkouts: Counter,
+    /// Time that check-outs took, in microseconds.
+    pub checkout_wait_us: Counter,
+    /// Idle connections closed to make room or because they were stale.
+    pub evictions: Counter,
+    /// Errors that the tenant's server answered.
+    pub server_errors: Counter,
+    errors: [Counter; ErrorKind::ALL.len()],
+    pins: [Counter; PinReason::ALL.len()],
+}
+
+impl TenantUsage {
+    /// Nothing used yet. `label` is the tenant's slug.
+    #[must_use]
+    pub fn new(label: &str) -> Self {
+        Self {
+            label: RwLock::new(label.into()),
+            transactions: Counter::default(),
+            bytes_to_server: Counter::default(),
+            bytes_to_client: Counter::default(),
+            checkouts: Counter::default(),
+            checkout_wait_us: Counter::default(),
+            evictions: Counter::default(),
+            server_errors: Counter::default(),
+            errors: std::array::from_fn(|_| Counter::default()),
+            pins: std::array::from_fn(|_| Counter::default()),
+        }
+    }
+
+    /// The tenant's slug now.
+    #[must_use]
+    pub fn label(&self) -> Box<str> {
+        self.label.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The tenant was renamed.
+    pub fn rename(&self, label: &str) {
+        let mut current = self.label.write().unwrap_or_else(PoisonError::into_inner);
+        if **current != *label {
+            *current = label.into();
+        }
+    }
+
+    /// A check-out took this long.
+    pub fn checked_out(&self, took: Duration) {
+        self.checkouts.inc();
+        self.checkout_wait_us.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// A client was refused.
+    pub fn refused(&self, kind: ErrorKind) {
+        if let Some(index) = ErrorKind::ALL.iter().position(|other| *other == kind) {
+            self.errors[index].inc();
+        }
+    }
+
+    /// A client keeps its connection.
+    pub fn pinned(&self, reason: PinReason) {
+        if let Some(index) = PinReason::ALL.iter().position(|other| *other == reason) {
+            self.pins[index].inc();
+        }
+    }
+
+    /// Refusals by kind.
+    pub fn errors(&self) -> impl Iterator<Item = (ErrorKind, u64)> {
+        ErrorKind::ALL.into_iter().zip(self.errors.iter().map(Counter::get))
+    }
+
+    /// Pins by reason.
+    pub fn pins(&self) -> impl Iterator<Item = (PinReason, u64)> {
+        PinReason::ALL.into_iter().zip(self.pins.iter().map(Counter::get))
+    }
+}
+
+/// What belongs to no tenant.
+#[derive(Debug)]
+pub struct GatewayUsage {
+    /// Connections accepted on the PostgreSQL listener.
+    pub pg_connections: Counter,
+    /// Requests on the HTTP listener.
+    pub http_requests: Counter,
+    /// Cancel requests by whether they named a live session.
+    pub cancels_known: Counter,
+    /// Cancel requests for no live session.
+    pub cancels_unknown: Counter,
+    /// Server connections condemned because a reply was not the one due. Should stay zero.
+    pub out_of_sync: Counter,
+    /// Refusals before a tenant was known for sure.
+    pub refusals: TenantUsage,
+}
+
+impl Default for GatewayUsage {
+    fn default() -> Self {
+        Self {
+            pg_connections: Counter::default(),
+            http_requests: Counter::default(),
+            cancels_known: Counter::default(),
+            cancels_unknown: Counter::default(),
+            out_of_sync: Counter::default(),
+            refusals: TenantUsage::new(""),
+        }
+    }
+}

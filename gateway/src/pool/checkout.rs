@@ -1,0 +1,115 @@
+//! From a wish to a lease: slot, then connection.
+
+use super::budget::Counted;
+use super::{Lease, Pool};
+use crate::connect::ConnectError;
+use crate::error::Refusal;
+use std::sync::Arc;
+use std::time::Instant;
+use tenancy::ErrorKind;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout_at;
+
+impl Pool {
+    /// A connection, for which the client may have to wait. Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    /// The queue is full, the wait too long, or the cluster cannot be reached or refuses us.
+    pub async fn checkout(self: &Arc<Self>) -> Result<Lease, Refusal> {
+        let asked = Instant::now();
+        if let Some(lease) = self.checkout_now() {
+            self.usage().checked_out(asked.elapsed());
+            return Ok(lease);
+        }
+        let waiting = self.enter_queue()?;
+        let deadline = tokio::time::Instant::from_std(asked + self.limits.checkout_timeout());
+        let outcome = timeout_at(deadline, self.wait_for_lease()).await;
+        drop(waiting);
+        self.usage().checked_out(asked.elapsed());
+        outcome.unwrap_or_else(|_elapsed| Err(self.too_slow()))
+    }
+
+    /// A connection, if one is idle and nobody waits for it.
+    fn checkout_now(self: &Arc<Self>) -> Option<Lease> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        self.take_good_idle(slot).ok()
+    }
+
+    fn enter_queue(&self) -> Result<Counted<'_>, Refusal> {
+        let counted = Counted::new(&self.waiting);
+        if self.waiting() > self.limits.queue_limit {
+            return Err(Refusal::new(
+                ErrorKind::QueueFull,
+                format!("{} clients already wait for a server connection", self.limits.queue_limit),
+            )
+            .hint("try again in a moment; a larger plan has more connections and a longer queue"));
+        }
+        Ok(counted)
+    }
+
+    async fn wait_for_lease(self: &Arc<Self>) -> Result<Lease, Refusal> {
+        let mut slot =
+            Arc::clone(&self.slots).acquire_owned().await.expect("the slots' semaphore is never closed");
+        loop {
+            match self.take_good_idle(slot) {
+                Ok(lease) => return Ok(lease),
+                Err(unused) => slot = unused,
+            }
+            let permit = tokio::select! {
+                biased;
+                () = self.returned.notified() => continue,
+                permit = self.cluster.permit() => permit,
+            };
+            if self.is_retired() {
+                return Err(route_changed());
+            }
+            self.open(permit).await?;
+        }
+    }
+
+    /// Opens a connection and adds it to the idle ones. Runs to its end even if the client that wanted it
+    /// leaves: a login under way is seen by the server whether or not anybody waits for it.
+    async fn open(self: &Arc<Self>, permit: super::ConnectPermit) -> Result<(), Refusal> {
+        let pool = Arc::clone(self);
+        let opened = tokio::spawn(async move {
+            let _counted = Counted::new(&pool.opening);
+            let connection = pool.connector.connect(&pool.cluster.record(), permit).await?;
+            pool.add(connection);
+            Ok(())
+        });
+        match opened.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.refuse(&error)),
+            Err(_panicked) => Err(Refusal::new(ErrorKind::Internal, "the connection attempt failed")),
+        }
+    }
+
+    /// An idle connection on which nothing has happened since it was put back; others are closed.
+    fn take_good_idle(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Result<Lease, OwnedSemaphorePermit> {
+        while let Some(mut claimed) = self.claim_idle() {
+            if claimed.0.is_quiet() && !self.is_retired() {
+                return Ok(Lease::new(claimed, Arc::clone(self), slot));
+            }
+            claimed.0.condemn();
+        }
+        Err(slot)
+    }
+
+    fn refuse(&self, error: &ConnectError) -> Refusal {
+        let cluster = self.cluster.record();
+        tracing::warn!(cluster = %cluster.name, %error, "could not open a server connection");
+        error.refusal()
+    }
+
+    fn too_slow(&self) -> Refusal {
+        Refusal::new(
+            ErrorKind::CheckoutTimeout,
+            format!("no server connection became free within {} ms", self.limits.checkout_timeout_ms),
+        )
+        .hint("the tenant or its cluster is busy: shorten transactions, or ask for a larger plan")
+    }
+}
+
+fn route_changed() -> Refusal {
+    Refusal::new(ErrorKind::TenantUnavailable, "the tenant's route has just changed").hint("try again")
+}

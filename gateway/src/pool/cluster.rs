@@ -1,0 +1,84 @@
+//! One PostgreSQL server as this gateway uses it.
+
+use super::{Budget, ConnectPermit, Pool};
+use arc_swap::ArcSwap;
+use catalog_schema::ClusterRecord;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tenancy::ClusterId;
+
+/// A connection is not taken from a pool that used it this recently: its client is likely to
+/// come back at once, and closing and opening would cost both more than waiting costs one.
+const IDLE_BEFORE_TAKEN: Duration = Duration::from_millis(5);
+
+/// A cluster, its budget, and the pools that share it.
+pub struct Cluster {
+    record: ArcSwap<ClusterRecord>,
+    budget: Arc<Budget>,
+    pools: Mutex<Vec<Weak<Pool>>>,
+}
+
+impl Cluster {
+    /// A cluster that no pool uses yet.
+    #[must_use]
+    pub fn new(record: ClusterRecord) -> Self {
+        Self {
+            budget: Budget::new(record.connection_budget),
+            record: ArcSwap::from_pointee(record),
+            pools: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The cluster's id.
+    #[must_use]
+    pub fn id(&self) -> ClusterId {
+        self.record.load().id
+    }
+
+    /// What the catalog says of it.
+    #[must_use]
+    pub fn record(&self) -> Arc<ClusterRecord> {
+        self.record.load_full()
+    }
+
+    /// The connections it may be asked for.
+    #[must_use]
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Puts what the catalog now says in force.
+    pub fn update(&self, record: &ClusterRecord) {
+        if self.budget.limit() != record.connection_budget {
+            self.budget.set_limit(record.connection_budget);
+        }
+        if **self.record.load() != *record {
+            self.record.store(Arc::new(record.clone()));
+        }
+    }
+
+    /// Adds a pool to those that share the budget.
+    pub fn join(&self, pool: &Arc<Pool>) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|other| other.strong_count() > 0);
+        pools.push(Arc::downgrade(pool));
+    }
+
+    /// The right to open one connection, closing idle ones of other pools if need be.
+    pub async fn permit(&self) -> ConnectPermit {
+        self.budget.acquire(|| self.close_least_recently_used()).await
+    }
+
+    /// Closes the idle connection whose pool was used longest ago.
+    fn close_least_recently_used(&self) -> bool {
+        let candidates: Vec<Arc<Pool>> = {
+            let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            pools.iter().filter_map(Weak::upgrade).filter(|pool| pool.idle() > 0).collect()
+        };
+        candidates
+            .iter()
+            .filter(|pool| pool.unused_for() >= IDLE_BEFORE_TAKEN)
+            .max_by_key(|pool| pool.unused_for())
+            .is_some_and(|pool| pool.evict_one())
+    }
+}

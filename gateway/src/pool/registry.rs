@@ -1,0 +1,156 @@
+//! All pools of this gateway.
+
+use super::{Cluster, Pool, PoolKey};
+use crate::connect::Connector;
+use crate::error::Refusal;
+use crate::resolve::Tenant;
+use catalog_schema::{PlacementRecord, RouteRecord};
+use config::PoolConfig;
+use dashmap::DashMap;
+use std::sync::Arc;
+use tenancy::{ClusterId, ClusterState, ErrorKind, TenantState};
+
+/// Pools by what they connect to, and the clusters they share.
+pub struct Registry {
+    settings: PoolConfig,
+    pools: DashMap<PoolKey, Arc<Pool>>,
+    clusters: DashMap<ClusterId, Arc<Cluster>>,
+}
+
+impl Registry {
+    /// No pools yet.
+    #[must_use]
+    pub fn new(settings: PoolConfig) -> Self {
+        Self { settings, pools: DashMap::new(), clusters: DashMap::new() }
+    }
+
+    /// How pools behave.
+    #[must_use]
+    pub fn settings(&self) -> &PoolConfig {
+        &self.settings
+    }
+
+    /// The pool that serves the tenant, made on first use.
+    ///
+    /// # Errors
+    /// The tenant has no database, its cluster is offline, or the cluster lies outside the regions that
+    /// the tenant allows.
+    pub fn pool_of(&self, tenant: &Tenant) -> Result<Arc<Pool>, Refusal> {
+        let route = tenant.route();
+        let placement = usable_placement(&route)?;
+        let key = key_of(placement);
+        if let Some(pool) = self.pools.get(&key)
+            && *pool.limits() == route.limits
+        {
+            return Ok(Arc::clone(&pool));
+        }
+        let cluster = self.cluster(placement);
+        let make = || {
+            let connector = Connector::new(route.tenant_id, placement, self.settings.connect_timeout());
+            Pool::new(key.clone(), Arc::clone(&cluster), connector, route.limits, Arc::clone(tenant.usage()))
+        };
+        let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
+        if *entry.limits() != route.limits {
+            entry.retire();
+            *entry = make();
+        }
+        Ok(Arc::clone(&entry))
+    }
+
+    /// Retires the pool of a route that is no longer in force.
+    pub fn route_changed(&self, old: &RouteRecord, new: Option<&RouteRecord>) {
+        if let Some(placement) = new.and_then(|route| route.placement.as_ref()) {
+            self.cluster(placement).update(&placement.cluster);
+        }
+        let Some(placement) = old.placement.as_ref() else { return };
+        let kept = new.is_some_and(|route| {
+            route.state == TenantState::Active
+                && route.placement.as_ref().is_some_and(|now| same_database(placement, now))
+        });
+        if !kept && let Some((_, pool)) = self.pools.remove(&key_of(placement)) {
+            pool.retire();
+        }
+    }
+
+    /// Every pool, for the metrics and the sweep.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Arc<Pool>> {
+        self.pools.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Every cluster that was used, for the metrics.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<Arc<Cluster>> {
+        self.clusters.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Forgets a pool that holds nothing; it is made again when somebody asks.
+    pub fn forget_empty(&self, key: &PoolKey) {
+        // The map's own reference is the only one: nobody is about to check out of it.
+        let removed = self.pools.remove_if(key, |_, pool| {
+            Arc::strong_count(pool) == 1 && pool.idle() == 0 && pool.leased() == 0 && pool.opening() == 0
+        });
+        if let Some((_, pool)) = removed {
+            pool.retire();
+        }
+    }
+
+    /// Retires every pool: the gateway is stopping.
+    pub fn retire_all(&self) {
+        for pool in self.pools() {
+            pool.retire();
+        }
+    }
+
+    fn cluster(&self, placement: &PlacementRecord) -> Arc<Cluster> {
+        let record = &placement.cluster;
+        let cluster = Arc::clone(
+            &self.clusters.entry(record.id).or_insert_with(|| Arc::new(Cluster::new(record.clone()))),
+        );
+        cluster.update(record);
+        cluster
+    }
+}
+
+fn key_of(placement: &PlacementRecord) -> PoolKey {
+    PoolKey {
+        cluster: placement.cluster.id,
+        database: placement.database.clone(),
+        role: placement.role.clone(),
+    }
+}
+
+/// Do both lead to the same database in the same way, so that open connections stay good?
+fn same_database(old: &PlacementRecord, new: &PlacementRecord) -> bool {
+    key_of(old) == key_of(new)
+        && (&old.cluster.host, old.cluster.port) == (&new.cluster.host, new.cluster.port)
+        && old.cluster.system_identifier == new.cluster.system_identifier
+        && old.secret.expose() == new.secret.expose()
+        && new.cluster.state != ClusterState::Offline
+}
+
+/// Residency fails closed here: no pool is made outside the tenant's regions, so no connection is.
+fn usable_placement(route: &RouteRecord) -> Result<&PlacementRecord, Refusal> {
+    let placement = route.placement.as_ref().ok_or_else(|| {
+        Refusal::new(ErrorKind::TenantUnavailable, "the tenant has no database yet")
+            .hint("try again in a moment")
+    })?;
+    let cluster = &placement.cluster;
+    if !route.allowed_regions.contains(&cluster.region) {
+        tracing::error!(
+            tenant.id = %route.tenant_id, cluster = %cluster.name, region = %cluster.region,
+            "refused to connect outside the regions that the tenant allows"
+        );
+        return Err(Refusal::new(
+            ErrorKind::TenantUnavailable,
+            "the tenant's database lies outside the regions that the tenant allows",
+        ));
+    }
+    match cluster.state {
+        ClusterState::Active | ClusterState::Draining => Ok(placement),
+        ClusterState::Offline => {
+            Err(Refusal::new(ErrorKind::ClusterUnavailable, "the tenant's cluster is offline")
+                .hint("an operator has taken it out of service; try again later"))
+        }
+    }
+}

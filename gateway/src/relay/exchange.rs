@@ -1,0 +1,210 @@
+//! One client and one leased connection, for as long as they belong together.
+
+use super::buffer::Flow;
+use super::client_side::{self, Absorbed};
+use super::ledger::Ledger;
+use super::pin::PinReason;
+use super::prepared::ClientStatements;
+use super::server_side::{self, ServerFault};
+use super::settings::{self, Settings};
+use crate::error::Refusal;
+use crate::pool::Lease;
+use pgwire::backend::TransactionStatus;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+
+/// What a client owns beyond any one connection.
+pub struct ClientState {
+    /// Its prepared statements.
+    pub statements: ClientStatements,
+    /// The settings that its session has now.
+    pub settings: Arc<Settings>,
+    /// The settings that it began with and that `DISCARD ALL` brings back.
+    pub startup_settings: Arc<Settings>,
+    /// Why it keeps its connection, if it does.
+    pub pin: Option<PinReason>,
+    /// Bounds on what one client may send and have us keep.
+    pub bounds: ClientBounds,
+}
+
+/// Bounds on one client, from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientBounds {
+    /// The largest message.
+    pub message_bytes_max: usize,
+    /// All its prepared statements together.
+    pub prepared_bytes_max: usize,
+}
+
+/// How an exchange ended, or paused.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The server is idle and owes nothing; the client is not pinned. The lease may be released.
+    Idle,
+    /// The client has left, orderly or not.
+    ClientLeft,
+    /// The server connection broke. `told`: the client has already received the server's last words.
+    ServerLost {
+        /// A fatal error of the server's was forwarded, or a message to the client is cut in half.
+        told: bool,
+    },
+    /// The server answered something that was not due.
+    OutOfSync,
+    /// The client's last message cannot be accepted.
+    Refused(Refusal),
+}
+
+/// The two directions between a client and a server, and the replies due.
+pub struct Exchange {
+    /// From the client to the server.
+    pub up: Flow,
+    /// From the server to the client.
+    pub down: Flow,
+    /// The replies that the server owes.
+    pub ledger: Ledger,
+    /// The server connection has the client's unnamed statement.
+    pub unnamed_on_server: bool,
+    /// What the server said last of its transaction.
+    pub status: TransactionStatus,
+    /// Something ran whose effects on the session we cannot tell.
+    pub doubtful: bool,
+    /// The server has said that it is about to close the connection.
+    pub server_is_leaving: bool,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self {
+            up: Flow::new(),
+            down: Flow::new(),
+            ledger: Ledger::default(),
+            unnamed_on_server: false,
+            status: TransactionStatus::Idle,
+            doubtful: false,
+            server_is_leaving: false,
+        }
+    }
+}
+
+impl Exchange {
+    /// A connection was leased: sets the client's settings and forgets what was true of the last one.
+    ///
+    /// # Errors
+    /// A setting that does not fit the protocol.
+    pub fn begin(&mut self, lease: &mut Lease, client: &ClientState) -> Result<(), Refusal> {
+        self.unnamed_on_server = false;
+        self.status = TransactionStatus::Idle;
+        self.doubtful = false;
+        let server = lease.server();
+        settings::stage_steps(server, &client.settings, &mut self.up, &mut self.ledger)?;
+        Ok(())
+    }
+
+    /// Nothing is under way between the two.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.ledger.is_empty()
+            && self.status == TransactionStatus::Idle
+            && self.up.at_boundary()
+            && self.up.is_written()
+            && self.down.at_boundary()
+            && self.down.unread().is_empty()
+    }
+
+    /// Moves bytes in both directions until the exchange ends or may pause.
+    pub fn poll_relay(
+        &mut self,
+        cx: &mut Context<'_>,
+        client_stream: &mut TcpStream,
+        client: &mut ClientState,
+        lease: &mut Lease,
+    ) -> Poll<Outcome> {
+        loop {
+            let mut moved = false;
+            match self.poll_up(cx, client_stream, client, lease) {
+                Poll::Ready(Ok(progress)) => moved |= progress,
+                Poll::Ready(Err(outcome)) => return Poll::Ready(outcome),
+                Poll::Pending => {}
+            }
+            match self.poll_down(cx, client_stream, client, lease) {
+                Poll::Ready(Ok(progress)) => moved |= progress,
+                Poll::Ready(Err(outcome)) => return Poll::Ready(outcome),
+                Poll::Pending => {}
+            }
+            if client.pin.is_none() && self.is_at_rest() {
+                return Poll::Ready(Outcome::Idle);
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_up(
+        &mut self,
+        cx: &mut Context<'_>,
+        client_stream: &mut TcpStream,
+        client: &mut ClientState,
+        lease: &mut Lease,
+    ) -> Poll<Result<bool, Outcome>> {
+        let mut moved = false;
+        if self.up.is_written() {
+            match client_side::absorb(self, client, lease) {
+                Ok(Absorbed::All) => {}
+                Ok(Absorbed::Goodbye) => return Poll::Ready(Err(Outcome::ClientLeft)),
+                Err(refusal) => return Poll::Ready(Err(Outcome::Refused(refusal))),
+            }
+        }
+        if !self.up.is_written() {
+            match self.up.poll_flush(cx, lease.server().stream()) {
+                Poll::Ready(Ok(())) => moved = true,
+                Poll::Ready(Err(_broken)) => {
+                    // Its last words, if any, are still to be read.
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if self.up.may_fill() {
+            match self.up.poll_fill(cx, Pin::new(client_stream)) {
+                Poll::Ready(Ok(1..)) => moved = true,
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Outcome::ClientLeft)),
+                Poll::Pending => {}
+            }
+        }
+        Poll::Ready(Ok(moved))
+    }
+
+    fn poll_down(
+        &mut self,
+        cx: &mut Context<'_>,
+        client_stream: &mut TcpStream,
+        client: &mut ClientState,
+        lease: &mut Lease,
+    ) -> Poll<Result<bool, Outcome>> {
+        let mut moved = false;
+        if !self.down.is_written() {
+            match self.down.poll_flush(cx, Pin::new(client_stream)) {
+                Poll::Ready(Ok(())) => moved = true,
+                Poll::Ready(Err(_broken)) => return Poll::Ready(Err(Outcome::ClientLeft)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if self.down.may_fill() {
+            match self.down.poll_fill(cx, lease.server().stream()) {
+                Poll::Ready(Ok(1..)) => moved = true,
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(self.server_lost())),
+                Poll::Pending => {}
+            }
+        }
+        match server_side::absorb(self, client, lease) {
+            Ok(()) => Poll::Ready(Ok(moved)),
+            Err(ServerFault::OutOfSync) => Poll::Ready(Err(Outcome::OutOfSync)),
+        }
+    }
+
+    fn server_lost(&self) -> Outcome {
+        Outcome::ServerLost { told: self.server_is_leaving || !self.down.at_boundary() }
+    }
+}

@@ -1,0 +1,405 @@
+//! What the server still owes, and to whom.
+//!
+//! Every message to the server that will be answered leaves an entry. A reply from the server must
+//! fit the entry in front, else the two sides are out of sync and the connection is condemned. The
+//! rules are those of the extended query protocol
+//! (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY>).
+
+use super::effects::Effects;
+use super::prepared::Statement;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// A statement to prepare: answered by ParseComplete.
+    Parse,
+    /// Answered by BindComplete.
+    Bind,
+    /// Answered by RowDescription or NoData, for statements after ParameterDescription.
+    Describe,
+    /// Answered by rows and CommandComplete, EmptyQueryResponse or PortalSuspended.
+    Execute,
+    /// Answered by CloseComplete.
+    Close,
+    /// Answered by ReadyForQuery, whatever happened before.
+    Sync,
+    /// A simple query: anything, then ReadyForQuery.
+    Query,
+    /// Answered by FunctionCallResponse, then ReadyForQuery.
+    FunctionCall,
+    /// The client's end of a COPY. Not answered; it marks where the server leaves copy-in mode.
+    CopyEnd,
+}
+
+impl Request {
+    fn ends_with_ready(self) -> bool {
+        matches!(self, Self::Sync | Self::Query | Self::FunctionCall)
+    }
+}
+
+/// Who gets the reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The client asked; the reply is forwarded.
+    Client,
+    /// We prepared a statement again on the client's behalf; success is swallowed, an error is the
+    /// client's, because what it asked for cannot be done.
+    Replay,
+    /// We set the session up; nothing of it is the client's business.
+    Setup,
+    /// Nothing was sent: we answer, when its turn comes.
+    Local,
+}
+
+/// One reply that is due.
+#[derive(Debug)]
+pub struct Due {
+    /// What was sent.
+    pub request: Request,
+    /// Who gets the reply.
+    pub origin: Origin,
+    /// What the statement leaves behind in the session once it has run.
+    pub effects: Effects,
+    /// The statement that a Parse prepares on the server, or a Close removes.
+    pub statement: Option<Arc<Statement>>,
+    /// The client's name for it, to be forgotten if it fails. Empty is the unnamed statement.
+    pub client_name: Option<Box<[u8]>>,
+}
+
+impl Due {
+    /// A reply to the client that needs no bookkeeping.
+    #[must_use]
+    pub fn to_client(request: Request) -> Self {
+        Self::of(request, Origin::Client)
+    }
+
+    /// A reply of that kind and origin that needs no bookkeeping.
+    #[must_use]
+    pub fn of(request: Request, origin: Origin) -> Self {
+        Self { request, origin, effects: Effects::NONE, statement: None, client_name: None }
+    }
+}
+
+/// What to do with a reply.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the client's.
+    Forward,
+    /// It is ours.
+    Swallow,
+    /// It is nobody's: the connection cannot be trusted any more.
+    OutOfSync,
+}
+
+/// What a reply changed.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Requests that were answered, with success.
+    pub done: Option<Due>,
+    /// Requests that the server has thrown away because of an error.
+    pub failed: Vec<Due>,
+    /// Effects of statements that have run.
+    pub effects: Effects,
+}
+
+/// The replies that are due, in order.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    due: VecDeque<Due>,
+    /// The server reads COPY data from the client and answers nothing until its end.
+    copy_in: bool,
+}
+
+impl Ledger {
+    /// Nothing is due.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    /// How many replies are due.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.due.len()
+    }
+
+    /// A ReadyForQuery for the client is among them: the client has ended a request.
+    #[must_use]
+    pub fn awaits_ready(&self) -> bool {
+        self.due.iter().any(|due| due.request.ends_with_ready() && due.origin == Origin::Client)
+    }
+
+    /// Notes that a reply is due.
+    pub fn expect(&mut self, due: Due) {
+        self.due.push_back(due);
+    }
+
+    /// Notes a Sync. One sent while the server reads COPY data is ignored by the server.
+    pub fn expect_sync(&mut self, origin: Origin) {
+        if !self.copy_in {
+            self.due.push_back(Due::of(Request::Sync, origin));
+        }
+    }
+
+    /// The client has ended its COPY data.
+    pub fn copy_ended(&mut self) {
+        self.copy_in = false;
+        self.due.push_back(Due::to_client(Request::CopyEnd));
+    }
+
+    /// A reply that we owe ourselves and whose turn has come.
+    pub fn next_local(&mut self) -> Option<Due> {
+        self.pass_copy_ends();
+        if self.due.front()?.origin == Origin::Local { self.due.pop_front() } else { None }
+    }
+
+    /// Who the replies that come now belong to. `None` when nothing is due.
+    #[must_use]
+    pub fn current_origin(&self) -> Option<Origin> {
+        self.due.iter().find(|due| due.request != Request::CopyEnd).map(|due| due.origin)
+    }
+
+    /// Holds a reply from the server against what is due.
+    pub fn settle(&mut self, tag: u8, settled: &mut Settled) -> Verdict {
+        self.pass_copy_ends();
+        let Some(front) = self.due.front() else {
+            return Verdict::OutOfSync;
+        };
+        let verdict = verdict_for(front.origin, tag);
+        let request = front.request;
+        match (tag, request) {
+            (b'1', Request::Parse) | (b'2', Request::Bind) | (b'3', Request::Close) => self.done(settled),
+            (b'n' | b'T', Request::Describe) => self.done(settled),
+            (b't', Request::Describe) => {}
+            (b'C' | b'I' | b's', Request::Execute) => {
+                self.copy_in = false;
+                self.done(settled);
+            }
+            (b'C' | b'I', Request::Query) => {
+                self.copy_in = false;
+                settled.effects |= std::mem::replace(&mut self.due[0].effects, Effects::NONE);
+            }
+            (b'T', Request::Query) | (b'D' | b'H' | b'd' | b'c', Request::Query | Request::Execute) => {}
+            (b'G' | b'W', Request::Query | Request::Execute) => self.copy_begins(),
+            (b'V', Request::FunctionCall) => {}
+            (b'E', _) => self.fail(request, settled),
+            (b'Z', request) if request.ends_with_ready() => self.done(settled),
+            _ => return Verdict::OutOfSync,
+        }
+        verdict
+    }
+
+    fn done(&mut self, settled: &mut Settled) {
+        if let Some(due) = self.due.pop_front() {
+            settled.effects |= due.effects;
+            settled.done = Some(due);
+        }
+    }
+
+    /// In copy-in mode the server ignores Sync until the data end, also one that was sent before it
+    /// announced the mode. COPY sent with Execute and Sync at once does just that.
+    fn copy_begins(&mut self) {
+        let data_end = self.due.iter().position(|due| due.request == Request::CopyEnd);
+        self.copy_in = data_end.is_none();
+        let mut index = 0;
+        let limit = data_end.unwrap_or(self.due.len());
+        self.due.retain(|due| {
+            let ignored = index < limit && due.request == Request::Sync;
+            index += 1;
+            !ignored
+        });
+    }
+
+    /// After an error the server throws away everything up to the next Sync. A simple query or a
+    /// function call answers ReadyForQuery all the same.
+    fn fail(&mut self, request: Request, settled: &mut Settled) {
+        self.copy_in = false;
+        if request.ends_with_ready() {
+            return;
+        }
+        while self.due.front().is_some_and(|due| due.request != Request::Sync) {
+            settled.failed.extend(self.due.pop_front());
+        }
+    }
+
+    /// Outside copy-in mode the server ignores the end of COPY data.
+    fn pass_copy_ends(&mut self) {
+        let mut ends = 0;
+        while self.due.get(ends).is_some_and(|due| due.request == Request::CopyEnd) {
+            ends += 1;
+        }
+        self.due.drain(..ends);
+    }
+}
+
+fn verdict_for(origin: Origin, tag: u8) -> Verdict {
+    match (origin, tag) {
+        (Origin::Client, _) | (Origin::Replay, b'E') => Verdict::Forward,
+        (Origin::Replay | Origin::Setup, _) => Verdict::Swallow,
+        // The server cannot answer what was never sent to it.
+        (Origin::Local, _) => Verdict::OutOfSync,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ledger(requests: &[Request]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for request in requests {
+            ledger.expect(Due::to_client(*request));
+        }
+        ledger
+    }
+
+    fn settle_all(ledger: &mut Ledger, tags: &[u8]) -> Vec<Verdict> {
+        tags.iter().map(|tag| ledger.settle(*tag, &mut Settled::default())).collect()
+    }
+
+    use Request::{Bind, CopyEnd, Describe, Execute, Parse, Query, Sync};
+
+    #[test]
+    fn a_whole_extended_query_settles() {
+        let mut ledger = ledger(&[Parse, Bind, Describe, Execute, Sync]);
+        assert!(settle_all(&mut ledger, b"12TDDCZ").iter().all(|verdict| *verdict == Verdict::Forward));
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn an_error_throws_away_everything_up_to_the_next_sync_and_no_further() {
+        let mut ledger = ledger(&[Parse, Bind, Execute, Sync, Bind, Execute, Sync]);
+        let mut settled = Settled::default();
+        assert_eq!(ledger.settle(b'E', &mut settled), Verdict::Forward);
+        assert_eq!(settled.failed.len(), 3);
+        settle_all(&mut ledger, b"Z2CZ");
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn a_failed_simple_query_still_ends_with_ready() {
+        let mut ledger = ledger(&[Query, Query]);
+        settle_all(&mut ledger, b"TDEZ");
+        assert_eq!(ledger.len(), 1);
+    }
+
+    #[test]
+    fn a_reply_that_is_not_due_is_out_of_sync() {
+        for (requests, tag) in
+            [(&[][..], b'Z'), (&[Parse], b'2'), (&[Sync], b'D'), (&[Execute], b'Z'), (&[Query], b'1')]
+        {
+            assert_eq!(
+                ledger(requests).settle(tag, &mut Settled::default()),
+                Verdict::OutOfSync,
+                "{requests:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn copy_in_eats_the_sync_that_was_sent_with_its_execute() {
+        let mut ledger = ledger(&[Bind, Execute, Sync]);
+        settle_all(&mut ledger, b"2G");
+        ledger.copy_ended();
+        ledger.expect_sync(Origin::Client);
+        settle_all(&mut ledger, b"CZ");
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn copy_in_sent_blindly_keeps_the_sync_after_its_data() {
+        let mut ledger = ledger(&[Bind, Execute, CopyEnd, Sync]);
+        assert!(!settle_all(&mut ledger, b"2GCZ").contains(&Verdict::OutOfSync));
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn a_sync_during_copy_in_is_not_answered() {
+        let mut ledger = ledger(&[Query]);
+        settle_all(&mut ledger, b"G");
+        ledger.expect_sync(Origin::Client);
+        ledger.copy_ended();
+        settle_all(&mut ledger, b"CZ");
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn an_error_during_copy_in_is_followed_by_the_clients_sync() {
+        let mut ledger = ledger(&[Execute]);
+        settle_all(&mut ledger, b"GE");
+        ledger.copy_ended();
+        ledger.expect_sync(Origin::Client);
+        settle_all(&mut ledger, b"Z");
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn our_own_requests_are_swallowed_and_their_errors_are_the_clients_only_when_replayed() {
+        for (origin, on_success, on_error) in [
+            (Origin::Replay, Verdict::Swallow, Verdict::Forward),
+            (Origin::Setup, Verdict::Swallow, Verdict::Swallow),
+        ] {
+            let mut ledger = Ledger::default();
+            ledger.expect(Due::of(Parse, origin));
+            assert_eq!(ledger.settle(b'1', &mut Settled::default()), on_success);
+            ledger.expect(Due::of(Parse, origin));
+            assert_eq!(ledger.settle(b'E', &mut Settled::default()), on_error);
+        }
+    }
+
+    #[test]
+    fn local_replies_wait_for_their_turn_and_die_with_an_error_before_them() {
+        let mut ledger = ledger(&[Bind]);
+        ledger.expect(Due::of(Parse, Origin::Local));
+        ledger.expect_sync(Origin::Client);
+        assert!(ledger.next_local().is_none());
+        settle_all(&mut ledger, b"E");
+        assert!(ledger.next_local().is_none());
+        settle_all(&mut ledger, b"Z");
+        assert!(ledger.is_empty());
+    }
+
+    proptest! {
+        /// A server that follows the protocol is never called out of sync, and the ledger ends empty.
+        #[test]
+        fn a_faithful_server_always_settles(batches in proptest::collection::vec(
+            (proptest::collection::vec(0_u8..4, 0..6), proptest::option::of(0_usize..6)), 1..6,
+        )) {
+            let mut ledger = Ledger::default();
+            let mut replies = Vec::new();
+            for (requests, error_at) in batches {
+                let mut failed = false;
+                for (index, request) in requests.iter().enumerate() {
+                    let (request, reply): (_, &[u8]) = match request {
+                        0 => (Parse, b"1"),
+                        1 => (Bind, b"2"),
+                        2 => (Describe, b"tn"),
+                        _ => (Execute, b"DDC"),
+                    };
+                    ledger.expect(Due::to_client(request));
+                    if !failed && error_at == Some(index) {
+                        replies.push(b'E');
+                        failed = true;
+                    } else if !failed {
+                        replies.extend_from_slice(reply);
+                    }
+                }
+                ledger.expect_sync(Origin::Client);
+                replies.push(b'Z');
+            }
+            for tag in replies {
+                prop_assert_eq!(ledger.settle(tag, &mut Settled::default()), Verdict::Forward);
+            }
+            prop_assert!(ledger.is_empty());
+        }
+
+        #[test]
+        fn no_order_of_tags_panics(tags in proptest::collection::vec(any::<u8>(), 0..50)) {
+            let mut ledger = ledger(&[Parse, Bind, Execute, CopyEnd, Sync, Query]);
+            settle_all(&mut ledger, &tags);
+        }
+    }
+}

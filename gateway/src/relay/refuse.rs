@@ -1,0 +1,107 @@
+//! Requests that are answered without a server.
+//!
+//! Some need none. Others cannot get one: they are answered with an error, and everything that the
+//! client has sent along with them is thrown away, so that no part of a pipeline ever runs without the
+//! part before it. The client stays connected.
+
+use super::buffer::Flow;
+use super::exchange::{ClientState, Exchange};
+use crate::error::Refusal;
+use crate::listen::wire::write_refusal;
+use pgwire::Severity;
+use pgwire::backend::{TransactionStatus, write};
+use pgwire::frame::{Header, peek_header};
+use tenancy::ErrorKind;
+
+/// What the client's next message asks for.
+pub enum First {
+    /// It was read far enough to tell what it needs.
+    Needs(Need),
+    /// The client says goodbye.
+    Goodbye,
+    /// It has not arrived.
+    Incomplete,
+}
+
+/// What a message needs.
+pub enum Need {
+    /// A server.
+    Connection,
+    /// A ReadyForQuery: a Sync with nothing before it.
+    Ready,
+    /// Nothing: the server would ignore it as well.
+    Nothing,
+}
+
+/// Looks at the client's next message while it has no connection. One that needs none is consumed.
+///
+/// # Errors
+/// The client broke the protocol.
+pub fn first_request(up: &mut Flow, client: &ClientState) -> Result<First, Refusal> {
+    if !up.continue_message() {
+        return Ok(First::Incomplete);
+    }
+    let Some(header) = header(up, client)? else { return Ok(First::Incomplete) };
+    Ok(match header.tag {
+        b'X' => First::Goodbye,
+        b'S' => {
+            up.discard(header.len);
+            First::Needs(Need::Ready)
+        }
+        // The server ignores COPY data outside a COPY: the client may still be sending when one has failed.
+        b'H' | b'd' | b'c' | b'f' => {
+            up.discard(header.len);
+            First::Needs(Need::Nothing)
+        }
+        _ => First::Needs(Need::Connection),
+    })
+}
+
+fn header(up: &Flow, client: &ClientState) -> Result<Option<Header>, Refusal> {
+    let header = peek_header(up.unread()).map_err(|error| Refusal::protocol(error.to_string()))?;
+    match header {
+        Some(header) if header.len > client.bounds.message_bytes_max => Err(Refusal::new(
+            ErrorKind::TooLarge,
+            format!(
+                "a message of {} bytes is larger than the {} allowed",
+                header.len, client.bounds.message_bytes_max
+            ),
+        )),
+        header => Ok(header),
+    }
+}
+
+/// A request being refused, message by message.
+pub struct Refusing<'r> {
+    refusal: &'r Refusal,
+    told: bool,
+}
+
+impl<'r> Refusing<'r> {
+    /// Nothing said yet.
+    #[must_use]
+    pub fn new(refusal: &'r Refusal) -> Self {
+        Self { refusal, told: false }
+    }
+
+    /// Throws away what has arrived of the request. `true`: all of it, and the client is told.
+    ///
+    /// # Errors
+    /// The client broke the protocol.
+    pub fn advance(&mut self, exchange: &mut Exchange, client: &ClientState) -> Result<bool, Refusal> {
+        while exchange.up.continue_message() {
+            let Some(header) = header(&exchange.up, client)? else { return Ok(false) };
+            if !self.told {
+                self.told = true;
+                exchange.down.stage(|out| write_refusal(out, self.refusal, Severity::Error));
+            }
+            exchange.up.discard(header.len);
+            // A simple query or a function call is a request of its own; anything else ends with Sync.
+            if matches!(header.tag, b'Q' | b'F' | b'S') {
+                exchange.down.stage(|out| write::ready_for_query(out, TransactionStatus::Idle));
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

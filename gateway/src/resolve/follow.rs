@@ -1,0 +1,160 @@
+//! Keeps the routes current.
+//!
+//! A NOTIFY wakes us; what changed is read from the catalog by revision, so a lost or doubled wake-up
+//! costs nothing. A timer does the same in case no wake-up ever comes, and a lost connection is
+//! followed by a catch-up. What this gateway has applied is reported with its heartbeat: the control
+//! plane waits for it before it relies on a change.
+//!
+//! While the catalog is away nothing is dropped: what is cached stays in force.
+
+use super::Routes;
+use super::routes::Refreshed;
+use crate::pool::Registry;
+use catalog_schema::{Catalog, CatalogError, Changed, GatewayHeartbeat, RouteWakeups};
+use config::RouteCacheConfig;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+use tenancy::{Revision, TenantId};
+use tokio_util::sync::CancellationToken;
+
+/// Pauses between attempts to reach a catalog that is away.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(3);
+
+/// Where the gateway stands with respect to the catalog. Read by the metrics and by `/readyz`.
+#[derive(Default)]
+pub struct Progress {
+    applied: AtomicI64,
+    started: AtomicBool,
+    connected: AtomicBool,
+}
+
+impl Progress {
+    /// The last revision whose changes are all in force here.
+    #[must_use]
+    pub fn applied(&self) -> Revision {
+        Revision::new(self.applied.load(Ordering::Acquire))
+    }
+
+    /// The catalog was reached at least once since the process started.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// The catalog can be reached as far as we know.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+}
+
+/// The task that follows the catalog.
+pub struct Follower {
+    /// The catalog, read only but for the heartbeat.
+    pub catalog: Catalog,
+    /// The cache to keep current.
+    pub routes: Arc<Routes>,
+    /// The pools that a changed route may retire.
+    pub pools: Arc<Registry>,
+    /// Where we stand, for others to read.
+    pub progress: Arc<Progress>,
+    /// Intervals.
+    pub settings: RouteCacheConfig,
+    /// Who we are; the applied revision is filled in.
+    pub heartbeat: GatewayHeartbeat,
+}
+
+impl Follower {
+    /// Follows until `stop` fires, then signs this gateway off.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut pause = RETRY_MIN;
+        while !stop.is_cancelled() {
+            let followed = tokio::select! {
+                () = stop.cancelled() => break,
+                followed = self.follow(&mut pause) => followed,
+            };
+            self.progress.connected.store(false, Ordering::Release);
+            if let Err(error) = followed {
+                tracing::warn!(%error, "the catalog is away; known tenants are served from the cache");
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_MAX),
+            }
+        }
+        if let Err(error) = self.catalog.gateway_forget(self.heartbeat.id).await {
+            tracing::info!(%error, "could not sign off from the catalog");
+        }
+    }
+
+    async fn follow(&mut self, pause: &mut Duration) -> Result<(), CatalogError> {
+        let mut wakeups = self.catalog.listen_routes().await?;
+        if !self.progress.started() {
+            // Nothing is cached yet, so all that was before now is in force by definition.
+            let now = self.catalog.current_revision().await?;
+            self.progress.applied.store(now.get(), Ordering::Release);
+        }
+        self.catch_up().await?;
+        self.beat().await?;
+        self.progress.connected.store(true, Ordering::Release);
+        self.progress.started.store(true, Ordering::Release);
+        *pause = RETRY_MIN;
+        self.keep_up(&mut wakeups).await
+    }
+
+    async fn keep_up(&mut self, wakeups: &mut RouteWakeups) -> Result<(), CatalogError> {
+        let mut resync = tokio::time::interval(self.settings.resync_interval());
+        let mut heartbeat = tokio::time::interval(self.settings.heartbeat_interval());
+        loop {
+            tokio::select! {
+                woken = wakeups.next() => {
+                    woken?;
+                    if self.catch_up().await? {
+                        self.beat().await?;
+                    }
+                }
+                _ = resync.tick() => { self.catch_up().await?; }
+                _ = heartbeat.tick() => self.beat().await?,
+            }
+        }
+    }
+
+    /// Applies what changed since the last time. Says whether anything had.
+    async fn catch_up(&mut self) -> Result<bool, CatalogError> {
+        let applied = self.progress.applied();
+        let changes = self.catalog.route_changes_since(applied).await?;
+        if changes.revision == applied {
+            return Ok(false);
+        }
+        self.routes.changes_begin();
+        let ids: Vec<TenantId> = match changes.changed {
+            Changed::Tenants(ids) => ids,
+            Changed::Everything => self.routes.all().iter().map(|tenant| tenant.id()).collect(),
+        };
+        for id in ids {
+            if let Some(refreshed) = self.routes.refresh(id).await? {
+                self.apply(&refreshed);
+            }
+        }
+        self.progress.applied.store(changes.revision.get(), Ordering::Release);
+        Ok(true)
+    }
+
+    fn apply(&self, refreshed: &Refreshed) {
+        let new = (!refreshed.gone).then(|| refreshed.tenant.route());
+        self.pools.route_changed(&refreshed.old, new.as_deref());
+        tracing::info!(
+            tenant.id = %refreshed.tenant.id(),
+            tenant.slug = %refreshed.old.slug,
+            state = %new.as_ref().map_or(tenancy::TenantState::Deleted, |route| route.state),
+            "a route changed"
+        );
+    }
+
+    async fn beat(&mut self) -> Result<(), CatalogError> {
+        self.heartbeat.applied_revision = self.progress.applied();
+        self.catalog.gateway_heartbeat(&self.heartbeat).await
+    }
+}

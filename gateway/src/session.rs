@@ -1,0 +1,124 @@
+//! One PostgreSQL connection, stage by stage.
+//!
+//! ```text
+//! Accepted ─► Resolved ─► Authenticated ─► Admitted ─► (relay::session: Leased, again and again)
+//! ```
+//!
+//! Each stage consumes the one before, so the order cannot be mistaken: there is no way to a
+//! [`crate::pool::Lease`] but through an [`Admitted`], and none to that but through a password.
+
+use crate::admit::{self, ClientPermit};
+use crate::app::Shared;
+use crate::authenticate::scram;
+use crate::error::Refusal;
+use crate::listen::wire::ClientWire;
+use crate::resolve::Tenant;
+use crate::resolve::startup::{self, Target};
+use pgwire::startup::Startup;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A client has sent its startup packet.
+pub struct Accepted {
+    /// Its socket.
+    pub wire: ClientWire,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// What it asked for.
+    pub startup: Startup,
+}
+
+/// It is known which tenant the client means, and whether there is one.
+pub struct Resolved {
+    wire: ClientWire,
+    peer: SocketAddr,
+    target: Target,
+    tenant: Option<Arc<Tenant>>,
+}
+
+/// The client has proved who it is.
+pub struct Authenticated {
+    wire: ClientWire,
+    peer: SocketAddr,
+    target: Target,
+    tenant: Arc<Tenant>,
+}
+
+/// The client may work.
+pub struct Admitted {
+    /// Its socket.
+    pub wire: ClientWire,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// The settings that its session is to begin with.
+    pub settings: Vec<(String, String)>,
+    /// Its tenant.
+    pub tenant: Arc<Tenant>,
+    /// Its place within the tenant's limit.
+    pub permit: ClientPermit,
+}
+
+/// A refusal, and the socket to say it on.
+pub struct Refused {
+    /// Its socket.
+    pub wire: ClientWire,
+    /// Why.
+    pub refusal: Refusal,
+    /// The tenant to count it for, once the client has proved that it belongs there.
+    pub tenant: Option<Arc<Tenant>>,
+}
+
+impl Accepted {
+    /// Finds the tenant.
+    ///
+    /// # Errors
+    /// No tenant is named, or two different ones, or the catalog cannot be asked.
+    pub async fn resolve(self, shared: &Shared) -> Result<Resolved, Box<Refused>> {
+        let Self { wire, peer, startup } = self;
+        let found = match startup::resolve(&startup) {
+            Ok(target) => match &target.slug {
+                Some(slug) => shared.routes.by_slug(slug).await.map(|tenant| (target, tenant)),
+                None => Ok((target, None)),
+            },
+            Err(refusal) => Err(refusal),
+        };
+        match found {
+            Ok((target, tenant)) => Ok(Resolved { wire, peer, target, tenant }),
+            Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: None })),
+        }
+    }
+}
+
+impl Resolved {
+    /// Has the client prove who it is. An unknown tenant goes through the same motions.
+    ///
+    /// # Errors
+    /// It could not.
+    pub async fn authenticate(self, shared: &Shared) -> Result<Authenticated, Box<Refused>> {
+        let Self { mut wire, peer, target, tenant } = self;
+        let route = tenant.as_ref().map(|tenant| tenant.route());
+        let proved = scram::authenticate(&mut wire, route.as_deref(), &target, &shared.mock_seed).await;
+        match (proved, tenant) {
+            (Ok(()), Some(tenant)) => Ok(Authenticated { wire, peer, target, tenant }),
+            (Ok(()), None) => {
+                let refusal = Refusal::unauthenticated(&target.user_as_given);
+                Err(Box::new(Refused { wire, refusal, tenant: None }))
+            }
+            (Err(refusal), _) => Err(Box::new(Refused { wire, refusal, tenant: None })),
+        }
+    }
+}
+
+impl Authenticated {
+    /// Asks whether the client may work now.
+    ///
+    /// # Errors
+    /// The tenant is not active, or full.
+    pub fn admit(self) -> Result<Admitted, Box<Refused>> {
+        let Self { wire, peer, target, tenant } = self;
+        match admit::admit(&tenant) {
+            Ok(permit) => Ok(Admitted { wire, peer, settings: target.settings, tenant, permit }),
+            Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: Some(tenant) })),
+        }
+    }
+}
