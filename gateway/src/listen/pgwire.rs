@@ -110,11 +110,8 @@ async fn negotiate(wire: &mut ClientWire, shared: &Arc<Shared>) -> Result<Option
             }
             FirstPacket::Cancel(key) => {
                 let known = shared.cancels.cancel(key).await;
-                if known {
-                    shared.usage.cancels_known.inc()
-                } else {
-                    shared.usage.cancels_unknown.inc()
-                }
+                let counter = if known { &shared.usage.cancels_known } else { &shared.usage.cancels_unknown };
+                counter.inc();
                 return Ok(None);
             }
             FirstPacket::Startup(startup) => return Ok(Some(startup)),

@@ -5,7 +5,7 @@ use super::{Lease, Pool};
 use crate::connect::ConnectError;
 use crate::error::Refusal;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tenancy::ErrorKind;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
@@ -16,11 +16,10 @@ impl Pool {
     /// # Errors
     /// The queue is full, the wait too long, or the cluster cannot be reached or refuses us.
     pub async fn checkout(self: &Arc<Self>) -> Result<Lease, Refusal> {
-        let asked = Instant::now();
         if let Some(lease) = self.checkout_now() {
-            self.usage().checked_out(asked.elapsed());
             return Ok(lease);
         }
+        let asked = Instant::now();
         let waiting = self.enter_queue()?;
         let deadline = tokio::time::Instant::from_std(asked + self.limits.checkout_timeout());
         let outcome = timeout_at(deadline, self.wait_for_lease()).await;
@@ -30,9 +29,11 @@ impl Pool {
     }
 
     /// A connection, if one is idle and nobody waits for it.
-    fn checkout_now(self: &Arc<Self>) -> Option<Lease> {
+    pub fn checkout_now(self: &Arc<Self>) -> Option<Lease> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        self.take_good_idle(slot).ok()
+        let lease = self.take_good_idle(slot).ok()?;
+        self.usage().checked_out(Duration::ZERO);
+        Some(lease)
     }
 
     fn enter_queue(&self) -> Result<Counted<'_>, Refusal> {

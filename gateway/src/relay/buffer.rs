@@ -1,10 +1,8 @@
 //! The bytes under way in one direction.
 //!
 //! A [`Flow`] reads into one buffer, notes which pieces of it to forward and what to put between them,
-//! and writes all of it with as few system calls as it can. Buffers come from a pool of the thread, so
-//! that an idle client holds none and a busy one allocates none.
+//! and writes all of it with as few system calls as it can.
 
-use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::pin::Pin;
@@ -14,29 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What one read takes at most. Larger messages pass through in parts.
 pub const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Buffers that a thread keeps for the next exchange.
-const KEPT_PER_THREAD_MAX: usize = 64;
-
 /// Slices handed to one `writev`; the kernel takes up to 1,024, but exchanges rarely have more than a few.
 const SLICES_MAX: usize = 16;
-
-thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
-
-fn take_spare() -> Vec<u8> {
-    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER_BYTES])
-}
-
-fn give_spare(buffer: Vec<u8>) {
-    if buffer.len() == BUFFER_BYTES {
-        SPARE.with_borrow_mut(|spare| {
-            if spare.len() < KEPT_PER_THREAD_MAX {
-                spare.push(buffer);
-            }
-        });
-    }
-}
 
 /// A part of what is to be written next.
 #[derive(Debug, Clone)]
@@ -66,11 +43,11 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// An empty flow with a buffer from the thread's pool.
+    /// An empty flow.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            data: take_spare(),
+            data: vec![0; BUFFER_BYTES],
             cursor: 0,
             end: 0,
             pass: 0,
@@ -80,6 +57,17 @@ impl Flow {
             written: (0, 0),
             bytes_written: 0,
         }
+    }
+
+    /// Makes it as good as new, keeping its memory but for what an unusually large message took.
+    pub fn reset(&mut self) {
+        self.data.truncate(BUFFER_BYTES);
+        self.data.shrink_to(BUFFER_BYTES);
+        self.pieces.clear();
+        self.staged.clear();
+        self.staged.shrink_to(BUFFER_BYTES);
+        (self.cursor, self.end, self.pass, self.skip) = (0, 0, 0, 0);
+        (self.written, self.bytes_written) = ((0, 0), 0);
     }
 
     /// The bytes that were read and not yet looked at.
@@ -284,11 +272,5 @@ impl Flow {
 impl Default for Flow {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        give_spare(std::mem::take(&mut self.data));
     }
 }

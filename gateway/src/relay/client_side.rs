@@ -116,7 +116,7 @@ fn forward(exchange: &mut Exchange, header: Header, due: Due) -> Step {
 }
 
 /// The message's body, once all of it has arrived.
-fn whole_body<'a>(exchange: &'a mut Exchange, header: Header) -> Option<&'a [u8]> {
+fn whole_body(exchange: &mut Exchange, header: Header) -> Option<&[u8]> {
     if exchange.up.unread().len() < header.len {
         if exchange.up.is_written() {
             exchange.up.reserve(header.len);

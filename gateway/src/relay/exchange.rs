@@ -10,6 +10,8 @@ use super::settings::{self, Settings};
 use crate::error::Refusal;
 use crate::pool::Lease;
 use pgwire::backend::TransactionStatus;
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -56,6 +58,50 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+/// Exchanges that a thread keeps for its next busy clients.
+const KEPT_PER_THREAD_MAX: usize = 64;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Box<Exchange>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An exchange borrowed from the thread's spare ones, so that an idle client holds no buffer and a busy
+/// one allocates none. Goes back, emptied, when dropped.
+pub struct Borrowed(Option<Box<Exchange>>);
+
+impl Borrowed {
+    /// An empty exchange.
+    #[must_use]
+    pub fn take() -> Self {
+        Self(Some(SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()))
+    }
+}
+
+impl Deref for Borrowed {
+    type Target = Exchange;
+    fn deref(&self) -> &Exchange {
+        self.0.as_ref().expect("taken only by drop")
+    }
+}
+
+impl DerefMut for Borrowed {
+    fn deref_mut(&mut self) -> &mut Exchange {
+        self.0.as_mut().expect("taken only by drop")
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let Some(mut exchange) = self.0.take() else { return };
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < KEPT_PER_THREAD_MAX {
+                exchange.reset();
+                spare.push(exchange);
+            }
+        });
+    }
+}
+
 /// The two directions between a client and a server, and the replies due.
 pub struct Exchange {
     /// From the client to the server.
@@ -89,6 +135,14 @@ impl Default for Exchange {
 }
 
 impl Exchange {
+    fn reset(&mut self) {
+        self.up.reset();
+        self.down.reset();
+        self.ledger.reset();
+        (self.unnamed_on_server, self.doubtful, self.server_is_leaving) = (false, false, false);
+        self.status = TransactionStatus::Idle;
+    }
+
     /// A connection was leased: sets the client's settings and forgets what was true of the last one.
     ///
     /// # Errors

@@ -96,8 +96,6 @@ pub enum Verdict {
 /// What a reply changed.
 #[derive(Debug, Default)]
 pub struct Settled {
-    /// Requests that were answered, with success.
-    pub done: Option<Due>,
     /// Requests that the server has thrown away because of an error.
     pub failed: Vec<Due>,
     /// Effects of statements that have run.
@@ -113,6 +111,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Makes it as good as new, keeping its memory.
+    pub fn reset(&mut self) {
+        self.due.clear();
+        self.copy_in = false;
+    }
+
     /// Nothing is due.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -147,23 +151,22 @@ impl Ledger {
     pub fn copy_ended(&mut self) {
         self.copy_in = false;
         self.due.push_back(Due::to_client(Request::CopyEnd));
+        self.pass_copy_ends();
     }
 
     /// A reply that we owe ourselves and whose turn has come.
     pub fn next_local(&mut self) -> Option<Due> {
-        self.pass_copy_ends();
         if self.due.front()?.origin == Origin::Local { self.due.pop_front() } else { None }
     }
 
     /// Who the replies that come now belong to. `None` when nothing is due.
     #[must_use]
     pub fn current_origin(&self) -> Option<Origin> {
-        self.due.iter().find(|due| due.request != Request::CopyEnd).map(|due| due.origin)
+        self.due.front().map(|due| due.origin)
     }
 
     /// Holds a reply from the server against what is due.
     pub fn settle(&mut self, tag: u8, settled: &mut Settled) -> Verdict {
-        self.pass_copy_ends();
         let Some(front) = self.due.front() else {
             return Verdict::OutOfSync;
         };
@@ -194,7 +197,7 @@ impl Ledger {
     fn done(&mut self, settled: &mut Settled) {
         if let Some(due) = self.due.pop_front() {
             settled.effects |= due.effects;
-            settled.done = Some(due);
+            self.pass_copy_ends();
         }
     }
 
@@ -224,7 +227,7 @@ impl Ledger {
         }
     }
 
-    /// Outside copy-in mode the server ignores the end of COPY data.
+    /// Outside copy-in mode the server ignores the end of COPY data: it never stands in front.
     fn pass_copy_ends(&mut self) {
         let mut ends = 0;
         while self.due.get(ends).is_some_and(|due| due.request == Request::CopyEnd) {

@@ -96,7 +96,7 @@ fn reply(
     Ok(Step::Next)
 }
 
-fn whole_body<'a>(exchange: &'a mut Exchange, header: Header) -> Result<Option<&'a [u8]>, ServerFault> {
+fn whole_body(exchange: &mut Exchange, header: Header) -> Result<Option<&[u8]>, ServerFault> {
     if header.len > READ_WHOLE_MAX {
         return Err(ServerFault::OutOfSync);
     }

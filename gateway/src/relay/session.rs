@@ -3,7 +3,7 @@
 //! An idle client holds no buffer and no connection. Its first byte gets it buffers, its first
 //! request a lease; both go back when the server is idle again, unless the client is pinned.
 
-use super::exchange::{ClientBounds, ClientState, Exchange, Outcome};
+use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange, Outcome};
 use super::refuse::{self, Refusing};
 use super::settings::Settings;
 use super::welcome::{self, Welcome};
@@ -12,9 +12,10 @@ use crate::app::Shared;
 use crate::cancel::CancelGuard;
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
-use crate::pool::Lease;
+use crate::pool::{Lease, Pool};
 use crate::resolve::Tenant;
 use crate::session::Admitted;
+use catalog_schema::RouteRecord;
 use pgwire::Severity;
 use pgwire::backend::{TransactionStatus, write};
 use std::future::poll_fn;
@@ -33,6 +34,9 @@ struct Session {
     stream: TcpStream,
     client: ClientState,
     cancel: CancelGuard,
+    /// The route that `pool` belongs to.
+    route: Arc<RouteRecord>,
+    pool: Arc<Pool>,
     /// Resolves when the client has to leave. Kept across waits, so that waiting costs nothing.
     leave: Pin<Box<WaitForCancellationFutureOwned>>,
     _permit: ClientPermit,
@@ -52,8 +56,9 @@ enum Next {
 pub async fn run(admitted: Admitted, shared: Arc<Shared>) {
     let Admitted { wire, settings, tenant, permit, .. } = admitted;
     let (mut stream, early) = wire.into_parts();
+    let route = tenant.route();
     let greeted = greet(&mut stream, &shared, &tenant, Settings::new(settings)).await;
-    let (welcome, cancel) = match greeted {
+    let (pool, welcome, cancel) = match greeted {
         Ok(greeted) => greeted,
         Err(refusal) => return farewell(&mut stream, &tenant, &refusal).await,
     };
@@ -69,7 +74,7 @@ pub async fn run(admitted: Admitted, shared: Arc<Shared>) {
         },
     };
     drop(welcome);
-    let mut session = Session { shared, tenant, stream, client, cancel, leave, _permit: permit };
+    let mut session = Session { shared, tenant, stream, client, cancel, route, pool, leave, _permit: permit };
     session.serve(early).await;
 }
 
@@ -79,7 +84,7 @@ async fn greet(
     shared: &Arc<Shared>,
     tenant: &Arc<Tenant>,
     settings: Settings,
-) -> Result<(Arc<Welcome>, CancelGuard), Refusal> {
+) -> Result<(Arc<Pool>, Arc<Welcome>, CancelGuard), Refusal> {
     let pool = shared.pools.pool_of(tenant)?;
     let welcome = welcome::welcome(&pool, settings).await?;
     let cancel = shared
@@ -97,7 +102,7 @@ async fn greet(
         .write_all(&hello)
         .await
         .map_err(|_gone| Refusal::new(ErrorKind::ClientTimeout, "the client has left"))?;
-    Ok((welcome, cancel))
+    Ok((pool, welcome, cancel))
 }
 
 async fn farewell(stream: &mut TcpStream, tenant: &Tenant, refusal: &Refusal) {
@@ -118,7 +123,7 @@ impl Session {
                 let refusal = self.reason_to_leave();
                 return farewell(&mut self.stream, &self.tenant, &refusal).await;
             }
-            let mut exchange = Exchange::default();
+            let mut exchange = Borrowed::take();
             if let Some(bytes) = early.take() {
                 exchange.up.preload(&bytes);
             }
@@ -203,8 +208,19 @@ impl Session {
             return Ok(None);
         }
         admit::check_state(&self.tenant)?;
-        let pool = self.shared.pools.pool_of(&self.tenant)?;
-        let slot = Arc::clone(self.cancel.slot());
+        let leased = match self.pool()?.checkout_now() {
+            Some(lease) => Some(lease),
+            None => self.wait_for_lease().await?,
+        };
+        Ok(leased.map(|mut lease| {
+            self.cancel.slot().running(lease.server().cancel_target());
+            lease
+        }))
+    }
+
+    async fn wait_for_lease(&mut self) -> Result<Option<Lease>, Refusal> {
+        let pool = Arc::clone(self.pool()?);
+        let slot = self.cancel.slot();
         slot.waiting();
         let outcome = tokio::select! {
             biased;
@@ -214,16 +230,18 @@ impl Session {
             }
             () = client_gone(&self.stream) => Ok(None),
         };
-        match outcome {
-            Ok(Some(mut lease)) => {
-                slot.running(lease.server().cancel_target());
-                Ok(Some(lease))
-            }
-            other => {
-                slot.stopped();
-                other
-            }
+        slot.stopped();
+        outcome
+    }
+
+    /// The tenant's pool, looked up only when its route has changed.
+    fn pool(&mut self) -> Result<&Arc<Pool>, Refusal> {
+        let current = self.tenant.has_route(&self.route) && !self.pool.is_retired();
+        if !current {
+            self.route = self.tenant.route();
+            self.pool = self.shared.pools.pool_of(&self.tenant)?;
         }
+        Ok(&self.pool)
     }
 
     /// Relays until the connection can be given back, or either side ends.

@@ -80,9 +80,8 @@ impl<'a> Lexer<'a> {
         self.at += 1;
         let from = self.at;
         while let Some(byte) = self.peek(0) {
-            if byte == b'\\' && escapes {
-                self.at += 2;
-            } else if byte == quote && self.peek(1) == Some(quote) {
+            let escaped = (byte == b'\\' && escapes) || (byte == quote && self.peek(1) == Some(quote));
+            if escaped {
                 self.at += 2;
             } else if byte == quote {
                 let text = &self.sql[from..self.at];

@@ -76,7 +76,7 @@ pub async fn welcome(pool: &Arc<Pool>, wanted: Settings) -> Result<Arc<Welcome>,
     let wanted = Arc::new(wanted);
     tokio::time::timeout(APPLY_MAX, apply(server, &wanted))
         .await
-        .unwrap_or_else(|_elapsed| Err(ApplyError::Lost))
+        .unwrap_or(Err(ApplyError::Lost))
         .map_err(ApplyError::into_refusal)?;
     let welcome = Arc::new(Welcome { settings: wanted, parameters: server.parameters.clone() });
     lease.release();

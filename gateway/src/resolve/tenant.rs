@@ -57,6 +57,12 @@ impl Tenant {
         self.route.load().state
     }
 
+    /// Is this still the route in force?
+    #[must_use]
+    pub fn has_route(&self, route: &Arc<RouteRecord>) -> bool {
+        Arc::ptr_eq(&self.route.load(), route)
+    }
+
     /// What the tenant used, for the metrics.
     #[must_use]
     pub fn usage(&self) -> &Arc<TenantUsage> {
