@@ -5,6 +5,7 @@ use crate::app::Shared;
 use crate::error::Refusal;
 use crate::relay::session;
 use crate::session::{Accepted, Admitted, Refused};
+use pgwire::backend::write;
 use pgwire::startup::{FirstPacket, Startup};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use tracing::Instrument;
 /// A client may ask for TLS and for GSSAPI encryption, each once, before its startup packet
 /// (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL>).
 const ENCRYPTION_REQUESTS_MAX: usize = 2;
+
+/// We speak protocol 3.0.
+const PROTOCOL_MINOR: u16 = 0;
 
 /// What PostgreSQL answers to an encryption request it will not grant.
 const NO_ENCRYPTION: &[u8] = b"N";
@@ -83,6 +87,9 @@ async fn enter(mut wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> 
             return None;
         }
     };
+    if negotiate_version(&mut wire, &startup).await.is_err() {
+        return None;
+    }
     match advance(Accepted { wire, peer, startup }, shared).await {
         Ok(admitted) => Some(admitted),
         Err(refused) => {
@@ -118,6 +125,17 @@ async fn negotiate(wire: &mut ClientWire, shared: &Arc<Shared>) -> Result<Option
         }
     }
     Err(WireError::Refused(Refusal::protocol("too many encryption requests")))
+}
+
+/// A client that asks for a newer minor version, or for extensions, is told what it will get instead
+/// (<https://www.postgresql.org/docs/current/protocol-message-formats.html>, NegotiateProtocolVersion).
+async fn negotiate_version(wire: &mut ClientWire, startup: &Startup) -> Result<(), WireError> {
+    if startup.minor == 0 && startup.extensions().next().is_none() {
+        return Ok(());
+    }
+    let mut answer = Vec::with_capacity(64);
+    write::negotiate_protocol_version(&mut answer, PROTOCOL_MINOR, startup.extensions());
+    wire.send(&answer).await
 }
 
 async fn send_away(refused: Refused, peer: SocketAddr, shared: &Shared) {

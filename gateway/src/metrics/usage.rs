@@ -6,6 +6,14 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 use tenancy::ErrorKind;
 
+/// Upper bounds of the buckets in which check-outs are counted, in microseconds. The first holds those
+/// that found an idle connection, the last ends at the longest time-out of a seeded plan.
+pub const WAIT_BOUNDS_US: [u64; 12] =
+    [100, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 5_000_000, 10_000_000, 30_000_000];
+
+/// The buckets: one below each bound, one above the last.
+pub const WAIT_BUCKETS: usize = WAIT_BOUNDS_US.len() + 1;
+
 /// A number that only rises.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -48,6 +56,8 @@ pub struct TenantUsage {
     pub server_errors: Counter,
     errors: [Counter; ErrorKind::ALL.len()],
     pins: [Counter; PinReason::ALL.len()],
+    /// Kept a tenant, so that tenants do not share the cache line; the metrics add them up.
+    waits: [Counter; WAIT_BUCKETS],
 }
 
 impl TenantUsage {
@@ -65,6 +75,7 @@ impl TenantUsage {
             server_errors: Counter::default(),
             errors: std::array::from_fn(|_| Counter::default()),
             pins: std::array::from_fn(|_| Counter::default()),
+            waits: std::array::from_fn(|_| Counter::default()),
         }
     }
 
@@ -84,8 +95,11 @@ impl TenantUsage {
 
     /// A check-out took this long.
     pub fn checked_out(&self, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.checkouts.inc();
-        self.checkout_wait_us.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.checkout_wait_us.add(took_us);
+        let bucket = WAIT_BOUNDS_US.iter().position(|bound| took_us <= *bound);
+        self.waits[bucket.unwrap_or(WAIT_BOUNDS_US.len())].inc();
     }
 
     /// A client was refused.
@@ -105,6 +119,11 @@ impl TenantUsage {
     /// Refusals by kind.
     pub fn errors(&self) -> impl Iterator<Item = (ErrorKind, u64)> {
         ErrorKind::ALL.into_iter().zip(self.errors.iter().map(Counter::get))
+    }
+
+    /// Check-outs by how long they took: below each of [`WAIT_BOUNDS_US`], then above the last.
+    pub fn waits(&self) -> impl Iterator<Item = u64> {
+        self.waits.iter().map(Counter::get)
     }
 
     /// Pins by reason.

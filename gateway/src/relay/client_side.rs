@@ -48,7 +48,7 @@ pub fn absorb(
             return Ok(Absorbed::All);
         }
         match absorb_message(exchange, client, lease, header)? {
-            Step::Next => {}
+            Step::Next => exchange.has_begun = true,
             Step::NeedMore => return Ok(Absorbed::All),
             Step::Goodbye => return Ok(Absorbed::Goodbye),
         }
@@ -104,7 +104,9 @@ fn absorb_message(
             exchange.up.forward(header.len);
             Ok(Step::Next)
         }
-        b'X' => Ok(Step::Goodbye),
+        // What came before it is still carried out.
+        b'X' if exchange.ledger.is_empty() => Ok(Step::Goodbye),
+        b'X' => Ok(Step::NeedMore),
         other => Err(Refusal::protocol(format!("invalid frontend message type {other}"))),
     }
 }

@@ -118,6 +118,8 @@ pub struct Exchange {
     pub doubtful: bool,
     /// The server has said that it is about to close the connection.
     pub server_is_leaving: bool,
+    /// Something of the client's has gone to the server since the connection was leased.
+    pub has_begun: bool,
 }
 
 impl Default for Exchange {
@@ -130,6 +132,7 @@ impl Default for Exchange {
             status: TransactionStatus::Idle,
             doubtful: false,
             server_is_leaving: false,
+            has_begun: false,
         }
     }
 }
@@ -139,7 +142,8 @@ impl Exchange {
         self.up.reset();
         self.down.reset();
         self.ledger.reset();
-        (self.unnamed_on_server, self.doubtful, self.server_is_leaving) = (false, false, false);
+        (self.unnamed_on_server, self.doubtful) = (false, false);
+        (self.server_is_leaving, self.has_begun) = (false, false);
         self.status = TransactionStatus::Idle;
     }
 
@@ -151,6 +155,7 @@ impl Exchange {
         self.unnamed_on_server = false;
         self.status = TransactionStatus::Idle;
         self.doubtful = false;
+        self.has_begun = false;
         let server = lease.server();
         settings::stage_steps(server, &client.settings, &mut self.up, &mut self.ledger)?;
         Ok(())
@@ -187,7 +192,7 @@ impl Exchange {
                 Poll::Ready(Err(outcome)) => return Poll::Ready(outcome),
                 Poll::Pending => {}
             }
-            if client.pin.is_none() && self.is_at_rest() {
+            if client.pin.is_none() && self.has_begun && self.is_at_rest() {
                 return Poll::Ready(Outcome::Idle);
             }
             if !moved {

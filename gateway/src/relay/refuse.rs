@@ -4,7 +4,7 @@
 //! client has sent along with them is thrown away, so that no part of a pipeline ever runs without the
 //! part before it. The client stays connected.
 
-use super::buffer::Flow;
+use super::buffer::{BUFFER_BYTES, Flow};
 use super::exchange::{ClientState, Exchange};
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
@@ -42,6 +42,10 @@ pub fn first_request(up: &mut Flow, client: &ClientState) -> Result<First, Refus
         return Ok(First::Incomplete);
     }
     let Some(header) = header(up, client)? else { return Ok(First::Incomplete) };
+    // No connection for a client that is slow to say what it wants.
+    if up.unread().len() < header.len.min(BUFFER_BYTES) {
+        return Ok(First::Incomplete);
+    }
     Ok(match header.tag {
         b'X' => First::Goodbye,
         b'S' => {
