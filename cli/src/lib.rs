@@ -4,4 +4,15 @@
 //! The verbs know nothing that a stranger with the API's documentation would not know: they never
 //! touch the catalog or a cluster. Only `dev` and `catalog migrate` hold a catalog DSN.
 
+pub mod cli;
+pub mod client;
+pub mod dev;
+pub mod exit;
+pub mod output;
+pub mod progress;
+
+mod commands;
+mod logging;
+mod signal;
+
 pub use launcher as postgres;

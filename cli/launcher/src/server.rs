@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tenancy::Secret;
@@ -73,6 +74,12 @@ impl Server {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.child.id()
+    }
+
+    /// The version of its programs, such as `15.4`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        self.options.binaries.version()
     }
 
     /// Where its data lies.
@@ -223,7 +230,8 @@ async fn launch(
         if port == 0 {
             port = free_port()?;
         }
-        let log = OpenOptions::new().create(true).append(true).open(log_path);
+        // A log may quote statements, and statements may hold secrets.
+        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(log_path);
         let log = log.map_err(PostgresError::io("open", log_path))?;
         let said_before = log.metadata().map_err(PostgresError::io("look at", log_path))?.len();
         let mut process = spawn(options, account, port, &log)?;

@@ -1,1 +1,20 @@
-//! Placeholder until its first commit.
+//! What the suites share: the whole stack on real PostgreSQL servers, real clients, and faults.
+//!
+//! A [`Stack`] lives in a directory of its own, on free ports, so that tests run side by side. Tenants
+//! are made through the real API and reached through the real gateway. A helper that fails panics
+//! with the reason: a test has nothing better to do. Nothing here sleeps for a condition, and
+//! nothing reaches into a plane's memory: what a client could not see, a test does not see.
+
+mod process;
+mod proxy;
+mod stack;
+mod tenant;
+mod tools;
+mod wait;
+
+pub use process::ChildProcess;
+pub use proxy::{Direction, End, Fault, FaultProxy};
+pub use stack::Stack;
+pub use tenant::Tenant;
+pub use tools::{Output, Tool, python, run};
+pub use wait::{DEADLINE, eventually, wait_until};

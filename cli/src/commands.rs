@@ -1,0 +1,11 @@
+//! One file a noun, one function a verb.
+
+pub(crate) mod catalog;
+pub(crate) mod cluster;
+pub(crate) mod completions;
+pub(crate) mod credential;
+pub(crate) mod dev;
+pub(crate) mod operation;
+pub(crate) mod region;
+pub(crate) mod serve;
+pub(crate) mod tenant;

@@ -1,0 +1,121 @@
+//! `tenantry cluster`.
+
+use crate::cli::Options;
+use crate::client::path;
+use crate::exit::{CommandError, Exit};
+use crate::output::Column;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use tenancy::{ClusterName, ClusterState, RegionName};
+
+const COLUMNS: &[Column] = &[
+    ("CLUSTER", "/name"),
+    ("REGION", "/region"),
+    ("STATE", "/state"),
+    ("HOST", "/host"),
+    ("PORT", "/port"),
+    ("TENANTS", "/tenant_count"),
+    ("CAPACITY", "/capacity"),
+    ("BUDGET", "/connection_budget"),
+];
+
+/// What can be done with clusters.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// List all clusters
+    List,
+    /// Show one cluster
+    Get {
+        /// Its name
+        name: String,
+    },
+    /// Register a PostgreSQL server; its version and our privileges are checked first
+    Register {
+        /// The name to give it, such as eu-1
+        name: ClusterName,
+        /// The region that it stands in
+        #[arg(long)]
+        region: RegionName,
+        /// A superuser's connection string, or that of a role with CREATEDB and CREATEROLE; the
+        /// variable keeps it out of the list of processes
+        #[arg(long, env = "TENANTRY_ADMIN_DSN", hide_env_values = true, value_name = "DSN")]
+        admin_dsn: String,
+        /// Server connections that one gateway may hold to it, over all tenants
+        #[arg(long, default_value_t = 100)]
+        connection_budget: u32,
+        /// Tenants that it takes
+        #[arg(long, default_value_t = 1_000)]
+        capacity: u32,
+    },
+    /// Change a cluster
+    Update(Update),
+}
+
+/// What can be changed about a cluster.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Update {
+    /// Its name
+    name: String,
+    /// A new address or password of the same server
+    #[arg(long, env = "TENANTRY_ADMIN_DSN", hide_env_values = true, value_name = "DSN")]
+    admin_dsn: Option<String>,
+    /// Server connections that one gateway may hold to it
+    #[arg(long)]
+    connection_budget: Option<u32>,
+    /// Tenants that it takes
+    #[arg(long)]
+    capacity: Option<u32>,
+    /// active, draining (takes no new tenants) or offline (serves none)
+    #[arg(long)]
+    state: Option<ClusterState>,
+}
+
+impl ClusterCommand {
+    pub(crate) async fn run(self, options: &Options) -> Result<(), CommandError> {
+        let client = options.client()?;
+        match self {
+            Self::List => {
+                let clusters = client.list(&path(&["clusters"])).await?;
+                options.output.listing(&clusters, COLUMNS, "there are no clusters")
+            }
+            Self::Get { name } => {
+                let cluster = client.get(&path(&["clusters", &name])).await?;
+                options.output.item(&cluster, COLUMNS)
+            }
+            Self::Register { name, region, admin_dsn, connection_budget, capacity } => {
+                let body = json!({
+                    "name": name,
+                    "region": region,
+                    "admin_dsn": admin_dsn,
+                    "connection_budget": connection_budget,
+                    "capacity": capacity,
+                });
+                let cluster = client.change(Method::POST, &path(&["clusters"]), Some(&body)).await?;
+                options.output.item(&cluster, COLUMNS)
+            }
+            Self::Update(update) => {
+                let body = update.body()?;
+                let path = path(&["clusters", &update.name]);
+                let cluster = client.change(Method::PATCH, &path, Some(&body)).await?;
+                options.output.item(&cluster, COLUMNS)
+            }
+        }
+    }
+}
+
+impl Update {
+    fn body(&self) -> Result<Value, CommandError> {
+        let changes = [
+            ("admin_dsn", self.admin_dsn.as_ref().map(|dsn| json!(dsn))),
+            ("connection_budget", self.connection_budget.map(|budget| json!(budget))),
+            ("capacity", self.capacity.map(|capacity| json!(capacity))),
+            ("state", self.state.map(|state| json!(state))),
+        ];
+        let body: Map<String, Value> =
+            changes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        if body.is_empty() {
+            return Err(CommandError::new(Exit::Usage, "there is nothing to change").hint("see --help"));
+        }
+        Ok(Value::Object(body))
+    }
+}
