@@ -45,7 +45,8 @@ pub(crate) fn make_private(dir: &Path, account: &Account) -> Result<(), Postgres
     account.own(dir)
 }
 
-/// Runs `initdb` for a directory that does not exist yet; its parent does. A failed one leaves nothing behind.
+/// Makes a data directory with `initdb`; its parent exists. It appears whole or not at all, since half
+/// of one, left by a run that was killed, could not be told from a real one.
 pub(crate) async fn initialise(
     binaries: &Binaries,
     account: &Account,
@@ -54,22 +55,22 @@ pub(crate) async fn initialise(
     durable: bool,
     deadline: Duration,
 ) -> Result<(), PostgresError> {
+    let unfinished = dir.with_extension("unfinished");
     let password_file = PasswordFile::write(dir, password, account)?;
     let mut outcome = Ok(());
     for locale in LOCALES {
-        make_private(dir, account)?;
-        outcome = run_initdb(binaries, account, dir, &password_file.path, locale, durable, deadline).await;
-        match &outcome {
-            Ok(()) => break,
-            Err(error) => {
-                fs::remove_dir_all(dir).map_err(PostgresError::io("remove", dir))?;
-                if !is_unknown_locale(error) {
-                    break;
-                }
-            }
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).map_err(PostgresError::io("remove", &unfinished))?;
+        }
+        make_private(&unfinished, account)?;
+        let password = &password_file.path;
+        outcome = run_initdb(binaries, account, &unfinished, password, locale, durable, deadline).await;
+        if !outcome.as_ref().is_err_and(is_unknown_locale) {
+            break;
         }
     }
-    outcome
+    outcome?;
+    fs::rename(&unfinished, dir).map_err(PostgresError::io("make", dir))
 }
 
 async fn run_initdb(

@@ -2,7 +2,7 @@
 
 use super::home::Home;
 use super::{ClusterSpec, DevError, StackOptions};
-use launcher::{Account, Binaries, Server, ServerOptions, data_dir_version};
+use launcher::{Account, Binaries, Server, ServerOptions, data_dir_version, random_password};
 use tenancy::Secret;
 use tokio::task::JoinSet;
 
@@ -103,10 +103,16 @@ fn server_options(
         ServerOptions::throwaway(binaries.clone(), &dir)
     };
     let server = server.setting("max_connections", &connections.to_string());
-    Ok(match home.recall(name)? {
-        Some((port, password)) => server.preferred_port(port).password(password),
-        None => server,
-    })
+    let (port, password) = match home.recall(name)? {
+        Some(known) => known,
+        None => {
+            let password = random_password()?;
+            // Before the server is made with it: whoever is killed in between finds the way in again.
+            home.note(name, 0, &password)?;
+            (0, password)
+        }
+    };
+    Ok(server.preferred_port(port).password(password))
 }
 
 /// Makes the catalog's database if it is not there, and brings its schema to this release's version.
