@@ -1,0 +1,69 @@
+//! Is the process alive, and should it be sent clients? Both listeners answer with this, so that a
+//! probe means the same wherever it asks.
+
+use super::answer::{self, Answer};
+use crate::app::Shared;
+use crate::resolve::follow::Progress;
+use hyper::StatusCode;
+use tokio_util::sync::CancellationToken;
+
+/// Why no client should be sent here now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// No route can be known yet. A catalog that goes away later is no reason: known tenants are served.
+    #[error("the catalog was not reached since the start")]
+    Starting,
+    /// The process is shutting down.
+    #[error("the gateway is draining")]
+    Draining,
+}
+
+/// Should this gateway be sent clients?
+///
+/// # Errors
+/// It has not started or is about to stop.
+pub fn readiness(shared: &Shared) -> Result<(), NotReady> {
+    judge(&shared.progress, &shared.drain)
+}
+
+/// The process is alive. Says nothing of whether clients should come: see [`readyz`].
+#[must_use]
+pub fn healthz() -> Answer {
+    answer::text(StatusCode::OK, answer::PLAIN, "ok\n".to_owned())
+}
+
+/// Whether clients should be sent here, with the reason when not.
+#[must_use]
+pub fn readyz(shared: &Shared) -> Answer {
+    match readiness(shared) {
+        Ok(()) => answer::text(StatusCode::OK, answer::PLAIN, "ready\n".to_owned()),
+        Err(reason) => answer::problem(StatusCode::SERVICE_UNAVAILABLE, "not-ready", &reason.to_string()),
+    }
+}
+
+fn judge(progress: &Progress, drain: &CancellationToken) -> Result<(), NotReady> {
+    if drain.is_cancelled() {
+        Err(NotReady::Draining)
+    } else if !progress.started() {
+        Err(NotReady::Starting)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_never_saw_the_catalog_is_not_ready() {
+        assert_eq!(judge(&Progress::default(), &CancellationToken::new()), Err(NotReady::Starting));
+    }
+
+    #[test]
+    fn a_gateway_that_drains_is_not_ready() {
+        let drain = CancellationToken::new();
+        drain.cancel();
+        assert_eq!(judge(&Progress::default(), &drain), Err(NotReady::Draining));
+    }
+}

@@ -1,0 +1,140 @@
+//! What is shown of clusters and of the gateway itself.
+
+use super::readings::{ProcessReading, Readings};
+use crate::metrics::family::{Family, Spec, seconds};
+use crate::metrics::tenants::View;
+use crate::metrics::tenants::totals::Total;
+use crate::metrics::usage::WAIT_BOUNDS_US;
+use std::collections::BTreeMap;
+
+static CLUSTER_CONNECTIONS: Spec = Spec::gauge(
+    "tenantry_cluster_connections",
+    &["cluster"],
+    "Server connections of this gateway to the cluster: open, being opened or being closed.",
+);
+static CLUSTER_BUDGET: Spec = Spec::gauge(
+    "tenantry_cluster_connection_budget",
+    &["cluster"],
+    "Server connections to the cluster that this gateway may hold.",
+);
+static CLUSTER_WAITING: Spec = Spec::gauge(
+    "tenantry_cluster_waiting_checkouts",
+    &["cluster"],
+    "Check-outs that wait because the cluster's connection budget is spent.",
+);
+static CLIENTS: Spec = Spec::gauge(
+    "tenantry_gateway_clients",
+    &[],
+    "PostgreSQL clients connected, whether or not they have logged in yet.",
+);
+static CLIENT_LIMIT: Spec =
+    Spec::gauge("tenantry_gateway_client_limit", &[], "PostgreSQL clients that may be connected at once.");
+static PG_CONNECTIONS: Spec = Spec::counter(
+    "tenantry_gateway_pg_connections_total",
+    &[],
+    "Connections accepted on the PostgreSQL listener.",
+);
+static HTTP_REQUESTS: Spec =
+    Spec::counter("tenantry_gateway_http_requests_total", &[], "Requests on the HTTP listener.");
+static CANCELS: Spec = Spec::counter(
+    "tenantry_gateway_cancels_total",
+    &["known"],
+    "Cancel requests, by whether they named a live session.",
+);
+static OUT_OF_SYNC: Spec = Spec::counter(
+    "tenantry_gateway_out_of_sync_total",
+    &[],
+    "Server connections closed because a reply was not the one due. Anything but zero is a bug.",
+);
+static REFUSALS: Spec = Spec::counter(
+    "tenantry_gateway_refusals_total",
+    &["kind"],
+    "Clients refused before they had proved that they belong to a tenant.",
+);
+static CHECKOUT_WAIT: Spec = Spec::histogram(
+    "tenantry_gateway_checkout_wait_seconds",
+    "How long clients of all tenants waited for a server connection.",
+);
+static ROUTE_ENTRIES: Spec =
+    Spec::gauge("tenantry_route_cache_entries", &[], "Tenants whose routes are cached.");
+static ROUTE_HITS: Spec =
+    Spec::counter("tenantry_route_cache_hits_total", &[], "Tenant lookups answered from the cache.");
+static ROUTE_MISSES: Spec =
+    Spec::counter("tenantry_route_cache_misses_total", &[], "Tenant lookups that had to ask the catalog.");
+static REVISION: Spec = Spec::gauge(
+    "tenantry_catalog_revision_applied",
+    &[],
+    "The last catalog revision whose changes are in force here.",
+);
+static CATALOG_CONNECTED: Spec =
+    Spec::gauge("tenantry_catalog_connected", &[], "1 while the catalog can be reached, else 0.");
+static BUILD_INFO: Spec =
+    Spec::gauge("tenantry_build_info", &["version"], "Always 1; the version is a label.");
+static TENANTS_EXACT: Spec =
+    Spec::gauge("tenantry_metrics_tenants_exact", &[], "Tenants that have series of their own.");
+static SERIES_FOLDED: Spec = Spec::gauge(
+    "tenantry_metrics_series_folded",
+    &[],
+    "Tenants whose series are summed under tenant=\"_other\".",
+);
+
+/// Every family without the label `tenant`.
+pub(super) fn families(readings: &Readings, view: &View) -> Vec<Family> {
+    let mut families = Vec::from(clusters(readings));
+    families.extend(clients(&readings.process));
+    families.extend(catalog(&readings.process));
+    families.extend(metrics_itself(view));
+    families
+}
+
+fn clusters(readings: &Readings) -> [Family; 3] {
+    // A name may pass from one cluster to another; a series must not appear twice.
+    let mut by_name: BTreeMap<&str, [u64; 3]> = BTreeMap::new();
+    for cluster in &readings.clusters {
+        let sums = by_name.entry(&cluster.name).or_default();
+        let values = [cluster.connections, cluster.budget, cluster.waiting];
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    }
+    let mut families = [&CLUSTER_CONNECTIONS, &CLUSTER_BUDGET, &CLUSTER_WAITING].map(Family::new);
+    for (name, sums) in by_name {
+        families.iter_mut().zip(sums).for_each(|(family, sum)| family.push(&[name], sum));
+    }
+    families
+}
+
+fn clients(process: &ProcessReading) -> [Family; 7] {
+    let mut refusals = Family::new(&REFUSALS);
+    for (kind, count) in process.refusals.iter().filter(|(_, count)| *count > 0) {
+        refusals.push(&[kind.as_str()], *count);
+    }
+    [
+        Family::new(&CLIENTS).row(&[], process.clients),
+        Family::new(&CLIENT_LIMIT).row(&[], process.client_limit),
+        Family::new(&PG_CONNECTIONS).row(&[], process.pg_connections),
+        Family::new(&HTTP_REQUESTS).row(&[], process.http_requests),
+        Family::new(&CANCELS).row(&["true"], process.cancels_known).row(&["false"], process.cancels_unknown),
+        Family::new(&OUT_OF_SYNC).row(&[], process.out_of_sync),
+        refusals,
+    ]
+}
+
+fn catalog(process: &ProcessReading) -> [Family; 5] {
+    [
+        Family::new(&ROUTE_ENTRIES).row(&[], process.route_cache_entries),
+        Family::new(&ROUTE_HITS).row(&[], process.route_cache_hits),
+        Family::new(&ROUTE_MISSES).row(&[], process.route_cache_misses),
+        Family::new(&REVISION).row(&[], process.revision_applied),
+        Family::new(&CATALOG_CONNECTED).row(&[], process.catalog_connected),
+    ]
+}
+
+fn metrics_itself(view: &View) -> [Family; 4] {
+    let count = |tenants: usize| u64::try_from(tenants).unwrap_or(u64::MAX);
+    let waited = seconds(view.all.get(Total::CheckoutWaitUs));
+    [
+        Family::new(&CHECKOUT_WAIT).distribution(WAIT_BOUNDS_US.map(seconds), view.all.waits(), waited),
+        Family::new(&BUILD_INFO).row(&[env!("CARGO_PKG_VERSION")], 1u64),
+        Family::new(&TENANTS_EXACT).row(&[], count(view.exact)),
+        Family::new(&SERIES_FOLDED).row(&[], count(view.folded)),
+    ]
+}

@@ -1,0 +1,148 @@
+//! Everything that a scrape looks at, read once, as plain numbers.
+
+use crate::app::Shared;
+use crate::metrics::tenants::totals::Totals;
+use crate::metrics::tenants::{Holding, Sample};
+use crate::pool::{Cluster, Pool, PoolKey, Registry};
+use crate::resolve::Tenant;
+use catalog_schema::RouteRecord;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tenancy::ErrorKind;
+
+/// What the gateway holds and has counted.
+#[derive(Debug, Default)]
+pub struct Readings {
+    /// Every tenant it knows.
+    pub tenants: Vec<Sample>,
+    /// Every cluster it used.
+    pub clusters: Vec<ClusterReading>,
+    /// What belongs to neither.
+    pub process: ProcessReading,
+}
+
+/// One cluster's budget.
+#[derive(Debug, Clone)]
+pub struct ClusterReading {
+    /// The cluster's name.
+    pub name: String,
+    /// Connections open, being opened or being closed.
+    pub connections: u64,
+    /// The most allowed.
+    pub budget: u64,
+    /// Check-outs that wait for the budget.
+    pub waiting: u64,
+}
+
+/// What belongs to no tenant and no cluster.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessReading {
+    /// PostgreSQL clients connected, authenticated or not.
+    pub clients: u64,
+    /// The most allowed.
+    pub client_limit: u64,
+    /// Connections accepted on the PostgreSQL listener.
+    pub pg_connections: u64,
+    /// Requests on the HTTP listener.
+    pub http_requests: u64,
+    /// Cancel requests that named a live session.
+    pub cancels_known: u64,
+    /// Cancel requests that did not.
+    pub cancels_unknown: u64,
+    /// Server connections condemned because a reply was not the one due.
+    pub out_of_sync: u64,
+    /// Refusals before a tenant was known for sure.
+    pub refusals: Vec<(ErrorKind, u64)>,
+    /// Tenants whose routes are cached.
+    pub route_cache_entries: u64,
+    /// Lookups answered from the cache.
+    pub route_cache_hits: u64,
+    /// Lookups that had to ask the catalog.
+    pub route_cache_misses: u64,
+    /// The last catalog revision whose changes are in force. The catalog counts from 0.
+    pub revision_applied: u64,
+    /// The catalog can be reached.
+    pub catalog_connected: bool,
+}
+
+impl Readings {
+    /// Reads everything. Nobody is stopped meanwhile, so numbers may be some microseconds apart.
+    #[must_use]
+    pub fn take(shared: &Shared) -> Self {
+        let pools = OpenPools::read(&shared.pools);
+        Self {
+            tenants: shared.routes.all().iter().map(|tenant| sample(tenant, &pools)).collect(),
+            clusters: shared.pools.clusters().iter().map(|cluster| cluster_reading(cluster)).collect(),
+            process: process_reading(shared),
+        }
+    }
+}
+
+/// The pools that exist, by what they connect to.
+pub struct OpenPools(HashMap<PoolKey, Arc<Pool>>);
+
+impl OpenPools {
+    /// The pools now.
+    #[must_use]
+    pub fn read(registry: &Registry) -> Self {
+        Self(registry.pools().into_iter().map(|pool| (pool.key().clone(), pool)).collect())
+    }
+
+    /// The pool that serves the route, if anybody has asked for one yet.
+    #[must_use]
+    pub fn of(&self, route: &RouteRecord) -> Option<&Arc<Pool>> {
+        let placement = route.placement.as_ref()?;
+        self.0.get(&PoolKey {
+            cluster: placement.cluster.id,
+            database: placement.database.clone(),
+            role: placement.role.clone(),
+        })
+    }
+}
+
+fn sample(tenant: &Tenant, pools: &OpenPools) -> Sample {
+    let route = tenant.route();
+    let mut holding = Holding {
+        pool_size: route.limits.pool_size.into(),
+        clients: tenant.clients().load(Ordering::Acquire).into(),
+        ..Holding::default()
+    };
+    if let Some(pool) = pools.of(&route) {
+        holding.active = pool.leased().into();
+        holding.idle = pool.idle().into();
+        holding.opening = pool.opening().into();
+        holding.waiting = pool.waiting().into();
+    }
+    Sample { id: tenant.id(), label: tenant.usage().label(), holding, totals: Totals::read(tenant.usage()) }
+}
+
+fn cluster_reading(cluster: &Cluster) -> ClusterReading {
+    let budget = cluster.budget();
+    ClusterReading {
+        name: cluster.record().name.to_string(),
+        connections: budget.used().into(),
+        budget: budget.limit().into(),
+        waiting: budget.waiting().into(),
+    }
+}
+
+fn process_reading(shared: &Shared) -> ProcessReading {
+    let client_limit = u64::from(shared.config.limits.client_limit);
+    let free = u64::try_from(shared.client_places.available_permits()).unwrap_or(u64::MAX);
+    ProcessReading {
+        clients: client_limit.saturating_sub(free),
+        client_limit,
+        pg_connections: shared.usage.pg_connections.get(),
+        http_requests: shared.usage.http_requests.get(),
+        cancels_known: shared.usage.cancels_known.get(),
+        cancels_unknown: shared.usage.cancels_unknown.get(),
+        out_of_sync: shared.usage.out_of_sync.get(),
+        refusals: shared.usage.refusals.errors().collect(),
+        route_cache_entries: u64::try_from(shared.routes.len()).unwrap_or(u64::MAX),
+        route_cache_hits: shared.routes.hits.load(Ordering::Relaxed),
+        route_cache_misses: shared.routes.misses.load(Ordering::Relaxed),
+        revision_applied: u64::try_from(shared.progress.applied().get()).unwrap_or(0),
+        catalog_connected: shared.progress.connected(),
+    }
+}
