@@ -84,7 +84,7 @@ constraints! {
     /// Another operation of the tenant is not finished.
     OperationUnfinished = "operations_one_unfinished_per_tenant", "another operation of this tenant is not finished";
     /// The cluster is not registered.
-    ClusterUnknown = "placements_cluster_id_fkey", "there is no such cluster";
+    ClusterUnknown = "physical_names_cluster_id_fkey", "there is no such cluster";
     /// The tenant is deleted.
     TenantDeleted = "tenants_deleted_final", "a deleted tenant does not change";
     /// The tenant still has a placement, so it is not gone.

@@ -1,0 +1,16 @@
+//! The catalog against a real PostgreSQL. One binary, so that its tests share one server, in a
+//! database each.
+
+#![expect(clippy::unwrap_used, reason = "a failing test shows where")]
+
+mod audit;
+mod fixture;
+mod idempotency;
+mod migrations;
+mod operations;
+mod outage;
+mod placements;
+mod revision;
+mod routes;
+mod secrets;
+mod tenants;
