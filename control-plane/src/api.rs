@@ -1,21 +1,91 @@
 //! HTTP, and nothing but HTTP: what a request means, and how its outcome reads.
+//!
+//! One file a resource, one function an endpoint, named noun first (`tenant_create`). The OpenAPI document
+//! is made from the same functions that serve the requests, so neither can lie about the other. Handlers
+//! change the catalog through [`mutation`] and leave work on clusters to operations; the one exception is
+//! the look at a cluster that is being registered.
 
 mod auth;
+mod caller;
+mod clusters;
+mod credentials;
+mod document;
 mod extract;
+mod handover;
+mod health;
 mod limits;
+mod mutation;
 mod observe;
+mod operations;
 mod pagination;
+mod plan;
+mod preconditions;
 mod problem;
+mod refusal;
+mod regions;
 mod server;
+mod tenants;
+mod words;
 
-use utoipa::OpenApi;
+pub(crate) use auth::OperatorToken;
+pub use document::openapi;
+pub(crate) use server::serve;
 
-#[derive(OpenApi)]
-#[openapi(info(title = "Tenantry control plane"))]
-struct Document;
+use crate::context::ApiState;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::{Router, http::HeaderValue, http::header::CACHE_CONTROL};
+use problem::{Problem, ProblemKind};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-/// The OpenAPI document, as JSON.
-#[must_use]
-pub fn openapi() -> String {
-    Document::openapi().to_pretty_json().expect("a document of plain values always serialises")
+/// Everything below `/v1`, each path with its handlers. It needs the operator token.
+fn resources() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(regions::region_create, regions::region_list))
+        .routes(routes!(regions::region_get))
+        .routes(routes!(clusters::cluster_register, clusters::cluster_list))
+        .routes(routes!(clusters::cluster_get, clusters::cluster_update))
+        .routes(routes!(tenants::tenant_create, tenants::tenant_list))
+        .routes(routes!(tenants::tenant_get, tenants::tenant_update, tenants::tenant_delete))
+        .routes(routes!(tenants::tenant_suspend))
+        .routes(routes!(tenants::tenant_resume))
+        .routes(routes!(credentials::credential_create, credentials::credential_list))
+        .routes(routes!(credentials::credential_revoke))
+        .routes(routes!(operations::operation_list))
+        .routes(routes!(operations::operation_get))
+        .routes(routes!(operations::operation_cancel))
+        .routes(routes!(operations::operation_events))
+}
+
+/// What needs no token.
+fn open_resources() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(document::openapi_json))
+}
+
+/// The whole API, with its layers from the outside in: observe, bound, then for `/v1` the token.
+pub(crate) fn router(state: ApiState, token: OperatorToken) -> Router {
+    let (resources, _) = resources().split_for_parts();
+    let (open, _) = open_resources().split_for_parts();
+    resources
+        .layer(map_response(never_cached))
+        .layer(from_fn_with_state(token, auth::require_operator))
+        .merge(open)
+        .fallback(async || Problem::new(ProblemKind::NotFound))
+        .method_not_allowed_fallback(async || Problem::new(ProblemKind::MethodNotAllowed))
+        .layer(DefaultBodyLimit::max(state.limits.body_bytes_max))
+        .layer(from_fn_with_state(state.limits.clone(), limits::bound))
+        .layer(from_fn_with_state(state.metrics.clone(), observe::observe))
+        .with_state(state)
+}
+
+/// Some answers hold secrets, and none is worth an intermediary's memory.
+async fn never_cached(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

@@ -1,9 +1,22 @@
 //! Building and running are two steps, so that a test can build without a process.
 
-use config::ControlPlaneConfig;
+use crate::api::{self, OperatorToken};
+use crate::context::{ApiState, EngineState};
+use crate::housekeeping;
+use crate::metrics::Metrics;
+use crate::operations::{Progress, Worker, failpoint};
+use crate::postgres::Clusters;
+use catalog_schema::{Catalog, CatalogError, MasterKey, SealError};
+use config::{ControlPlaneConfig, SecretUnreadable};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Progress streams at once. Each is one look at the catalog per event; who comes later polls.
+const STREAMS_MAX: usize = 128;
 
 /// Why the control plane could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +29,30 @@ pub enum ControlPlaneError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The master key is not where the configuration says.
+    #[error("the master key cannot be read")]
+    MasterKeyUnreadable(#[from] SecretUnreadable),
+    /// What is there is no master key.
+    #[error("the master key is not usable")]
+    MasterKey(#[from] SealError),
+    /// The catalog's DSN is no DSN.
+    #[error("the catalog's connection string is not usable")]
+    Catalog(#[from] CatalogError),
+    /// The metrics contradict each other.
+    #[error("the metrics cannot be registered")]
+    Metrics(#[from] prometheus::Error),
+    /// A part of the control plane ended that never should.
+    #[error("a task of the control plane ended unexpectedly")]
+    TaskEnded(#[from] tokio::task::JoinError),
 }
 
 /// A control plane that listens and is ready to run.
 pub struct ControlPlane {
     listener: TcpListener,
     address: SocketAddr,
+    token: OperatorToken,
+    api: ApiState,
+    worker: Worker,
 }
 
 impl ControlPlane {
@@ -30,10 +61,39 @@ impl ControlPlane {
     /// # Errors
     /// The address is taken, or a secret that the configuration points to cannot be read.
     pub async fn build(config: ControlPlaneConfig) -> Result<Self, ControlPlaneError> {
+        Self::build_with_failpoints(config, Arc::new(failpoint::NoFailpoints)).await
+    }
+
+    /// The same, with places where operations fail, repeat or die. For tests of crash recovery.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::build`].
+    pub async fn build_with_failpoints(
+        config: ControlPlaneConfig,
+        failpoints: Arc<dyn failpoint::Failpoints>,
+    ) -> Result<Self, ControlPlaneError> {
+        let key = MasterKey::from_base64(&config.master_key.read()?)?;
+        let catalog = Catalog::connect(&config.catalog.dsn, key, config.catalog.pool_size).await?;
+        let metrics = Arc::new(Metrics::new()?);
         let failed = |source| ControlPlaneError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        let progress = Progress::new();
+        let engine = EngineState {
+            catalog: catalog.clone(),
+            clusters: Arc::new(Clusters::default()),
+            metrics: Arc::clone(&metrics),
+        };
+        let worker = Worker::new(engine, config.worker, progress.clone(), failpoints);
+        let api = ApiState {
+            catalog,
+            gateway: Arc::new(config.gateway_endpoint),
+            limits: config.limits,
+            metrics,
+            progress,
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        };
+        Ok(Self { listener, address, token: OperatorToken::new(&config.operator_token), api, worker })
     }
 
     /// Where the API listens; tells which port was taken when the configuration says 0.
@@ -42,13 +102,28 @@ impl ControlPlane {
         self.address
     }
 
-    /// Serves the API and works off operations until `shutdown` is cancelled.
+    /// Serves the API and works off operations until `shutdown` is cancelled. Steps that are running then
+    /// get a moment to end; whatever does not is taken up again by the next control plane.
     ///
     /// # Errors
-    /// The listener broke.
+    /// A part of it ended by itself.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ControlPlaneError> {
-        shutdown.cancelled().await;
-        drop(self.listener);
+        tracing::info!(address = %self.address, "control plane listens");
+        let Self { listener, token, api, worker, .. } = self;
+        let (catalog, progress, limits) = (api.catalog.clone(), api.progress.clone(), api.limits.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(api::serve(listener, api::router(api, token), limits, shutdown.clone()));
+        tasks.spawn(worker.run(shutdown.clone()));
+        tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));
+        tasks.spawn(housekeeping::run(catalog, shutdown.clone()));
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                // One part has panicked: the others end in order, and whoever runs us decides what then.
+                shutdown.cancel();
+                while tasks.join_next().await.is_some() {}
+                return Err(error.into());
+            }
+        }
         Ok(())
     }
 }

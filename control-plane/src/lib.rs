@@ -7,11 +7,16 @@
 //! It never holds SQL against the catalog (that is `catalog-schema`), never touches a tenant's cluster
 //! outside its `postgres` module, never serves tenants' queries, and never knows the gateway but through the catalog.
 
-pub mod api;
+mod api;
 mod app;
+mod context;
+mod housekeeping;
 mod metrics;
+mod operations;
 mod postgres;
 mod schedule;
+mod secrets;
 
 pub use api::openapi;
 pub use app::{ControlPlane, ControlPlaneError};
+pub use operations::failpoint;

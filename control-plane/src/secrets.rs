@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pgwire::scram::Verifier;
 use sha2::{Digest, Sha256};
 use tenancy::Secret;
 
@@ -20,10 +21,16 @@ const API_KEY_PREFIX: &str = "tnt_";
 /// How much of a key is kept to tell keys apart: "tnt_" and eight characters, which leave 208 bits to guess.
 const API_KEY_SHOWN_CHARS: usize = 12;
 
-/// The system has no randomness to give.
+/// Why no secret could be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the system gives no random bytes")]
-pub(crate) struct NoRandomness;
+pub(crate) enum SecretsError {
+    /// The system has no randomness to give.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+    /// The process is shutting down.
+    #[error("hashing was interrupted")]
+    Interrupted,
+}
 
 /// An API key, and the two things that are kept of it.
 pub(crate) struct ApiKey {
@@ -33,36 +40,41 @@ pub(crate) struct ApiKey {
 }
 
 /// A password for people and their programs.
-pub(crate) fn password() -> Result<Secret, NoRandomness> {
+pub(crate) fn password() -> Result<Secret, SecretsError> {
     random_text::<PASSWORD_BYTES>().map(Secret::new)
 }
 
 /// A password for a tenant's physical role.
-pub(crate) fn role_password() -> Result<Secret, NoRandomness> {
+pub(crate) fn role_password() -> Result<Secret, SecretsError> {
     random_text::<ROLE_PASSWORD_BYTES>().map(Secret::new)
 }
 
 /// An API key. A plain hash suffices: there are 256 random bits in it, nobody guesses those.
-pub(crate) fn api_key() -> Result<ApiKey, NoRandomness> {
+pub(crate) fn api_key() -> Result<ApiKey, SecretsError> {
     let text = format!("{API_KEY_PREFIX}{}", random_text::<API_KEY_BYTES>()?);
     let hash = Sha256::digest(text.as_bytes()).into();
     let prefix = text.chars().take(API_KEY_SHOWN_CHARS).collect();
     Ok(ApiKey { key: Secret::new(text), prefix, hash })
 }
 
-/// What the catalog and the cluster keep of a password. The hashing takes about a millisecond.
-pub(crate) fn verifier(password: &Secret) -> Result<String, NoRandomness> {
-    let salt = random_bytes::<{ Verifier::SALT_LEN }>()?;
-    Ok(Verifier::derive(password.expose().as_bytes(), &salt, Verifier::ITERATIONS).to_string())
+/// What the catalog and the cluster keep of a password. Hashing takes milliseconds by design, so it is done
+/// where it keeps no other task waiting.
+pub(crate) async fn verifier(password: &Secret) -> Result<String, SecretsError> {
+    let password = password.clone();
+    tokio::task::spawn_blocking(move || Verifier::generate(&password))
+        .await
+        .map_err(|_| SecretsError::Interrupted)?
+        .map(|verifier| verifier.to_string())
+        .map_err(|_| SecretsError::NoRandomness)
 }
 
-fn random_text<const N: usize>() -> Result<String, NoRandomness> {
+fn random_text<const N: usize>() -> Result<String, SecretsError> {
     Ok(URL_SAFE_NO_PAD.encode(random_bytes::<N>()?))
 }
 
-fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
+fn random_bytes<const N: usize>() -> Result<[u8; N], SecretsError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    getrandom::fill(&mut bytes).map_err(|_| SecretsError::NoRandomness)?;
     Ok(bytes)
 }
 
@@ -85,10 +97,10 @@ mod tests {
         assert!(text.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
     }
 
-    #[test]
-    fn a_verifier_is_one_that_postgresql_takes_and_holds_no_password() {
+    #[tokio::test]
+    async fn a_verifier_is_one_that_postgresql_takes_and_holds_no_password() {
         let secret = password().unwrap();
-        let text = verifier(&secret).unwrap();
+        let text = verifier(&secret).await.unwrap();
         assert!(text.starts_with("SCRAM-SHA-256$4096:") && !text.contains(secret.expose()), "{text}");
     }
 }

@@ -34,8 +34,12 @@ impl PageQuery {
         Err(Problem::new(ProblemKind::InvalidQuery).detail(format!("limit is 1 to {LIMIT_MAX}")))
     }
 
-    /// The item after which to begin.
-    pub(super) fn after<I: From<Uuid>>(&self) -> Result<Option<I>, Problem> {
+    /// The rows to read: one more than is shown, which tells whether there is another page.
+    pub(super) fn page<I: From<Uuid>>(&self) -> Result<catalog_schema::Page<I>, Problem> {
+        Ok(catalog_schema::Page { after: self.after()?, limit: self.limit()? + 1 })
+    }
+
+    fn after<I: From<Uuid>>(&self) -> Result<Option<I>, Problem> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ProblemKind::InvalidCursor)?;
         let id = Uuid::from_slice(&bytes).map_err(|_| ProblemKind::InvalidCursor)?;
@@ -54,7 +58,7 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Cuts a page out of `limit + 1` rows: the extra one only tells that there is more.
+    /// Cuts a page out of the rows that [`PageQuery::page`] asked for.
     pub(super) fn cut<R>(mut rows: Vec<R>, limit: u32, id: impl Fn(&R) -> Uuid, show: impl Fn(R) -> T) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;

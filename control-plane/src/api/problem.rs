@@ -18,33 +18,33 @@ macro_rules! problem_kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal, $status:ident, $title:literal, $hint:literal;)*) => {
         /// The kinds of problem that the API answers with.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum ProblemKind { $($(#[$doc])* $kind,)* }
+        pub(super) enum ProblemKind { $($(#[$doc])* $kind,)* }
 
         impl ProblemKind {
             /// Every kind, so that the table can be checked and documented.
-            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+            pub(super) const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
             /// The last part of `type`.
             #[must_use]
-            pub const fn name(self) -> &'static str {
+            pub(super) const fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
             }
 
             /// The HTTP status.
             #[must_use]
-            pub const fn status(self) -> StatusCode {
+            pub(super) const fn status(self) -> StatusCode {
                 match self { $(Self::$kind => StatusCode::$status,)* }
             }
 
             /// The same short sentence for every occurrence.
             #[must_use]
-            pub const fn title(self) -> &'static str {
+            pub(super) const fn title(self) -> &'static str {
                 match self { $(Self::$kind => $title,)* }
             }
 
             /// What to do about it, where no occurrence knows better.
             #[must_use]
-            pub const fn hint(self) -> &'static str {
+            pub(super) const fn hint(self) -> &'static str {
                 match self { $(Self::$kind => $hint,)* }
             }
         }
@@ -142,6 +142,9 @@ problem_kinds! {
     /// The tenant has a credential for this user.
     UserTaken = "user-taken", CONFLICT, "the tenant has a live password for this user already",
         "revoke it first, or choose another user name";
+    /// There are as many as there may be.
+    LimitReached = "limit-reached", CONFLICT, "there are as many of these as there may be",
+        "remove one that is not needed any more";
     /// Credentials of this role are not offered yet.
     RoleNotAvailable = "role-not-available", UNPROCESSABLE_ENTITY, "credentials of this role are not available yet",
         "use \"owner\"";
@@ -156,6 +159,9 @@ problem_kinds! {
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY,
         "the idempotency key was used for a different request", "use a new key for a new request";
+    /// The first request with this key has not ended.
+    IdempotencyKeyInFlight = "idempotency-key-in-flight", CONFLICT,
+        "a request with this idempotency key is still being worked on", "try again in a moment, with the same key";
     /// Too many progress streams are open.
     TooManyStreams = "too-many-streams", SERVICE_UNAVAILABLE, "too many progress streams are open",
         "poll GET /v1/operations/{operation} instead";
@@ -172,7 +178,7 @@ problem_kinds! {
 
 /// One refused request.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub(super) struct Problem {
     kind: ProblemKind,
     detail: Option<String>,
     hint: Option<String>,
@@ -181,52 +187,52 @@ pub struct Problem {
 }
 
 /// A handler's result.
-pub type ApiResult<T> = Result<T, Problem>;
+pub(super) type ApiResult<T> = Result<T, Problem>;
 
 impl Problem {
     /// A problem without particulars.
     #[must_use]
-    pub const fn new(kind: ProblemKind) -> Self {
+    pub(super) const fn new(kind: ProblemKind) -> Self {
         Self { kind, detail: None, hint: None, field: None, operation: None }
     }
 
     /// Says what is wrong with this very request. Never a secret, never a driver's words.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
     /// Replaces the kind's hint by a better one.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Names the field of the body that is wrong.
     #[must_use]
-    pub fn field(mut self, field: impl Into<String>) -> Self {
+    pub(super) fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
     /// Names the operation that stands in the way.
     #[must_use]
-    pub const fn operation(mut self, operation: OperationId) -> Self {
+    pub(super) const fn operation(mut self, operation: OperationId) -> Self {
         self.operation = Some(operation);
         self
     }
 
     /// The kind.
     #[must_use]
-    pub const fn kind(&self) -> ProblemKind {
+    pub(super) const fn kind(&self) -> ProblemKind {
         self.kind
     }
 
     /// The body that the client receives.
     #[must_use]
-    pub fn document(&self, request_id: &str) -> ProblemDocument {
+    pub(super) fn document(&self, request_id: &str) -> ProblemDocument {
         ProblemDocument {
             problem_type: format!("{TYPE_PREFIX}{}", self.kind.name()),
             title: self.kind.title(),
@@ -249,7 +255,7 @@ impl From<ProblemKind> for Problem {
 /// An RFC 9457 problem document.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemDocument {
+pub(super) struct ProblemDocument {
     /// Which problem it is: stable, for programs.
     #[serde(rename = "type")]
     #[schema(example = "urn:tenantry:problem:slug-taken")]

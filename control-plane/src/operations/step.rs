@@ -2,6 +2,7 @@
 
 use super::context::StepContext;
 use super::error::StepError;
+use catalog_schema::StepState;
 use serde_json::Value;
 use std::pin::Pin;
 
@@ -33,12 +34,20 @@ pub(crate) struct Step {
     pub(crate) summary: &'static str,
     pub(crate) run: Run,
     pub(crate) reversal: Reversal,
+    /// Its change of the catalog is made with the request already, so it is undone even if it never ran.
+    pub(crate) begun_by_request: bool,
 }
 
 impl Step {
-    /// A step that leaves nothing to undo; see the other two constructors for those that do.
+    /// A step that leaves nothing to undo, unless one of the methods below says otherwise.
     pub(crate) const fn new(name: &'static str, summary: &'static str, run: Run) -> Self {
-        Self { name, summary, run, reversal: Reversal::Nothing }
+        Self { name, summary, run, reversal: Reversal::Nothing, begun_by_request: false }
+    }
+
+    /// Says that the request itself has made the step's change of the catalog.
+    pub(crate) const fn begun_by_request(mut self) -> Self {
+        self.begun_by_request = true;
+        self
     }
 
     /// Says how to take it back.
@@ -51,6 +60,11 @@ impl Step {
     pub(crate) const fn point_of_no_return(mut self) -> Self {
         self.reversal = Reversal::Impossible;
         self
+    }
+
+    /// Is there no way back from this step, which stands like this?
+    pub(crate) fn has_no_return(&self, state: StepState) -> bool {
+        self.is_point_of_no_return() && (self.begun_by_request || state != StepState::Pending)
     }
 
     /// Is there no way back once this step has begun?

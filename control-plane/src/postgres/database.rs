@@ -39,7 +39,7 @@ pub(crate) async fn find(session: &Session, owned: &Owned<'_>) -> Result<Option<
     let sql = "select oid, pg_get_userbyid(datdba)::text from pg_database where datname = $1";
     let Some(row) = session.query_opt(sql, &[&owned.database.as_str()]).await? else { return Ok(None) };
     let owner: String = row.get(1);
-    if owner == owned.role.as_str() && role::is_ours(session, owned.role, owned.tenant).await? {
+    if owner == owned.role.as_str() && role::find(session, owned.role, owned.tenant).await?.is_some() {
         return Ok(Some(row.get(0)));
     }
     Err(PostgresError::Foreign { kind: "database", name: owned.database.to_string(), tenant: owned.tenant })
@@ -62,15 +62,15 @@ pub(crate) async fn fence(session: &Session, owned: &Owned<'_>, recorded: u32) -
     Ok(row.get(0))
 }
 
-/// Drops the database if it is the one that the ledger recorded. Says whether it was there.
-pub(crate) async fn drop(session: &Session, owned: &Owned<'_>, recorded: u32) -> Result<bool, PostgresError> {
+/// Drops the database, whoever is inside, if it is the one that the ledger recorded.
+pub(crate) async fn drop(session: &Session, owned: &Owned<'_>, recorded: u32) -> Result<(), PostgresError> {
     if !exists_as(session, owned, recorded).await? {
-        return Ok(false);
+        return Ok(());
     }
     let name = identifier(owned.database.as_str());
     match session.batch(&format!("drop database {name} with (force)")).await {
-        Err(error) if error.says_undefined() => Ok(false),
-        outcome => outcome.map(|()| true),
+        Err(error) if error.says_undefined() => Ok(()),
+        outcome => outcome,
     }
 }
 

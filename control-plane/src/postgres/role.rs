@@ -12,11 +12,13 @@ fn mark(tenant: TenantId) -> String {
     format!("tenantry tenant {tenant}")
 }
 
-/// Makes the role, or takes over the one that an interrupted attempt made.
-pub(crate) async fn ensure(session: &Session, role: &RoleName, tenant: TenantId) -> Result<(), PostgresError> {
+/// Makes the role, or takes over the one that an interrupted attempt made. Returns its oid.
+pub(crate) async fn ensure(session: &Session, role: &RoleName, tenant: TenantId) -> Result<u32, PostgresError> {
     let name = identifier(role.as_str());
-    if is_ours(session, role, tenant).await? {
-        return session.batch(&format!("alter role {name} login connection limit -1")).await;
+    if let Some(oid) = find(session, role, tenant).await? {
+        session.batch(&format!("alter role {name} login connection limit -1")).await?;
+        act_for(session, role).await?;
+        return Ok(oid);
     }
     // One implicit transaction: a role without its mark is never seen. Every "no" is spelled out because
     // defaults are the server's, and the tenant must not have these.
@@ -26,13 +28,17 @@ pub(crate) async fn ensure(session: &Session, role: &RoleName, tenant: TenantId)
         literal(&mark(tenant))
     );
     session.batch(&make).await?;
-    act_for(session, role).await
+    act_for(session, role).await?;
+    find(session, role, tenant).await?.ok_or_else(|| PostgresError::CheckFailed {
+        address: session.address().to_owned(),
+        what: format!("role {name} was created and is not there"),
+    })
 }
 
 /// Lets an admin that is no superuser make databases for the role and clean up after it.
 async fn act_for(session: &Session, role: &RoleName) -> Result<(), PostgresError> {
-    let row = session.query_one("select rolsuper from pg_roles where rolname = current_user", &[]).await?;
-    if row.get(0) {
+    let sql = "select pg_has_role(current_user, $1::name, 'usage')";
+    if session.query_one(sql, &[&role.as_str()]).await?.get(0) {
         return Ok(());
     }
     session.batch(&format!("grant {} to current_user", identifier(role.as_str()))).await
@@ -45,31 +51,31 @@ pub(crate) async fn set_verifier(session: &Session, role: &RoleName, verifier: &
 
 /// Lets the role log in no more. A role that is gone already cannot either.
 pub(crate) async fn forbid_login(session: &Session, role: &RoleName, tenant: TenantId) -> Result<(), PostgresError> {
-    if is_ours(session, role, tenant).await? {
+    if find(session, role, tenant).await?.is_some() {
         session.batch(&format!("alter role {} nologin", identifier(role.as_str()))).await?;
     }
     Ok(())
 }
 
-/// Drops the role if it is there. Says whether it was.
-pub(crate) async fn drop(session: &Session, role: &RoleName, tenant: TenantId) -> Result<bool, PostgresError> {
-    if !is_ours(session, role, tenant).await? {
-        return Ok(false);
-    }
+/// Drops the role. It was found to be the tenant's before, under the same lock.
+pub(crate) async fn drop(session: &Session, role: &RoleName) -> Result<(), PostgresError> {
     match session.batch(&format!("drop role {}", identifier(role.as_str()))).await {
-        Err(error) if error.says_undefined() => Ok(false),
-        outcome => outcome.map(|()| true),
+        Err(error) if error.says_undefined() => Ok(()),
+        outcome => outcome,
     }
 }
 
-/// Is there a role of this name, and is it this tenant's? One of another owner is an error, never a no.
-pub(super) async fn is_ours(session: &Session, role: &RoleName, tenant: TenantId) -> Result<bool, PostgresError> {
+/// The oid of the tenant's role, if it exists. One of another owner is an error, never a no.
+pub(crate) async fn find(session: &Session, role: &RoleName, tenant: TenantId) -> Result<Option<u32>, PostgresError> {
     let found = session
-        .query_opt("select shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1", &[&role.as_str()])
+        .query_opt(
+            "select oid, shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1",
+            &[&role.as_str()],
+        )
         .await?;
-    let Some(row) = found else { return Ok(false) };
-    if row.get::<_, Option<String>>(0).as_deref() == Some(mark(tenant).as_str()) {
-        return Ok(true);
+    let Some(row) = found else { return Ok(None) };
+    if row.get::<_, Option<String>>(1).as_deref() == Some(mark(tenant).as_str()) {
+        return Ok(Some(row.get(0)));
     }
     Err(PostgresError::Foreign { kind: "role", name: role.to_string(), tenant })
 }

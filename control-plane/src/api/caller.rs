@@ -1,0 +1,78 @@
+//! Who asks, and under which conditions: what handlers need of a request beside its body.
+
+use super::observe::RequestId;
+use super::preconditions::expected_version;
+use super::problem::{Problem, ProblemKind};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use catalog_schema::Context;
+use utoipa::IntoParams;
+
+/// The header's name, per the IETF's draft-ietf-httpapi-idempotency-key-header.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The longest key: UUIDs and hashes fit.
+const KEY_BYTES_MAX: usize = 255;
+
+/// The only one who can ask so far.
+const ACTOR: &str = "operator";
+
+/// A request's sender and conditions.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) context: Context,
+    pub(super) method: Method,
+    /// Path and query, which belong to what makes two requests the same.
+    pub(super) target: String,
+    pub(super) idempotency_key: Option<String>,
+    /// The version that the client has read.
+    pub(super) expected_version: Option<i64>,
+}
+
+/// The headers that a change may carry, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the headers; Caller reads them")]
+pub(super) struct ChangeHeaders {
+    /// Any text of at most 255 characters, new for each request. The same request with the same key is done
+    /// once and answered alike for 24 hours.
+    #[param(rename = "Idempotency-Key", max_length = 255)]
+    idempotency_key: Option<String>,
+}
+
+/// The header that a change of something read before may carry, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the header; Caller reads it")]
+pub(super) struct ConditionHeaders {
+    /// The `ETag` that was read: the change is made on top of that version or not at all.
+    #[param(rename = "If-Match", example = "\"3\"")]
+    if_match: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.to_string()).unwrap_or_default();
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        Ok(Self {
+            context: Context { actor: ACTOR.to_owned(), request_id },
+            method: parts.method.clone(),
+            target: target.to_owned(),
+            idempotency_key: idempotency_key(&parts.headers)?,
+            expected_version: expected_version(&parts.headers)?,
+        })
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().unwrap_or_default().trim();
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        let detail = format!("Idempotency-Key is 1 to {KEY_BYTES_MAX} visible ASCII characters");
+        return Err(Problem::new(ProblemKind::InvalidHeader).detail(detail));
+    }
+    Ok(Some(key.to_owned()))
+}

@@ -1,0 +1,57 @@
+//! Looking at a server before it is registered, or before its address is changed.
+
+use super::super::problem::{ApiResult, Problem, ProblemKind};
+use crate::postgres::PostgresError;
+use crate::postgres::dsn::AdminDsn;
+use crate::postgres::probe::{Probe, VERSION_NUM_MIN, probe};
+use std::time::Duration;
+use tenancy::Secret;
+use tokio::time::timeout;
+
+/// How long the look may take. A transaction of the catalog stays open meanwhile, which the catalog bears for 15 s.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A server that can be a cluster, and how it was reached.
+pub(super) struct Inspected {
+    pub(super) dsn: AdminDsn,
+    pub(super) probe: Probe,
+}
+
+/// Takes the DSN apart. No answer repeats any of it.
+pub(super) fn parse(dsn: &Secret) -> ApiResult<AdminDsn> {
+    AdminDsn::parse(dsn.expose())
+        .map_err(|error| Problem::new(ProblemKind::ClusterDsnInvalid).detail(error.to_string()).field("admin_dsn"))
+}
+
+/// Logs in and checks that the server is a primary of a version that we know, and the admin's privileges suffice.
+pub(super) async fn inspect(dsn: AdminDsn) -> ApiResult<Inspected> {
+    let answered = timeout(INSPECT_TIMEOUT, probe(&dsn)).await;
+    let unreachable = || Problem::new(ProblemKind::ClusterUnreachable).field("admin_dsn");
+    let probe = answered.map_err(|_| unreachable().detail("no answer in time"))?.map_err(|error| match error {
+        PostgresError::TlsRequired { .. } => {
+            unreachable().detail(error.to_string()).hint("allow connections without TLS from this host")
+        }
+        error => unreachable().detail(error.to_string()),
+    })?;
+    if probe.version_num < VERSION_NUM_MIN {
+        let detail = format!("the server is PostgreSQL {}.{}", probe.version_num / 10_000, probe.version_num % 10_000);
+        return Err(Problem::new(ProblemKind::ClusterVersion).detail(detail).field("admin_dsn"));
+    }
+    if probe.in_recovery {
+        return Err(Problem::new(ProblemKind::ClusterReadOnly).field("admin_dsn"));
+    }
+    if !probe.admin_suffices {
+        let detail = format!("role \"{}\" has neither SUPERUSER nor CREATEDB, CREATEROLE and INHERIT", dsn.user);
+        return Err(Problem::new(ProblemKind::ClusterPrivileges).detail(detail).field("admin_dsn"));
+    }
+    Ok(Inspected { dsn, probe })
+}
+
+/// A budget above what the server lets in could never be used, and would starve it when tried.
+pub(super) fn check_budget(connection_budget: u32, probe: &Probe) -> ApiResult<()> {
+    if i64::from(connection_budget) <= i64::from(probe.max_connections) {
+        return Ok(());
+    }
+    let detail = format!("the server's max_connections is {}", probe.max_connections);
+    Err(Problem::new(ProblemKind::InvalidField).detail(detail).field("connection_budget"))
+}

@@ -1,0 +1,68 @@
+//! Looking at tenants.
+
+use super::super::document::Problems;
+use super::super::extract::{Params, field_as};
+use super::super::mutation::shown;
+use super::super::pagination::{Page, PageQuery};
+use super::super::problem::{ApiResult, ProblemKind};
+use super::super::words;
+use super::{Tenant, find};
+use crate::context::ApiState;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use catalog_schema::TenantFilter;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Which tenants are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in super::super) struct TenantQuery {
+    /// In this state. Deleted ones are listed only when asked for.
+    #[param(schema_with = words::tenant_state)]
+    state: Option<String>,
+    /// At home in this region.
+    region: Option<String>,
+    /// Placed on this cluster.
+    cluster: Option<String>,
+}
+
+impl TenantQuery {
+    fn filter(&self) -> ApiResult<TenantFilter> {
+        let invalid = ProblemKind::InvalidQuery;
+        Ok(TenantFilter {
+            state: self.state.as_deref().map(|word| field_as(invalid, "state", word)).transpose()?,
+            region: self.region.as_deref().map(|name| field_as(invalid, "region", name)).transpose()?,
+            cluster: self.cluster.as_deref().map(|name| field_as(invalid, "cluster", name)).transpose()?,
+            with_deleted: false,
+        })
+    }
+}
+
+/// List the tenants.
+#[utoipa::path(
+    get, path = "/v1/tenants", tag = "tenants", params(TenantQuery, PageQuery),
+    responses((status = 200, description = "Tenants, by age", body = Page<Tenant>), Problems)
+)]
+pub(in super::super) async fn tenant_list(
+    State(state): State<ApiState>,
+    Params(wanted): Params<TenantQuery>,
+    Params(query): Params<PageQuery>,
+) -> ApiResult<Response> {
+    let limit = query.limit()?;
+    let tenants = state.catalog.tenants(&wanted.filter()?, &query.page()?).await?;
+    shown(&Page::cut(tenants, limit, |tenant| tenant.id.as_uuid(), Tenant::from))
+}
+
+/// Show a tenant.
+#[utoipa::path(
+    get, path = "/v1/tenants/{tenant}", tag = "tenants",
+    params(("tenant" = String, Path, description = "Its id or slug")),
+    responses((status = 200, description = "The tenant, with its ETag", body = Tenant), Problems)
+)]
+pub(in super::super) async fn tenant_get(
+    State(state): State<ApiState>,
+    Path(tenant): Path<String>,
+) -> ApiResult<Response> {
+    shown(&Tenant::from(find(&state, &tenant).await?))
+}

@@ -1,0 +1,29 @@
+//! Enumerations as the OpenAPI document shows them: the words themselves, taken from the types that define them.
+
+use catalog_schema::OperationState;
+use tenancy::{ClusterState, Isolation, Role, TenantState};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+
+fn words(words: impl IntoIterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+}
+
+pub(super) fn tenant_state() -> Object {
+    words(TenantState::ALL.map(TenantState::as_str))
+}
+
+pub(super) fn cluster_state() -> Object {
+    words(ClusterState::ALL.map(ClusterState::as_str))
+}
+
+pub(super) fn isolation() -> Object {
+    words([Isolation::Row, Isolation::Schema, Isolation::Database, Isolation::Cluster].map(Isolation::as_str))
+}
+
+pub(super) fn role() -> Object {
+    words(Role::ALL.map(Role::as_str))
+}
+
+pub(super) fn operation_state() -> Object {
+    words(OperationState::ALL.iter().map(|state| state.as_str()))
+}

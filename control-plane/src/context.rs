@@ -1,0 +1,31 @@
+//! What every request handler and every operation shares. Narrow on purpose: each gets only this.
+
+use crate::metrics::Metrics;
+use crate::operations::Progress;
+use crate::postgres::Clusters;
+use catalog_schema::Catalog;
+use config::{ApiLimits, GatewayEndpoint};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// The parts of a control plane that the API works with. Clones share them.
+#[derive(Clone)]
+pub(crate) struct ApiState {
+    pub(crate) catalog: Catalog,
+    /// The address of the gateways, for connection strings.
+    pub(crate) gateway: Arc<GatewayEndpoint>,
+    pub(crate) limits: ApiLimits,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Tells streams that some operation has moved on.
+    pub(crate) progress: Progress,
+    /// Progress streams that may still be opened.
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+/// The parts that operations work with.
+#[derive(Clone)]
+pub(crate) struct EngineState {
+    pub(crate) catalog: Catalog,
+    pub(crate) clusters: Arc<Clusters>,
+    pub(crate) metrics: Arc<Metrics>,
+}

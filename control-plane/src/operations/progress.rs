@@ -1,0 +1,55 @@
+//! One ear on the catalog for the whole process: wakes the worker and every progress stream.
+
+use catalog_schema::{Catalog, CatalogError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long to wait before listening again after the catalog was lost. Whoever is to be woken polls as well.
+const RELISTEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// A count that rises whenever some operation was queued, moved on or was cancelled. It says no more than that.
+#[derive(Clone)]
+pub(crate) struct Progress(watch::Sender<u64>);
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(0))
+    }
+
+    /// A subscription that sees what happens from now on.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+
+    /// Wakes everybody.
+    pub(crate) fn wake(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Passes the catalog's notifications on until `shutdown`.
+    pub(crate) async fn listen(self, catalog: Catalog, shutdown: CancellationToken) {
+        let listening = async {
+            loop {
+                if let Err(error) = self.listen_once(&catalog).await {
+                    tracing::debug!(%error, "no longer notified of operations, polling instead");
+                }
+                tokio::time::sleep(RELISTEN_PAUSE).await;
+            }
+        };
+        tokio::select! {
+            () = listening => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    async fn listen_once(&self, catalog: &Catalog) -> Result<(), CatalogError> {
+        let mut wakeups = catalog.listen_operations().await?;
+        // What happened before we listened was not announced to us.
+        self.wake();
+        loop {
+            wakeups.next().await?;
+            self.wake();
+        }
+    }
+}

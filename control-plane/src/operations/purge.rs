@@ -1,0 +1,88 @@
+//! Removes a tenant for good: its database, role, credentials and place. What is left is a tombstone.
+//!
+//! There is no way back from the first step on, which is taken by the request: a tenant half removed is not one to
+//! be served again. Whatever fails is tried again until it is done.
+
+use super::context::StepContext;
+use super::error::StepError;
+use super::gateways;
+use super::step::Step;
+use super::target::Target;
+use crate::postgres::{database, role};
+use serde_json::{Value, json};
+use tenancy::TenantState;
+
+/// In order.
+pub(super) static STEPS: [Step; 6] = [
+    Step::new("refuse", "refuse the tenant's clients on every gateway", |cx| Box::pin(refuse(cx)))
+        .begun_by_request()
+        .point_of_no_return(),
+    Step::new("fence", "let nobody into the database and end all sessions", |cx| Box::pin(fence(cx)))
+        .point_of_no_return(),
+    Step::new("drop-database", "drop the database, if it is the one on record", |cx| Box::pin(drop_database(cx)))
+        .point_of_no_return(),
+    Step::new("drop-role", "drop the role", |cx| Box::pin(drop_role(cx))).point_of_no_return(),
+    Step::new("forget", "remove the credentials and the place", |cx| Box::pin(forget(cx))).point_of_no_return(),
+    Step::new("bury", "leave a tombstone with the evidence", |cx| Box::pin(bury(cx))).point_of_no_return(),
+];
+
+async fn refuse(cx: &StepContext) -> Result<Value, StepError> {
+    let mut tx = cx.fenced().await?;
+    tx.tenant_set_state(cx.tenant(), TenantState::Purging).await?;
+    tx.commit().await?;
+    gateways::follow(cx).await
+}
+
+/// Holds whatever a gateway that did not follow may still try.
+async fn fence(cx: &StepContext) -> Result<Value, StepError> {
+    let Some(target) = Target::find(cx).await? else { return Ok(Value::Null) };
+    let ddl = cx.change_cluster(&target.endpoint).await?;
+    role::forbid_login(&ddl, &target.placement.role, cx.tenant()).await?;
+    let ended = match target.database_on_record(cx, &ddl).await? {
+        Some(oid) => database::fence(&ddl, &target.owned(), oid).await?,
+        None => 0,
+    };
+    ddl.release().await;
+    Ok(json!({ "sessions_ended": ended }))
+}
+
+async fn drop_database(cx: &StepContext) -> Result<Value, StepError> {
+    let Some(target) = Target::find(cx).await? else { return Ok(Value::Null) };
+    let dropped = target.drop_database(cx).await?;
+    Ok(json!({ "database": target.placement.database, "found": dropped.is_some() }))
+}
+
+async fn drop_role(cx: &StepContext) -> Result<Value, StepError> {
+    let Some(target) = Target::find(cx).await? else { return Ok(Value::Null) };
+    let dropped = target.drop_role(cx).await?;
+    Ok(json!({ "role": target.placement.role, "found": dropped.is_some() }))
+}
+
+async fn forget(cx: &StepContext) -> Result<Value, StepError> {
+    let mut tx = cx.fenced().await?;
+    let credentials = tx.credentials_delete(cx.tenant()).await?;
+    tx.placement_delete(cx.tenant()).await?;
+    tx.commit().await?;
+    Ok(json!({ "credentials_removed": credentials }))
+}
+
+/// The evidence comes from the ledger, which outlives the tenant, not from what steps remember: a step that
+/// ran twice found nothing left to drop the second time.
+async fn bury(cx: &StepContext) -> Result<Value, StepError> {
+    let names = cx.catalog().physical_names(cx.tenant()).await?;
+    let removed: Vec<Value> = names
+        .into_iter()
+        .map(|name| {
+            json!({
+                "kind": name.kind.as_str(), "name": name.name, "cluster": name.cluster, "oid": name.oid,
+                "created_at": name.created_at, "dropped_at": name.dropped_at,
+            })
+        })
+        .collect();
+    let refused: Option<Value> = cx.output("refuse");
+    let evidence = json!({ "operation": cx.operation(), "removed": removed, "refused": refused });
+    let mut tx = cx.fenced().await?;
+    let tenant = tx.tenant_bury(cx.tenant(), &evidence).await?;
+    tx.commit().await?;
+    Ok(json!({ "evidence": evidence, "purged_at": tenant.deleted_at }))
+}

@@ -1,0 +1,87 @@
+//! A tenant's database and role on their cluster, and the rule for removing them.
+//!
+//! Nothing is dropped whose oid the ledger did not record. What an interrupted step made and did not get to
+//! record is recorded first, if its name and mark prove it to be the tenant's, and only then dropped. Provision's undo and purge
+//! share this.
+
+use super::context::StepContext;
+use super::error::StepError;
+use crate::postgres::database::{self, Owned};
+use crate::postgres::{ClusterDdl, Endpoint, role};
+use catalog_schema::{NameKind, PlacementDetail};
+
+/// Where the tenant's data is, and the way there.
+pub(super) struct Target {
+    pub(super) placement: PlacementDetail,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Target {
+    /// Looks it up. `None` when the tenant is not placed.
+    pub(super) async fn find(cx: &StepContext) -> Result<Option<Self>, StepError> {
+        let Some(placement) = cx.placement().await? else { return Ok(None) };
+        let endpoint = cx.endpoint(placement.cluster).await?;
+        Ok(Some(Self { placement, endpoint }))
+    }
+
+    /// Looks it up where an earlier step has made it.
+    pub(super) async fn expect(cx: &StepContext) -> Result<Self, StepError> {
+        Self::find(cx).await?.ok_or(StepError::Missing("the tenant's placement"))
+    }
+
+    /// The database's identity.
+    pub(super) const fn owned(&self) -> Owned<'_> {
+        Owned { database: &self.placement.database, role: &self.placement.role, tenant: self.placement.tenant }
+    }
+
+    /// Drops the database if it exists, and records that it is gone. Returns its oid if there was one.
+    pub(super) async fn drop_database(&self, cx: &StepContext) -> Result<Option<u32>, StepError> {
+        let ddl = cx.change_cluster(&self.endpoint).await?;
+        let oid = self.database_on_record(cx, &ddl).await?;
+        if let Some(oid) = oid {
+            database::drop(&ddl, &self.owned(), oid).await?;
+        }
+        ddl.release().await;
+        self.record_dropped(cx, NameKind::Database, self.placement.database.as_str()).await?;
+        Ok(oid)
+    }
+
+    /// Drops the role if it exists, and records that it is gone. Returns its oid if there was one.
+    pub(super) async fn drop_role(&self, cx: &StepContext) -> Result<Option<u32>, StepError> {
+        let ddl = cx.change_cluster(&self.endpoint).await?;
+        let oid = role::find(&ddl, &self.placement.role, self.placement.tenant).await?;
+        if let Some(oid) = oid {
+            let mut tx = cx.fenced().await?;
+            tx.role_created(self.placement.tenant, oid).await?;
+            tx.commit().await?;
+            role::drop(&ddl, &self.placement.role).await?;
+        }
+        ddl.release().await;
+        self.record_dropped(cx, NameKind::Role, self.placement.role.as_str()).await?;
+        Ok(oid)
+    }
+
+    /// The database's oid, recorded now if it was not. `None` when there is no database.
+    pub(super) async fn database_on_record(
+        &self,
+        cx: &StepContext,
+        ddl: &ClusterDdl,
+    ) -> Result<Option<u32>, StepError> {
+        let found = database::find(ddl, &self.owned()).await?;
+        if let (Some(oid), None) = (found, self.placement.database_oid) {
+            let mut tx = cx.fenced().await?;
+            tx.database_created(self.placement.tenant, oid).await?;
+            tx.commit().await?;
+            return Ok(Some(oid));
+        }
+        // What is on record decides, not what is found: dropping checks one against the other.
+        Ok(found.and(self.placement.database_oid))
+    }
+
+    async fn record_dropped(&self, cx: &StepContext, kind: NameKind, name: &str) -> Result<(), StepError> {
+        let mut tx = cx.fenced().await?;
+        tx.physical_name_dropped(self.placement.tenant, kind, name).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
