@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 /// A whole response.
-pub type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// The content type of what is meant for people.
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";

@@ -122,7 +122,7 @@ fn a_gateway_without_tenants_shows_itself() {
     let text = GatewayMetrics::over(500, Readings::default).render();
     assert!(text.contains("tenantry_build_info{version="));
     assert!(text.contains("process_resident_memory_bytes"));
-    assert!(!text.contains("tenant="), "{text}");
+    assert!(!text.contains("{tenant="), "{text}");
 }
 
 /// What `promtool check metrics` says of the text; `None` when it is not installed (Debian: `prometheus`).
