@@ -87,3 +87,17 @@ create table catalog.idempotency_keys (
   constraint idempotency_keys_complete check ((status is null) = (body is null))
 );
 create index idempotency_keys_age_idx on catalog.idempotency_keys (created_at);
+
+-- A key without an answer could neither be answered nor worked on again: it does not outlive its transaction.
+create function catalog.idempotency_keys_answered() returns trigger
+language plpgsql as $$
+begin
+  if exists (select from catalog.idempotency_keys k
+             where k.actor = new.actor and k.key = new.key and k.status is null) then
+    perform catalog.refuse('idempotency_keys_answered', 'the key was taken and not answered');
+  end if;
+  return null;
+end $$;
+
+create constraint trigger idempotency_keys_answered after insert on catalog.idempotency_keys
+deferrable initially deferred for each row execute function catalog.idempotency_keys_answered();

@@ -40,6 +40,9 @@ impl Catalog {
 
     /// Begins a transaction. What is changed in it is on record as done by `context`.
     ///
+    /// Nothing slow may happen between two of its calls: it holds locks, and the server cuts it off
+    /// when it is left alone for 15 seconds.
+    ///
     /// # Errors
     /// When the catalog is unavailable.
     pub async fn begin(&self, context: &Context) -> Result<Tx, CatalogError> {

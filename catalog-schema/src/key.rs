@@ -1,7 +1,7 @@
 //! Secrets at rest: sealed before they reach the catalog, opened after they leave it.
 //!
 //! A sealed secret is `version(1) | key id(4) | nonce(12) | ciphertext and tag`, AES-256-GCM, with the
-//! header and the context ("placement:<tenant id>") as associated data, so a value that is copied to another row
+//! header and the context (`placement:` and the tenant's id) as associated data, so a value that is copied to another row
 //! does not open there.
 
 use aes_gcm::Aes256Gcm;

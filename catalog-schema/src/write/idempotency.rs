@@ -21,7 +21,7 @@ pub enum Idempotency {
 
 impl Tx {
     /// Takes `key` for this transaction's actor. `request_hash` is the SHA-256 of all that makes the
-    /// request what it is.
+    /// request what it is. A transaction that takes a key and does not answer it cannot be committed.
     ///
     /// # Errors
     /// [`CatalogError::Busy`] when a request with this key is still being worked on, or when the

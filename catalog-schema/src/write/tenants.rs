@@ -49,8 +49,8 @@ impl Tx {
     /// Reserves a tenant's name, in state `provisioning`.
     ///
     /// # Errors
-    /// [`CatalogError::Conflict`] when the name is taken, [`CatalogError::Refused`] when a region or
-    /// the plan does not exist or the name is another tenant's alias, or when the catalog is unavailable.
+    /// [`CatalogError::Conflict`] when the name is taken or still leads to another tenant,
+    /// [`CatalogError::Refused`] when a region or the plan does not exist, or when the catalog is unavailable.
     pub async fn tenant_create(&mut self, new: &NewTenant) -> Result<TenantRecord, CatalogError> {
         let allowed: Vec<String> = new.allowed_regions.iter().map(ToString::to_string).collect();
         self.drop_expired_alias(&new.slug).await?;
@@ -79,8 +79,8 @@ impl Tx {
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] (a deleted tenant does not change), [`CatalogError::StaleVersion`],
-    /// [`CatalogError::Conflict`] when the new name is taken, [`CatalogError::Refused`] when a region or
-    /// the plan does not fit, or when the catalog is unavailable.
+    /// [`CatalogError::Conflict`] when the new name is taken or still leads to another tenant,
+    /// [`CatalogError::Refused`] when a region or the plan does not fit, or when the catalog is unavailable.
     pub async fn tenant_update(
         &mut self,
         id: TenantId,

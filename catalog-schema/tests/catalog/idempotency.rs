@@ -1,7 +1,7 @@
 //! Requests that are sent twice.
 
 use crate::fixture::{Fixture, context, slug, tenant};
-use catalog_schema::{CatalogError, Idempotency, Retention, StoredResponse};
+use catalog_schema::{CatalogError, Constraint, Idempotency, Retention, StoredResponse};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -36,6 +36,15 @@ async fn a_key_whose_work_failed_is_free_again() {
     assert!(matches!(tx.idempotency_begin("key", &REQUEST).await.unwrap(), Idempotency::Fresh));
     let unknown = tx.idempotency_finish("other", &StoredResponse::new(200, String::new())).await;
     assert_eq!(unknown, Err(CatalogError::NotFound { what: "idempotency key" }));
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_must_be_answered() {
+    let fixture = Fixture::new().await;
+    let mut tx = fixture.tx().await;
+    tx.idempotency_begin("key", &REQUEST).await.unwrap();
+    let refused = CatalogError::Refused { constraint: Constraint::IdempotencyUnanswered };
+    assert_eq!(tx.commit().await, Err(refused));
 }
 
 #[tokio::test(flavor = "multi_thread")]

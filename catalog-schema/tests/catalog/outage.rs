@@ -109,6 +109,19 @@ async fn whoever_waits_too_long_for_a_row_is_told_that_it_is_busy() {
 }
 
 #[tokio::test]
+async fn a_statement_that_runs_too_long_is_cut_off_and_the_connection_lives_on() {
+    let fixture = Fixture::migrated().await;
+    let slow = "alter table catalog.revision rename to moved;
+                create view catalog.revision as select value from catalog.moved, pg_sleep(60)";
+    fixture.raw().await.batch_execute(slow).await.unwrap();
+    let catalog = connect(&fixture.dsn, 1).await;
+    let late = timeout(DEADLINE, catalog.current_revision()).await.expect("there is a bound").unwrap_err();
+    assert_eq!(late, CatalogError::Timeout);
+    assert!(late.is_unavailable());
+    assert!(catalog.regions().await.is_ok());
+}
+
+#[tokio::test]
 async fn a_pool_whose_connections_are_all_in_use_says_so() {
     let fixture = Fixture::new().await;
     let catalog = connect(&fixture.dsn, 1).await;
