@@ -1,9 +1,11 @@
 //! Which tenant is meant, and where it lives.
 //!
-//! [`startup`] reads the tenant's name out of a wire connection; [`routes`] turns the name into a
-//! [`Tenant`] from a cache that [`follow`] keeps current. Two sources that disagree are an error,
-//! never a choice. A tenant that is cached is served whether or not the catalog can be reached.
+//! [`startup`] reads the tenant's name out of a wire connection, [`connection_string`] out of an HTTP
+//! header; by the rule in [`agreement`] two sources that disagree are an error, never a choice.
+//! [`routes`] turns the name into a [`Tenant`] from a cache that [`follow`] keeps current. A tenant that is cached is served whether or not the catalog can be reached.
 
+pub mod agreement;
+pub mod connection_string;
 pub mod follow;
 pub mod routes;
 pub mod startup;

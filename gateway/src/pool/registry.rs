@@ -40,7 +40,7 @@ impl Registry {
         let placement = usable_placement(&route)?;
         let key = key_of(placement);
         if let Some(pool) = self.pools.get(&key)
-            && *pool.limits() == route.limits
+            && fits(&pool, tenant, &route)
         {
             return Ok(Arc::clone(&pool));
         }
@@ -50,7 +50,7 @@ impl Registry {
             Pool::new(key.clone(), Arc::clone(&cluster), connector, route.limits, Arc::clone(tenant.usage()))
         };
         let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
-        if *entry.limits() != route.limits {
+        if !fits(&entry, tenant, &route) {
             entry.retire();
             *entry = make();
         }
@@ -110,6 +110,12 @@ impl Registry {
         cluster.update(record);
         cluster
     }
+}
+
+/// A change of plan makes a new pool, and so does a tenant that was forgotten and looked up again: what it
+/// uses is counted for the tenant that is known now.
+fn fits(pool: &Pool, tenant: &Tenant, route: &RouteRecord) -> bool {
+    *pool.limits() == route.limits && Arc::ptr_eq(pool.usage(), tenant.usage())
 }
 
 fn key_of(placement: &PlacementRecord) -> PoolKey {

@@ -19,6 +19,7 @@ use catalog_schema::RouteRecord;
 use pgwire::Severity;
 use pgwire::backend::{TransactionStatus, write};
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -124,8 +125,15 @@ impl Session {
                 return farewell(&mut self.stream, &self.tenant, &refusal).await;
             }
             let mut exchange = Borrowed::take();
-            if let Some(bytes) = early.take() {
-                exchange.up.preload(&bytes);
+            match early.take() {
+                Some(bytes) => exchange.up.preload(&bytes),
+                None => match self.read_what_is_there(&mut exchange).await {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    // The wake-up was for nothing.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                    Err(_) => return,
+                },
             }
             match self.work(&mut exchange).await {
                 Next::Idle => {}
@@ -143,6 +151,16 @@ impl Session {
                 return Poll::Ready(true);
             }
             leave.as_mut().poll(cx).map(|()| false)
+        })
+        .await
+    }
+
+    /// Reads what woke us, without waiting for more.
+    async fn read_what_is_there(&mut self, exchange: &mut Exchange) -> io::Result<usize> {
+        let stream = &mut self.stream;
+        poll_fn(|cx| match exchange.up.poll_fill(cx, Pin::new(stream)) {
+            Poll::Ready(read) => Poll::Ready(read),
+            Poll::Pending => Poll::Ready(Err(io::ErrorKind::WouldBlock.into())),
         })
         .await
     }
@@ -336,7 +354,7 @@ impl Session {
         }
     }
 
-    async fn flush(&mut self, exchange: &mut Exchange) -> std::io::Result<()> {
+    async fn flush(&mut self, exchange: &mut Exchange) -> io::Result<()> {
         let stream = &mut self.stream;
         poll_fn(|cx| exchange.down.poll_flush(cx, Pin::new(stream))).await?;
         self.tenant.usage().bytes_to_client.add(exchange.down.take_bytes_written());

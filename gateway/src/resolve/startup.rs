@@ -1,10 +1,9 @@
 //! The tenant's name in a PostgreSQL startup packet.
 //!
 //! Three places may hold it: the startup option `-c tenant=acme`, the user's suffix (`app.acme`) and
-//! the database name. All that are present must agree. libpq sends the user name as the database
-//! when none is given (<https://www.postgresql.org/docs/current/libpq-connect.html>), so a database
-//! equal to the user names nothing, provided another source does.
+//! the database name. [`agreement`] holds them against each other.
 
+use super::agreement;
 use crate::error::Refusal;
 use pgwire::startup::{Startup, parse_options};
 use tenancy::{ErrorKind, Slug, UserName};
@@ -51,10 +50,7 @@ pub fn resolve(startup: &Startup) -> Result<Target, Refusal> {
             .filter(|(name, _)| !NOT_SETTINGS.contains(&name.as_str()) && !name.starts_with("_pq_."))
             .cloned(),
     );
-    let (user, suffix) = match user_as_given.rsplit_once('.') {
-        Some((user, suffix)) => (user, Some(suffix)),
-        None => (user_as_given, None),
-    };
+    let (user, suffix) = agreement::split_user(user_as_given);
     let name = agree(option_tenant.as_deref(), suffix, startup.get("database"), user_as_given)?;
     Ok(Target {
         slug: name.parse().ok(),
@@ -85,18 +81,14 @@ fn agree<'a>(
     database: Option<&'a str>,
     user_as_given: &str,
 ) -> Result<&'a str, Refusal> {
-    let explicit = option.or(suffix);
-    let database =
-        database.filter(|name| !name.is_empty()).filter(|name| explicit.is_none() || *name != user_as_given);
-    let Some(name) = explicit.or(database) else {
-        return Err(Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
-            .hint("give the tenant as the database name, as user.tenant, or with options='-c tenant=NAME'"));
-    };
-    if [option, suffix, database].into_iter().flatten().any(|other| other != name) {
-        return Err(Refusal::new(ErrorKind::TenantConflict, "the connection names two different tenants")
-            .hint("the startup option, the user's suffix and the database name must name the same tenant"));
-    }
-    Ok(name)
+    let named = agreement::agree([option, suffix], database, user_as_given).map_err(|_disagreement| {
+        Refusal::new(ErrorKind::TenantConflict, "the connection names two different tenants")
+            .hint("the startup option, the user's suffix and the database name must name the same tenant")
+    })?;
+    named.ok_or_else(|| {
+        Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
+            .hint("give the tenant as the database name, as user.tenant, or with options='-c tenant=NAME'")
+    })
 }
 
 #[cfg(test)]

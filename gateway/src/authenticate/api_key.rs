@@ -1,0 +1,46 @@
+//! API keys: 32 random bytes behind a prefix that makes them easy to find in a leak.
+//!
+//! A key is as hard to guess as its hash, so a plain SHA-256 is looked up: there is nothing to slow
+//! down, and the time that a look-up takes tells nothing of a key. A key says by itself which tenant it
+//! opens.
+
+use super::is_live;
+use crate::error::Refusal;
+use crate::resolve::{Routes, Tenant};
+use catalog_schema::{CredentialKind, RouteRecord};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tenancy::{ErrorKind, Secret};
+
+/// What every key begins with.
+const PREFIX: &str = "tnt_";
+
+/// Longer than any key; more is not hashed.
+const KEY_BYTES_MAX: usize = 256;
+
+/// The tenant that a key opens.
+///
+/// # Errors
+/// [`ErrorKind::Unauthenticated`]: no such key, or it has expired. [`ErrorKind::CatalogUnavailable`]: the key
+/// is not cached and the catalog cannot be asked.
+pub async fn authenticate(routes: &Routes, key: &Secret) -> Result<Arc<Tenant>, Refusal> {
+    let key = key.expose();
+    if !key.starts_with(PREFIX) || key.len() > KEY_BYTES_MAX {
+        return Err(unknown());
+    }
+    let hash = Sha256::digest(key.as_bytes()).into();
+    let tenant = routes.by_key(&hash).await?.ok_or_else(unknown)?;
+    if opens(&tenant.route(), &hash) { Ok(tenant) } else { Err(unknown()) }
+}
+
+/// The route may have changed, and the key expired, since the key was cached.
+fn opens(route: &RouteRecord, hash: &[u8; 32]) -> bool {
+    route.credentials.iter().filter(|credential| is_live(credential)).any(
+        |credential| matches!(&credential.kind, CredentialKind::ApiKey { hash: known, .. } if known == hash),
+    )
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(ErrorKind::Unauthenticated, "the API key is not valid")
+        .hint("it may have been revoked or have expired; send it as `Authorization: Bearer tnt_…`")
+}

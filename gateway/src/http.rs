@@ -1,0 +1,64 @@
+//! SQL over HTTP: the contract of the `@neondatabase/serverless` driver, and probes.
+//!
+//! ```text
+//! sql ─┬─ caller    whose request is it, and for which tenant
+//!      ├─ request   one statement or a batch        (params: JSON to text)
+//!      ├─ script    the messages for the server
+//!      ├─ query     run on a leased connection
+//!      ├─ results   the body as rows arrive         (value: text to JSON)
+//!      └─ failure   why there is none               (reply: as a response)
+//! ```
+//!
+//! A request is a client like any other: it is authenticated, admitted and given a connection by the same
+//! code and under the same limits as one on the wire. It leaves no session behind: whatever a statement
+//! would leave closes its connection.
+//!
+//! What this module must never do: read the body of a stranger, log a statement or a parameter, or give
+//! back a connection that it has any doubt about.
+
+pub mod caller;
+pub mod failure;
+pub mod params;
+pub mod query;
+pub mod reply;
+pub mod request;
+pub mod results;
+pub mod script;
+pub mod sql;
+pub mod value;
+
+use crate::app::Shared;
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use reply::Reply;
+use std::net::SocketAddr;
+
+/// Answers any request.
+pub async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Reply {
+    shared.usage.http_requests.inc();
+    match (request.uri().path(), request.method()) {
+        ("/sql", &Method::POST) => sql::answer(request, peer, shared).await,
+        ("/sql", &Method::OPTIONS) => reply::preflight(),
+        ("/sql", _) => reply::method_not_allowed("POST, OPTIONS"),
+        ("/healthz", &Method::GET | &Method::HEAD) => healthy(),
+        ("/readyz", &Method::GET | &Method::HEAD) => ready(shared),
+        ("/healthz" | "/readyz", _) => reply::method_not_allowed("GET, HEAD"),
+        _ => reply::problem(StatusCode::NOT_FOUND, "there is nothing here: send statements to /sql"),
+    }
+}
+
+/// The process runs.
+fn healthy() -> Reply {
+    reply::json(StatusCode::OK, br#"{"status":"ok"}"#.to_vec())
+}
+
+/// New clients are welcome here: the catalog was reached, and the gateway is not about to leave.
+fn ready(shared: &Shared) -> Reply {
+    if shared.drain.is_cancelled() {
+        reply::problem(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down")
+    } else if shared.progress.started() {
+        reply::json(StatusCode::OK, br#"{"status":"ready"}"#.to_vec())
+    } else {
+        reply::problem(StatusCode::SERVICE_UNAVAILABLE, "the catalog has not been reached yet")
+    }
+}

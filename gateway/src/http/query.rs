@@ -1,0 +1,317 @@
+//! Running a script on a leased server connection and reading its results.
+//!
+//! Everything is written and read at once, so that neither side can wait for the other with full buffers.
+//! The ledger of the relay holds every reply against what is due. The connection goes back to its pool only
+//! when all replies have been read, no transaction is open and nothing stays behind in the session; in any
+//! other case, and when the client leaves and this future is dropped, the lease is dropped, which cancels
+//! what runs and closes the connection.
+
+use super::failure::{ErrorBody, Failure, UNSUPPORTED};
+use super::results::{Results, WriteFailure};
+use super::script::Script;
+use crate::connect::ServerConnection;
+use crate::error::Refusal;
+use crate::metrics::GatewayUsage;
+use crate::pool::Lease;
+use crate::relay::effects::REPORTED;
+use crate::relay::ledger::{Due, Ledger, Origin, Settled, Verdict};
+use crate::relay::settings::{self, Settings};
+use bytes::{Buf, BytesMut};
+use pgwire::backend::{self, ErrorFields, TransactionStatus};
+use pgwire::frame::{HEADER_LEN, Header, peek_header};
+use std::io::ErrorKind::WouldBlock;
+use std::sync::Arc;
+use tenancy::ErrorKind;
+use tokio::io::Interest;
+
+/// What is read at once.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Messages other than rows are small; larger ones are cut off at this or at the response's bound.
+const MESSAGE_BYTES_MIN: usize = 1024 * 1024;
+
+/// Why the exchange cannot go on.
+enum Fault {
+    /// The server has closed the connection.
+    Lost,
+    /// It sent what was not due, or something malformed.
+    OutOfSync,
+    /// The statement wants to copy from or to the client.
+    Copy,
+    /// The result cannot be written.
+    Result(WriteFailure),
+}
+
+impl From<WriteFailure> for Fault {
+    fn from(failure: WriteFailure) -> Self {
+        match failure {
+            WriteFailure::Malformed => Self::OutOfSync,
+            other => Self::Result(other),
+        }
+    }
+}
+
+impl From<pgwire::MessageError> for Fault {
+    fn from(_: pgwire::MessageError) -> Self {
+        Self::OutOfSync
+    }
+}
+
+/// Runs a script and gives the response's body. `results` is empty and knows how to write each result.
+///
+/// # Errors
+/// See [`Failure`].
+pub async fn run(
+    lease: Lease,
+    script: &Script,
+    mut results: Results,
+    usage: &GatewayUsage,
+) -> Result<Vec<u8>, Failure> {
+    let mut conversation = Conversation::begin(lease, script, results.bytes_max())?;
+    let outcome = conversation.exchange(&mut results).await;
+    conversation.count_bytes();
+    if let Err(fault) = outcome {
+        if matches!(fault, Fault::OutOfSync) {
+            usage.out_of_sync.inc();
+        }
+        return Err(conversation.fail(fault, results.bytes_max()));
+    }
+    let answer = conversation.answer.take();
+    if answer.is_some() && conversation.status == TransactionStatus::Failed {
+        conversation.roll_back(&mut results).await;
+    }
+    conversation.end(script.leaves_nothing());
+    match answer {
+        Some(answer) => Err(Failure::Server(answer)),
+        None => Ok(results.finish()),
+    }
+}
+
+struct Conversation {
+    lease: Lease,
+    outbound: Vec<u8>,
+    written: usize,
+    inbound: BytesMut,
+    read: u64,
+    ledger: Ledger,
+    status: TransactionStatus,
+    message_bytes_max: usize,
+    /// The first error that the server answered.
+    answer: Option<Box<ErrorBody>>,
+    /// The connection is not to be used again.
+    unfit: bool,
+}
+
+impl Conversation {
+    /// Puts the session's settings back to those of a fresh one, ahead of the script.
+    fn begin(mut lease: Lease, script: &Script, bytes_max: usize) -> Result<Self, Failure> {
+        let (mut ledger, mut outbound) = (Ledger::default(), Vec::new());
+        if let Some(wanted) = settings_to_set(lease.server()) {
+            let server = lease.server();
+            settings::write_steps(server, &wanted, &mut outbound, |request| {
+                ledger.expect(Due::of(request, Origin::Setup));
+            })
+            .map_err(|_unfit| Refusal::new(ErrorKind::Internal, "the session could not be set up"))?;
+            server.settings = Arc::new(wanted);
+            server.settings_uncertain = false;
+        }
+        outbound.extend_from_slice(script.messages());
+        script.due().for_each(|due| ledger.expect(due));
+        Ok(Self {
+            lease,
+            outbound,
+            written: 0,
+            inbound: BytesMut::new(),
+            read: 0,
+            ledger,
+            status: TransactionStatus::Idle,
+            message_bytes_max: bytes_max.max(MESSAGE_BYTES_MIN),
+            answer: None,
+            unfit: false,
+        })
+    }
+
+    /// Writes what there is to write and reads all replies that are due.
+    async fn exchange(&mut self, results: &mut Results) -> Result<(), Fault> {
+        loop {
+            while let Some(header) = self.next_message()? {
+                let message = self.inbound.split_to(header.len);
+                self.absorb(header.tag, &message[HEADER_LEN..], results)?;
+            }
+            if self.ledger.is_empty() {
+                return Ok(());
+            }
+            self.move_bytes().await?;
+        }
+    }
+
+    /// The header of the next message, if all of it is there.
+    fn next_message(&mut self) -> Result<Option<Header>, Fault> {
+        let header = peek_header(&self.inbound).map_err(|_malformed| Fault::OutOfSync)?;
+        let missing = header.map_or(0, |header| header.len.saturating_sub(self.inbound.len()));
+        match header {
+            Some(header) if header.len > self.message_bytes_max => Err(Fault::Result(WriteFailure::TooLarge)),
+            Some(header) if missing == 0 => Ok(Some(header)),
+            _ => {
+                self.inbound.reserve(missing.max(READ_BYTES));
+                Ok(None)
+            }
+        }
+    }
+
+    async fn move_bytes(&mut self) -> Result<(), Fault> {
+        let pending = &self.outbound[self.written..];
+        let interest =
+            if pending.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
+        let stream = self.lease.server().stream();
+        let ready = stream.ready(interest).await.map_err(|_broken| Fault::Lost)?;
+        if ready.is_writable() && !pending.is_empty() {
+            match stream.try_write(pending) {
+                Ok(written) => self.written += written,
+                Err(error) if error.kind() == WouldBlock => {}
+                Err(_broken) => {
+                    // Its last words, if any, are still to be read.
+                    self.written = self.outbound.len();
+                    self.unfit = true;
+                }
+            }
+        }
+        if ready.is_readable() {
+            match stream.try_read_buf(&mut self.inbound) {
+                Ok(0) => return Err(Fault::Lost),
+                Ok(read) => self.read += u64::try_from(read).unwrap_or(u64::MAX),
+                Err(error) if error.kind() == WouldBlock => {}
+                Err(_broken) => return Err(Fault::Lost),
+            }
+        }
+        Ok(())
+    }
+
+    fn absorb(&mut self, tag: u8, body: &[u8], results: &mut Results) -> Result<(), Fault> {
+        match tag {
+            b'S' => return self.parameter(body),
+            b'N' | b'A' => return Ok(()),
+            b'G' | b'H' | b'W' => return Err(Fault::Copy),
+            b'E' => self.lease.pool().usage().server_errors.inc(),
+            b'Z' => self.ready(body)?,
+            _ => {}
+        }
+        if tag == b'E' && self.ledger.is_empty() {
+            // Nobody asked: the server is shutting down or the backend was terminated.
+            self.unfit = true;
+            return Ok(());
+        }
+        match (self.ledger.settle(tag, &mut Settled::default()), tag) {
+            (Verdict::Forward, _) => self.forward(tag, body, results),
+            // Settings that were accepted before are not accepted now: something else has changed.
+            (Verdict::OutOfSync, _) | (Verdict::Swallow, b'E') => Err(Fault::OutOfSync),
+            (Verdict::Swallow, _) => Ok(()),
+        }
+    }
+
+    /// A reply that is the client's.
+    fn forward(&mut self, tag: u8, body: &[u8], results: &mut Results) -> Result<(), Fault> {
+        match tag {
+            b'D' => results.row(backend::data_row(body)?)?,
+            b'T' => results.columns(backend::row_description(body)?)?,
+            b'n' => results.no_columns()?,
+            b'I' => results.complete(b"")?,
+            b'C' => {
+                let command = backend::command_complete(body)?;
+                // Statements that the connection is thought to have may be gone.
+                self.unfit |= command.starts_with(b"DISCARD") || command.starts_with(b"DEALLOCATE");
+                results.complete(command)?;
+            }
+            b'E' if self.answer.is_none() => {
+                self.answer = Some(Box::new(ErrorBody::from_fields(&ErrorFields::new(body))));
+            }
+            // Execute asks for all rows.
+            b's' => return Err(Fault::OutOfSync),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn parameter(&mut self, body: &[u8]) -> Result<(), Fault> {
+        let (name, value) = backend::parameter_status(body)?;
+        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+        let ours = self.ledger.current_origin() == Some(Origin::Setup);
+        let server = self.lease.server();
+        server.report_parameter(&name, &value);
+        if !ours && REPORTED.iter().any(|setting| *setting == name) {
+            // A statement has changed it: the connection's next user is to set it back.
+            server.settings = Arc::new(server.settings.with(&name, &value));
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, body: &[u8]) -> Result<(), Fault> {
+        self.status = backend::ready_for_query(body)?;
+        let for_client = self.ledger.current_origin() != Some(Origin::Setup);
+        if for_client && self.status == TransactionStatus::Idle {
+            self.lease.pool().usage().transactions.inc();
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction of a failed batch, so that the connection can be kept.
+    async fn roll_back(&mut self, results: &mut Results) {
+        let script = Script::rollback();
+        self.outbound.clear();
+        self.outbound.extend_from_slice(script.messages());
+        self.written = 0;
+        script.due().for_each(|due| self.ledger.expect(due));
+        self.unfit |= self.exchange(results).await.is_err();
+        self.count_bytes();
+    }
+
+    fn count_bytes(&mut self) {
+        let usage = self.lease.pool().usage();
+        usage.bytes_to_server.add(u64::try_from(self.written).unwrap_or(u64::MAX));
+        usage.bytes_to_client.add(std::mem::take(&mut self.read));
+    }
+
+    /// Gives the connection back if it is idle, in sync and clean; else it is closed.
+    fn end(self, leaves_nothing: bool) {
+        let idle = self.status == TransactionStatus::Idle && self.ledger.is_empty();
+        let in_sync = self.written == self.outbound.len() && !self.inbound.has_remaining();
+        if idle && in_sync && leaves_nothing && !self.unfit {
+            self.lease.release();
+        }
+    }
+
+    /// Why there is no result. The connection is closed.
+    fn fail(self, fault: Fault, bytes_max: usize) -> Failure {
+        match (fault, self.answer) {
+            // A fatal error came before the end: it says more.
+            (Fault::Lost, Some(answer)) => Failure::Server(answer),
+            (Fault::Lost, None) => {
+                Refusal::new(ErrorKind::ServerLost, "the server closed the connection unexpectedly").into()
+            }
+            (Fault::OutOfSync, _) => {
+                tracing::error!("a server's reply was not the one due; its connection is closed");
+                Refusal::new(ErrorKind::Internal, "the server's replies are out of sync").into()
+            }
+            (Fault::Copy, _) => Failure::Statement {
+                code: UNSUPPORTED,
+                message: "COPY from or to the client is not supported over HTTP".into(),
+                hint: Some("use the PostgreSQL protocol"),
+            },
+            (Fault::Result(WriteFailure::TooLarge), _) => Failure::TooLarge { bytes_max },
+            (Fault::Result(WriteFailure::NotUtf8 | WriteFailure::Malformed), _) => {
+                Failure::statement("22021", "the result has bytes that are not valid UTF-8")
+            }
+        }
+    }
+}
+
+/// What to set on a session before a statement of ours; `None` when it is as a fresh one is. JSON is
+/// UTF-8, whatever the database's own encoding.
+fn settings_to_set(server: &ServerConnection) -> Option<Settings> {
+    let is_utf8 = |(name, value): &(Box<str>, Box<str>)| &**name == "client_encoding" && &**value == "UTF8";
+    let fresh = server.settings.is_empty() && !server.settings_uncertain;
+    if fresh && server.parameters.iter().any(is_utf8) {
+        return None;
+    }
+    Some(Settings::new([("client_encoding".to_owned(), "UTF8".to_owned())]))
+}

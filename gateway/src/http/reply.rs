@@ -1,0 +1,109 @@
+//! Responses.
+
+use super::failure::ErrorBody;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// A response whose body is whole.
+pub type Reply = Response<Full<Bytes>>;
+
+/// The header that drivers show when a request went wrong.
+const REQUEST_ID: &str = "neon-request-id";
+
+/// All request headers that the contract knows, and what browsers ask leave for.
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Neon-Connection-String, Neon-Raw-Text-Output, \
+     Neon-Array-Mode, Neon-Pool-Opt-In, Neon-Batch-Isolation-Level, Neon-Batch-Read-Only, Neon-Batch-Deferrable";
+
+/// A day, in seconds. Browsers cap it themselves.
+const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("86400");
+
+/// Where clients may retry, they should wait this long, in seconds.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
+
+/// A JSON body.
+#[must_use]
+pub fn json(status: StatusCode, body: Vec<u8>) -> Reply {
+    with_type(status, JSON, body)
+}
+
+/// The body of an error on `/sql`.
+#[must_use]
+pub fn error(status: StatusCode, body: &ErrorBody, retryable: bool) -> Reply {
+    let mut reply = json(status, serialized(body));
+    if retryable {
+        reply.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tenantry\""));
+    }
+    reply
+}
+
+/// What lies outside `/sql` answers in the form of RFC 9457.
+#[must_use]
+pub fn problem(status: StatusCode, detail: &str) -> Reply {
+    #[derive(Serialize)]
+    struct Problem<'a> {
+        r#type: &'static str,
+        title: &'a str,
+        status: u16,
+        detail: &'a str,
+    }
+    let title = status.canonical_reason().unwrap_or_default();
+    let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail };
+    with_type(status, PROBLEM_JSON, serialized(&problem))
+}
+
+/// A problem that names the methods that would have done.
+#[must_use]
+pub fn method_not_allowed(allowed: &'static str) -> Reply {
+    let mut reply = problem(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method");
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    reply
+}
+
+/// The answer to a browser that asks whether it may send a request.
+#[must_use]
+pub fn preflight() -> Reply {
+    let mut reply = Response::new(Full::default());
+    let headers = reply.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
+    reply
+}
+
+/// Adds what every answer on `/sql` carries. Any origin may ask: no cookie ever authenticates here.
+#[must_use]
+pub fn on_sql(mut reply: Reply, request: Uuid) -> Reply {
+    let headers = reply.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(REQUEST_ID));
+    let id = HeaderValue::from_str(&request.to_string()).expect("hexadecimal digits and hyphens");
+    headers.insert(REQUEST_ID, id);
+    reply
+}
+
+fn with_type(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Reply {
+    let mut reply = Response::new(Full::from(body));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, content_type);
+    reply
+}
+
+fn serialized(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("structs of text and numbers")
+}

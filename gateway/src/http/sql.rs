@@ -1,0 +1,121 @@
+//! `POST /sql`: one request from its headers to its response.
+//!
+//! ```text
+//! headers ─► caller ─► admit ─► body ─► request ─► script ─► lease ─► query ─► response
+//! ```
+
+use super::failure::Failure;
+use super::reply::{self, Reply};
+use super::results::Results;
+use super::script::Script;
+use super::{caller, query, request};
+use crate::admit;
+use crate::app::Shared;
+use crate::error::Refusal;
+use crate::resolve::Tenant;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::http::request::Parts;
+use hyper::{Request, StatusCode};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tenancy::ErrorKind;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// Answers a request. When the client leaves, hyper drops the future and with it the lease.
+pub async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Reply {
+    let id = Uuid::new_v4();
+    let deadline = Instant::now() + shared.config.limits.http_request_timeout();
+    let (parts, body) = request.into_parts();
+    let span = tracing::info_span!(
+        "sql", request.id = %id, %peer, tenant.id = tracing::field::Empty, tenant.slug = tracing::field::Empty
+    );
+    let answered = async {
+        let caller = timeout_at(deadline, caller::identify(&parts.headers, shared));
+        let tenant = match caller.await.unwrap_or_else(|_elapsed| Err(too_slow())) {
+            Ok(tenant) => tenant,
+            Err(refusal) => return refused(refusal.into(), None, shared),
+        };
+        let current = tracing::Span::current();
+        current.record("tenant.id", tracing::field::display(tenant.id()));
+        current.record("tenant.slug", &*tenant.usage().label());
+        match work(&parts, body, &tenant, deadline, shared).await {
+            Ok(reply) => reply,
+            Err(failure) => refused(failure, Some(&tenant), shared),
+        }
+    };
+    reply::on_sql(answered.instrument(span).await, id)
+}
+
+async fn work(
+    parts: &Parts,
+    body: Incoming,
+    tenant: &Arc<Tenant>,
+    deadline: Instant,
+    shared: &Shared,
+) -> Result<Reply, Failure> {
+    let limits = &shared.config.limits;
+    let _permit = admit::admit(tenant)?;
+    let body = timeout_at(deadline, read(body, limits.http_body_bytes_max))
+        .await
+        .unwrap_or_else(|_elapsed| Err(too_slow()))?;
+    let work = request::parse(&parts.headers, &body)?;
+    let script = Script::new(&work)?;
+    let modes = work.statements.iter().map(|statement| statement.mode).collect();
+    let results = Results::new(work.transaction.is_some(), modes, limits.http_response_bytes_max);
+    let transaction = work.transaction;
+    drop(work);
+    drop(body);
+    let run = async {
+        let lease = shared.pools.pool_of(tenant)?.checkout().await?;
+        query::run(lease, &script, results, &shared.usage).await
+    };
+    let body = timeout_at(deadline, run).await.unwrap_or_else(|_elapsed| Err(cancelled().into()))?;
+    let mut reply = reply::json(StatusCode::OK, body);
+    if let Some(transaction) = transaction {
+        transaction.echo(reply.headers_mut());
+    }
+    Ok(reply)
+}
+
+/// Reads a body of bounded size. One that announces more is refused before it is sent.
+async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        Refusal::new(ErrorKind::TooLarge, format!("request is too large (max is {bytes_max} bytes)"))
+            .hint("send fewer statements at a time, or use the PostgreSQL protocol")
+    };
+    if body.size_hint().lower() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
+        return Err(too_large());
+    }
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_broken) => Err(Refusal::protocol("the request's body broke off")),
+    }
+}
+
+/// Counts and logs a failure, and puts it into words. PostgreSQL's own answers are not ours to log.
+fn refused(failure: Failure, tenant: Option<&Tenant>, shared: &Shared) -> Reply {
+    let kind = failure.kind();
+    if let Some(kind) = kind {
+        match tenant {
+            Some(tenant) => tenant.usage().refused(kind),
+            None => shared.usage.refusals.refused(kind),
+        }
+        tracing::info!(kind = kind.as_str(), "a request was refused");
+    }
+    let (status, retryable) = (failure.status(), kind.is_some_and(ErrorKind::retryable));
+    reply::error(status, &failure.into_body(), retryable)
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(ErrorKind::ClientTimeout, "the request took too long to arrive")
+}
+
+fn cancelled() -> Refusal {
+    Refusal::new(ErrorKind::Cancelled, "canceling statement due to the request's time limit")
+        .hint("use the PostgreSQL protocol for statements that take long")
+}

@@ -1,0 +1,202 @@
+//! The HTTP listener: connections, and how long each may stay.
+
+use crate::app::Shared;
+use crate::http;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tenancy::ErrorKind;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long to wait when the process has no file descriptor left for another client.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// How long a connection stays open with no request under way: longer than the minute that load balancers
+/// commonly keep theirs, so that they close first and no request meets a closing connection. It is also the
+/// time that a client has to take in a response.
+const IDLE_MAX: Duration = Duration::from_secs(75);
+
+/// Headers hold a connection string and a key at most.
+const HEADER_BYTES_MAX: u32 = 64 * 1024;
+
+/// Requests at once on one HTTP/2 connection. RFC 9113 §6.5.2 recommends no less than 100.
+const STREAMS_MAX: u32 = 128;
+
+/// A client that answers no ping for so long has vanished; what it asked for is cancelled.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Said to one client too many, without waiting for its request.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+
+/// The longest wait for that client to take it.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// Accepts until `drain` fires. Each connection is a task of `clients`.
+pub async fn run(listener: TcpListener, shared: Arc<Shared>, drain: CancellationToken, clients: TaskTracker) {
+    let builder = Arc::new(builder());
+    loop {
+        let accepted = tokio::select! {
+            () = drain.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (builder, shared, drain) = (Arc::clone(&builder), Arc::clone(&shared), drain.clone());
+                clients.spawn(async move { serve(stream, peer, &builder, &shared, drain).await });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not accept an HTTP client");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    let header_bytes_max = usize::try_from(HEADER_BYTES_MAX).unwrap_or(usize::MAX);
+    // Without a timer hyper's time limits are off. The one for headers runs between requests too.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX).max_buf_size(header_bytes_max);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL);
+    builder
+}
+
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    builder: &Builder<TokioExecutor>,
+    shared: &Arc<Shared>,
+    drain: CancellationToken,
+) {
+    let Ok(_place) = Arc::clone(&shared.client_places).try_acquire_owned() else {
+        shared.usage.refusals.refused(ErrorKind::ClientLimit);
+        return send_away(stream).await;
+    };
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let activity = Arc::new(Activity::new(shared.config.limits.startup_timeout()));
+    let service = service_fn(|request| {
+        let (running, shared) = (Running::begin(&activity), Arc::clone(shared));
+        async move {
+            let _running = running;
+            Ok::<_, Infallible>(http::answer(request, peer, &shared).await)
+        }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "an HTTP connection ended early");
+                }
+                return;
+            }
+            () = drain.cancelled(), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = sleep_until(activity.deadline(Instant::now())) => {
+                if activity.is_over(Instant::now()) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn send_away(mut stream: TcpStream) {
+    let _ = timeout(FAREWELL_MAX, async {
+        stream.write_all(NO_PLACE).await?;
+        stream.shutdown().await
+    })
+    .await;
+}
+
+/// When something last happened on a connection. hyper limits the time for an HTTP/1 header, but not the
+/// wait for the first byte, nor an HTTP/2 connection that answers pings and asks for nothing.
+struct Activity(Mutex<Times>);
+
+struct Times {
+    running: u32,
+    quiet_since: Instant,
+    allowed: Duration,
+}
+
+impl Activity {
+    /// A new connection; its first request has to come within `first`.
+    fn new(first: Duration) -> Self {
+        Self(Mutex::new(Times { running: 0, quiet_since: Instant::now(), allowed: first }))
+    }
+
+    /// When to look again.
+    fn deadline(&self, now: Instant) -> Instant {
+        let times = self.times();
+        if times.running > 0 { now + IDLE_MAX } else { times.quiet_since + times.allowed }
+    }
+
+    /// Nothing has happened for as long as is allowed.
+    fn is_over(&self, now: Instant) -> bool {
+        let times = self.times();
+        times.running == 0 && now >= times.quiet_since + times.allowed
+    }
+
+    fn times(&self) -> std::sync::MutexGuard<'_, Times> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request under way, also when it is dropped half way.
+struct Running(Arc<Activity>);
+
+impl Running {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.times().running += 1;
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut times = self.0.times();
+        times.running -= 1;
+        times.quiet_since = Instant::now();
+        times.allowed = IDLE_MAX;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_request_has_less_time_than_the_next() {
+        let (begun, first) = (Instant::now(), Duration::from_secs(1));
+        let activity = Arc::new(Activity::new(first));
+        assert!(!activity.is_over(begun));
+        assert!(activity.is_over(begun + 2 * first));
+        let request = Running::begin(&activity);
+        let later = begun + 10 * IDLE_MAX;
+        assert!(!activity.is_over(later) && activity.deadline(later) > later);
+        drop(request);
+        assert!(!activity.is_over(begun + 2 * first));
+        assert!(activity.is_over(begun + 2 * IDLE_MAX));
+    }
+}

@@ -1,0 +1,220 @@
+//! The tenant's name in a connection string, as drivers send it in an HTTP header.
+//!
+//! `postgres://USER:PASSWORD@HOST/DATABASE?options=…`. Besides the places that a startup packet has, the
+//! host may name the tenant: `acme.db.example.com`, when `db.example.com` is the gateway's domain. Any
+//! other host is merely where the string leads elsewhere, and names nothing.
+//!
+//! What this module must never do: repeat any of the string in an error.
+
+use super::agreement;
+use crate::error::Refusal;
+use pgwire::startup::parse_options;
+use tenancy::{ErrorKind, Secret, Slug, UserName};
+
+/// Below this domain host names always name tenants: it is every machine's own (RFC 6761 §6.3).
+const LOCAL_DOMAIN: &str = "localhost";
+
+/// What a connection string says.
+#[derive(Debug)]
+pub struct ConnectionString {
+    /// The tenant that it names, if it names one.
+    pub tenant: Option<String>,
+    /// The user within the tenant. `None` when it can be no user's name: it is then treated just like
+    /// an unknown one.
+    pub user: Option<UserName>,
+    /// The user as written, for messages back to the client.
+    pub user_as_given: String,
+    /// The password.
+    pub password: Option<Secret>,
+}
+
+impl ConnectionString {
+    /// Reads a connection string. `domain` is the gateway's, if it has one.
+    ///
+    /// # Errors
+    /// It is none, or two places in it name different tenants.
+    pub fn parse(text: &str, domain: Option<&str>) -> Result<Self, Refusal> {
+        let parts = Parts::split(text).ok_or_else(malformed)?;
+        let decoded = |text| percent_decoded(text).ok_or_else(malformed);
+        let user_as_given = decoded(parts.user)?;
+        let database = decoded(parts.database)?;
+        let password = parts.password.map(decoded).transpose()?.map(Secret::new);
+        let option = option_tenant(parts.query)?;
+        let host = tenant_of_host(parts.host, domain);
+        let (user, suffix) = agreement::split_user(&user_as_given);
+        let tenant = agreement::agree(
+            [option.as_deref(), suffix, host.as_deref()],
+            Some(database.as_str()),
+            &user_as_given,
+        )
+        .map_err(|_disagreement| {
+            Refusal::new(ErrorKind::TenantConflict, "the connection string names two different tenants")
+                .hint("its host, the user's suffix and the database name must name the same tenant")
+        })?;
+        Ok(Self { tenant: tenant.map(str::to_owned), user: user.parse().ok(), password, user_as_given })
+    }
+
+    /// The tenant's name. `None` when the text can be no tenant's name, which is like an unknown one.
+    #[must_use]
+    pub fn slug(&self) -> Option<Slug> {
+        self.tenant.as_deref()?.parse().ok()
+    }
+}
+
+/// The parts of the text, still percent-encoded.
+struct Parts<'a> {
+    user: &'a str,
+    password: Option<&'a str>,
+    host: &'a str,
+    database: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>
+    fn split(text: &'a str) -> Option<Self> {
+        let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"))?;
+        let rest = rest.split('#').next()?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let (credentials, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = match credentials.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (credentials, None),
+        };
+        let host = match address.strip_prefix('[') {
+            Some(v6) => v6.split_once(']')?.0,
+            None => address.split(':').next()?,
+        };
+        Some(Self { user, password, host, database, query })
+    }
+}
+
+fn option_tenant(query: &str) -> Result<Option<String>, Refusal> {
+    let mut tenant = None;
+    for options in query.split('&').filter_map(|pair| pair.strip_prefix("options=")) {
+        let options = percent_decoded(&options.replace('+', " ")).ok_or_else(malformed)?;
+        let settings = parse_options(&options).map_err(|_unreadable| malformed())?;
+        tenant = settings
+            .into_iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("tenant"))
+            .map(|(_, value)| value)
+            .next_back()
+            .or(tenant);
+    }
+    Ok(tenant)
+}
+
+/// The label in front of the domain. A name deeper below it names nothing we know.
+fn tenant_of_host(host: &str, domain: Option<&str>) -> Option<String> {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let (label, parent) = host.split_once('.')?;
+    let ours = parent == LOCAL_DOMAIN || domain.is_some_and(|domain| parent.eq_ignore_ascii_case(domain));
+    ours.then(|| label.to_owned())
+}
+
+/// Percent-decodes to text. `None`: a broken escape, or bytes that are no text.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let mut digit =
+                || char::from(bytes.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            decoded.push(digit()? * 16 + digit()?);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    String::from_utf8(decoded).ok()
+}
+
+fn malformed() -> Refusal {
+    Refusal::protocol("the connection string cannot be read")
+        .hint("it has the form postgres://USER:PASSWORD@HOST/DATABASE, special characters percent-encoded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tenant_of(text: &str) -> Result<Option<String>, ErrorKind> {
+        ConnectionString::parse(text, Some("db.example.com"))
+            .map(|parsed| parsed.tenant)
+            .map_err(|refusal| refusal.kind())
+    }
+
+    #[test]
+    fn each_place_alone_names_the_tenant() {
+        for text in [
+            "postgres://app:pw@127.0.0.1:6432/acme",
+            "postgresql://app:pw@[::1]:6432/acme?sslmode=require",
+            "postgres://app:pw@gateway.example.com/acme",
+            "postgres://app.acme:pw@gateway/app.acme",
+            "postgres://app.acme@gateway",
+            "postgres://app:pw@acme.db.example.com",
+            "postgres://app:pw@ACME.db.example.com.:5432/",
+            "postgres://app:pw@acme.localhost:8080",
+            "postgres://app@gateway?options=-c%20tenant%3Dacme",
+            "postgres://app@gateway?application_name=x&options=-c+tenant%3Dacme",
+        ] {
+            assert_eq!(tenant_of(text), Ok(Some("acme".into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_that_disagree_are_refused() {
+        for text in [
+            "postgres://app.acme:pw@gateway/other",
+            "postgres://app:pw@acme.db.example.com/other",
+            "postgres://app.other:pw@acme.localhost/other",
+            "postgres://app@gateway/other?options=-c%20tenant%3Dacme",
+        ] {
+            assert_eq!(tenant_of(text), Err(ErrorKind::TenantConflict), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_string_may_name_none() {
+        for text in [
+            "postgres://gateway.example.com",
+            "postgres://:@a.b.db.example.com/",
+            "postgres://db.example.com",
+        ] {
+            assert_eq!(tenant_of(text), Ok(None), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_passwords_are_decoded() {
+        let text = "postgres://%61pp:p%40s%3As%2F%C3%A9@h/acme";
+        let parsed = ConnectionString::parse(text, None).expect("a good string");
+        assert_eq!(parsed.user_as_given, "app");
+        assert_eq!(parsed.user.as_ref().map(UserName::as_str), Some("app"));
+        assert_eq!(parsed.password.as_ref().map(Secret::expose), Some("p@s:s/é"));
+        assert!(!format!("{parsed:?}").contains("p@s"));
+    }
+
+    #[test]
+    fn what_is_no_connection_string_is_refused_without_being_repeated() {
+        for text in [
+            "",
+            "http://secret@h/d",
+            "postgres://secret:%zz@h/d",
+            "postgres://secret:%ff@h/d",
+            "postgres://secret@[::1",
+        ] {
+            let refusal = ConnectionString::parse(text, None).expect_err("not a string");
+            assert_eq!(refusal.kind(), ErrorKind::ProtocolViolation, "{text}");
+            assert!(!refusal.message().contains("secret"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in "(postgres://)?[a-z%:@/?\\[\\].=&\\PC]{0,40}") {
+            let _ = ConnectionString::parse(&text, Some("localhost"));
+        }
+    }
+}
