@@ -12,12 +12,16 @@ pub struct GatewayListen {
     pub http: SocketAddr,
     /// `listen.admin`: metrics and health, `127.0.0.1:9090`. It asks nobody who they are: keep it private.
     pub admin: SocketAddr,
+    /// `listen.domain`: the domain below which host names name tenants, none. With `db.example.com`, a
+    /// connection string for `acme.db.example.com` means the tenant acme, wherever else it names one too.
+    /// Names below `localhost` always do.
+    pub domain: Option<String>,
 }
 
 impl Default for GatewayListen {
     fn default() -> Self {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Self { pg: local(6432), http: local(8080), admin: local(9090) }
+        Self { pg: local(6432), http: local(8080), admin: local(9090), domain: None }
     }
 }
 
@@ -28,7 +32,11 @@ impl GatewayListen {
             pg: section.text("pg", defaults.pg),
             http: section.text("http", defaults.http),
             admin: section.text("admin", defaults.admin),
+            domain: section.optional("domain"),
         };
+        if listen.domain.as_deref().is_some_and(|domain| !is_domain(domain)) {
+            section.problem("domain", "must be a domain name, such as db.example.com");
+        }
         for (key, address, others) in [
             ("http", listen.http, [listen.pg, listen.admin]),
             ("admin", listen.admin, [listen.pg, listen.http]),
@@ -39,5 +47,32 @@ impl GatewayListen {
         }
         section.finish();
         listen
+    }
+}
+
+/// Labels of letters, digits and hyphens, joined by dots (RFC 1035 §2.3.1).
+fn is_domain(text: &str) -> bool {
+    text.len() <= 253
+        && text.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_domain;
+
+    #[test]
+    fn domains_are_labels_and_dots() {
+        for good in ["db.example.com", "localhost", "a-1.b"] {
+            assert!(is_domain(good), "{good}");
+        }
+        for bad in ["", ".example.com", "example.com.", "-a.b", "a_b.c", "*.example.com", "example.com:5432"]
+        {
+            assert!(!is_domain(bad), "{bad}");
+        }
     }
 }
