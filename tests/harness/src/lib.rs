@@ -11,6 +11,7 @@ mod stack;
 mod tenant;
 mod tools;
 mod wait;
+pub mod wire;
 
 pub use process::ChildProcess;
 pub use proxy::{Direction, End, Fault, FaultProxy};

@@ -1,0 +1,194 @@
+//! A client that speaks the protocol message by message, for what no driver would do.
+
+use pgwire::backend::{Authentication, ErrorFields};
+use pgwire::frame::{HEADER_LEN, peek_header};
+use pgwire::frontend::write;
+use pgwire::scram::ClientExchange;
+use std::io;
+use tenancy::Secret;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+/// One message of the server's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What it is.
+    pub tag: u8,
+    /// What is in it.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// The SQLSTATE of an error.
+    ///
+    /// # Panics
+    /// When it is no error.
+    #[must_use]
+    pub fn sqlstate(&self) -> String {
+        assert_eq!(self.tag, b'E', "no error: {self:?}");
+        ErrorFields::new(&self.body).text(b'C').expect("errors have a SQLSTATE").into_owned()
+    }
+
+    /// The first column of a row, as text.
+    ///
+    /// # Panics
+    /// When it is no row with a value in it.
+    #[must_use]
+    pub fn first_column(&self) -> String {
+        let mut row = pgwire::backend::data_row(&self.body).expect("a row");
+        let value = row.next().expect("a column").expect("a whole column").expect("a value");
+        String::from_utf8(value.to_vec()).expect("text")
+    }
+}
+
+/// A socket to the gateway.
+pub struct WireClient {
+    stream: TcpStream,
+    inbound: Vec<u8>,
+}
+
+impl WireClient {
+    /// Connects the socket and sends nothing.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn dial(config: &Config) -> io::Result<Self> {
+        let Some(Host::Tcp(host)) = config.get_hosts().first() else {
+            return Err(io::Error::other("the connection string names no host"));
+        };
+        let stream = TcpStream::connect((host.as_str(), config.get_ports()[0])).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, inbound: Vec::new() })
+    }
+
+    /// Connects and logs in as the configuration says, up to the first ReadyForQuery.
+    ///
+    /// # Errors
+    /// The error that the server answers with instead, or when the connection ends.
+    pub async fn login(config: &Config) -> Result<Self, Message> {
+        let gone = |_| Message { tag: 0, body: Vec::new() };
+        let mut client = Self::dial(config).await.map_err(gone)?;
+        let user = config.get_user().expect("a user");
+        let database = config.get_dbname().expect("a database");
+        client.startup(&[("user", user), ("database", database)]).await.map_err(gone)?;
+        client.authenticate(config.get_password().expect("a password")).await?;
+        loop {
+            let message = client.message().await.map_err(gone)?;
+            match message.tag {
+                b'Z' => return Ok(client),
+                b'E' => return Err(message),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends a startup packet.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn startup(&mut self, parameters: &[(&str, &str)]) -> io::Result<()> {
+        let mut packet = Vec::new();
+        write::startup(&mut packet, parameters.iter().copied()).expect("parameters fit");
+        self.send(&packet).await
+    }
+
+    /// Goes through SCRAM-SHA-256.
+    ///
+    /// # Errors
+    /// The error that the server answers with instead, or when the connection ends.
+    pub async fn authenticate(&mut self, password: &[u8]) -> Result<(), Message> {
+        let password = Secret::new(String::from_utf8(password.to_vec()).expect("a password is text"));
+        let exchange = ClientExchange::new(password).expect("randomness");
+        self.authentication().await?;
+        let mut out = Vec::new();
+        write::sasl_initial(&mut out, "SCRAM-SHA-256", exchange.client_first().as_bytes()).expect("it fits");
+        self.send(&out).await.map_err(|_| Message { tag: 0, body: Vec::new() })?;
+        let challenge = self.authentication().await?;
+        let Ok(Authentication::SaslContinue(first)) = Authentication::parse(&challenge.body) else {
+            return Err(challenge);
+        };
+        let (answer, proof) = exchange.answer(first, None).expect("a good challenge");
+        out.clear();
+        write::sasl_response(&mut out, proof.as_bytes()).expect("it fits");
+        self.send(&out).await.map_err(|_| Message { tag: 0, body: Vec::new() })?;
+        let last = self.authentication().await?;
+        let Ok(Authentication::SaslFinal(signature)) = Authentication::parse(&last.body) else { return Err(last) };
+        answer.verify(signature).expect("the server knows the verifier");
+        self.authentication().await.map(drop)
+    }
+
+    async fn authentication(&mut self) -> Result<Message, Message> {
+        match self.message().await {
+            Ok(message) if message.tag == b'R' => Ok(message),
+            Ok(other) => Err(other),
+            Err(_) => Err(Message { tag: 0, body: Vec::new() }),
+        }
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// The next message.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn message(&mut self) -> io::Result<Message> {
+        loop {
+            if let Some(header) = peek_header(&self.inbound).map_err(io::Error::other)?
+                && self.inbound.len() >= header.len
+            {
+                let body = self.inbound[HEADER_LEN..header.len].to_vec();
+                self.inbound.drain(..header.len);
+                return Ok(Message { tag: header.tag, body });
+            }
+            if self.stream.read_buf(&mut self.inbound).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// All messages up to and including the next ReadyForQuery.
+    ///
+    /// # Errors
+    /// When the connection ends before.
+    pub async fn until_ready(&mut self) -> io::Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        loop {
+            let message = self.message().await?;
+            let ready = message.tag == b'Z';
+            messages.push(message);
+            if ready {
+                return Ok(messages);
+            }
+        }
+    }
+
+    /// Runs a simple query.
+    ///
+    /// # Errors
+    /// When the connection ends before its ReadyForQuery.
+    pub async fn query(&mut self, sql: &str) -> io::Result<Vec<Message>> {
+        let mut out = Vec::new();
+        write::query(&mut out, sql.as_bytes()).expect("it fits");
+        self.send(&out).await?;
+        self.until_ready().await
+    }
+
+    /// The socket.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+}
+
+/// The tags of some messages, in order.
+#[must_use]
+pub fn tags(messages: &[Message]) -> String {
+    messages.iter().map(|message| char::from(message.tag)).collect()
+}
