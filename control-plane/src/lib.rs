@@ -16,6 +16,8 @@ mod operations;
 mod postgres;
 mod schedule;
 mod secrets;
+#[cfg(test)]
+mod testing;
 
 pub use api::openapi;
 pub use app::{ControlPlane, ControlPlaneError};

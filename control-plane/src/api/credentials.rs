@@ -63,6 +63,7 @@ impl From<CredentialDetail> for Credential {
 /// What a credential can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = CredentialKind)]
 pub(super) enum Kind {
     /// A user and password for the PostgreSQL protocol.
     Password,

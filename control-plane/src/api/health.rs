@@ -19,7 +19,7 @@ pub(super) async fn healthz() -> &'static str {
 /// The catalog answers and has the schema that this release needs.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
-    responses((status = 200, description = "Requests can be served", body = String), (status = 503, body = super::problem::ProblemDocument))
+    responses((status = 200, description = "Requests can be served", body = String), super::document::Problems)
 )]
 pub(super) async fn readyz(State(state): State<ApiState>) -> ApiResult<&'static str> {
     state.catalog.check_version().await?;

@@ -150,6 +150,7 @@ pub(super) async fn enqueue(tx: &mut Tx, kind: OperationKind, tenant: &TenantRec
 
 /// Which operations are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct OperationQuery {
     /// On this tenant, by its id or slug.
@@ -159,18 +160,23 @@ pub(super) struct OperationQuery {
     state: Option<String>,
     /// Of this kind, such as `provision`.
     kind: Option<String>,
+    /// Items in the page, 1 to 200; 50 if left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
 /// List operations, the newest first.
 #[utoipa::path(
-    get, path = "/v1/operations", tag = "operations", params(OperationQuery, PageQuery),
+    get, path = "/v1/operations", tag = "operations", params(OperationQuery),
     responses((status = 200, description = "Operations, the newest first", body = Page<Operation>), Problems)
 )]
 pub(super) async fn operation_list(
     State(state): State<ApiState>,
     Params(wanted): Params<OperationQuery>,
-    Params(query): Params<PageQuery>,
 ) -> ApiResult<Response> {
+    let query = PageQuery { limit: wanted.limit, cursor: wanted.cursor };
     let limit = query.limit()?;
     let tenant = match &wanted.tenant {
         Some(text) => Some(tenants::find(&state, text).await?.id),

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tenancy::OperationId;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use uuid::Uuid;
 
 /// What stands before a kind's name in `type`: a URN, because no address of ours has to resolve for it to be stable.
@@ -139,9 +140,6 @@ problem_kinds! {
     /// No such credential.
     CredentialNotFound = "credential-not-found", NOT_FOUND, "there is no such credential",
         "list them with GET /v1/tenants/{tenant}/credentials";
-    /// The tenant has a credential for this user.
-    UserTaken = "user-taken", CONFLICT, "the tenant has a live password for this user already",
-        "revoke it first, or choose another user name";
     /// There are as many as there may be.
     LimitReached = "limit-reached", CONFLICT, "there are as many of these as there may be",
         "remove one that is not needed any more";
@@ -258,7 +256,7 @@ impl From<ProblemKind> for Problem {
 pub(super) struct ProblemDocument {
     /// Which problem it is: stable, for programs.
     #[serde(rename = "type")]
-    #[schema(example = "urn:tenantry:problem:slug-taken")]
+    #[schema(schema_with = problem_types)]
     problem_type: String,
     /// The same short sentence for every occurrence.
     title: &'static str,
@@ -277,6 +275,12 @@ pub(super) struct ProblemDocument {
     operation_id: Option<Uuid>,
     /// The request, as the log knows it.
     request_id: String,
+}
+
+/// Every `type` there is, for the document.
+fn problem_types() -> Object {
+    let types = ProblemKind::ALL.iter().map(|kind| format!("{TYPE_PREFIX}{}", kind.name()));
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(types)).build()
 }
 
 /// Carries the problem to the outermost layer, which knows the request id and writes the body.

@@ -79,6 +79,7 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         Constraint::TenantDeleted => (ProblemKind::TenantState, None),
         Constraint::TenantPlaced
         | Constraint::ClusterUnknown
+        | Constraint::IdempotencyUnanswered
         | Constraint::NotProvenDropped
         | Constraint::PhysicalNameUsed
         | Constraint::ApiKeyTaken

@@ -194,3 +194,59 @@ async fn activate(cx: &StepContext) -> Result<Value, StepError> {
     tx.commit().await?;
     Ok(json!({ "generation": tenant.generation }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::registry::OperationKind;
+    use crate::operations::standard::{self, Scenario};
+    use crate::testing::World;
+    use tenancy::TenantId;
+
+    struct Provision;
+
+    impl Scenario for Provision {
+        const KIND: OperationKind = OperationKind::Provision;
+        const FROM: Option<TenantState> = None;
+        const REQUESTED: TenantState = TenantState::Provisioning;
+
+        async fn assert_done(world: &World, tenant: TenantId) {
+            let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
+            assert_eq!(record.state, TenantState::Active);
+            let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
+            let row = world
+                .admin
+                .query_one("select oid from pg_database where datname = $1", &[&placement.database.as_str()])
+                .await
+                .unwrap();
+            assert_eq!(placement.database_oid, Some(row.get(0)));
+            let names = world.catalog.physical_names(tenant).await.unwrap();
+            assert_eq!(names.len(), 2, "one database and one role, however often it was tried");
+            assert!(names.iter().all(|name| name.oid.is_some() && name.dropped_at.is_none()), "{names:?}");
+        }
+
+        async fn assert_undone(world: &World, tenant: TenantId) {
+            let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
+            assert_eq!(record.state, TenantState::Deleted);
+            assert!(world.catalog.placement_get(tenant).await.unwrap().is_none());
+            for name in world.catalog.physical_names(tenant).await.unwrap() {
+                assert!(name.dropped_at.is_some() && !world.cluster_has(&name.name).await, "{name:?}");
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn unwinds_after_each_step() {
+        standard::unwinds_after_each_step::<Provision>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn repeats_each_step() {
+        standard::repeats_each_step::<Provision>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn resumes_after_crash_at_each_step() {
+        standard::resumes_after_crash_at_each_step::<Provision>().await;
+    }
+}

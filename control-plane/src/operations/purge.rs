@@ -86,3 +86,54 @@ async fn bury(cx: &StepContext) -> Result<Value, StepError> {
     tx.commit().await?;
     Ok(json!({ "evidence": evidence, "purged_at": tenant.deleted_at }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::registry::OperationKind;
+    use crate::operations::standard::{self, Scenario};
+    use crate::testing::World;
+    use tenancy::TenantId;
+
+    struct Purge;
+
+    impl Scenario for Purge {
+        const KIND: OperationKind = OperationKind::Purge;
+        const FROM: Option<TenantState> = Some(TenantState::Active);
+        const REQUESTED: TenantState = TenantState::Purging;
+
+        async fn assert_done(world: &World, tenant: TenantId) {
+            let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
+            assert_eq!(record.state, TenantState::Deleted);
+            assert!(world.catalog.placement_get(tenant).await.unwrap().is_none());
+            let names = world.catalog.physical_names(tenant).await.unwrap();
+            assert_eq!(names.len(), 2);
+            for name in &names {
+                assert!(name.dropped_at.is_some() && !world.cluster_has(&name.name).await, "{name:?}");
+            }
+            let tombstone = world.catalog.tombstone_get(tenant).await.unwrap().unwrap();
+            let removed = tombstone.evidence["removed"].as_array().unwrap();
+            assert_eq!(removed.len(), names.len());
+            assert!(removed.iter().all(|entry| entry["oid"].is_u64() && entry["dropped_at"].is_string()), "{removed:?}");
+        }
+
+        async fn assert_undone(_: &World, _: TenantId) {
+            panic!("a purge is never undone");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn unwinds_after_each_step() {
+        standard::unwinds_after_each_step::<Purge>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn repeats_each_step() {
+        standard::repeats_each_step::<Purge>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn resumes_after_crash_at_each_step() {
+        standard::resumes_after_crash_at_each_step::<Purge>().await;
+    }
+}

@@ -31,3 +31,45 @@ async fn admit(cx: &StepContext) -> Result<(), StepError> {
     tx.commit().await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::registry::OperationKind;
+    use crate::operations::standard::{self, Scenario};
+    use crate::testing::World;
+    use tenancy::TenantId;
+
+    struct Suspend;
+
+    impl Scenario for Suspend {
+        const KIND: OperationKind = OperationKind::Suspend;
+        const FROM: Option<TenantState> = Some(TenantState::Active);
+        const REQUESTED: TenantState = TenantState::Suspended;
+
+        async fn assert_done(world: &World, tenant: TenantId) {
+            let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
+            assert_eq!(record.state, TenantState::Suspended);
+        }
+
+        async fn assert_undone(world: &World, tenant: TenantId) {
+            let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
+            assert_eq!(record.state, TenantState::Active);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn unwinds_after_each_step() {
+        standard::unwinds_after_each_step::<Suspend>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn repeats_each_step() {
+        standard::repeats_each_step::<Suspend>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn resumes_after_crash_at_each_step() {
+        standard::resumes_after_crash_at_each_step::<Suspend>().await;
+    }
+}

@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 
 /// Which tenants are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in super::super) struct TenantQuery {
     /// In this state. Deleted ones are listed only when asked for.
@@ -25,6 +26,11 @@ pub(in super::super) struct TenantQuery {
     region: Option<String>,
     /// Placed on this cluster.
     cluster: Option<String>,
+    /// Items in the page, 1 to 200; 50 if left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
 impl TenantQuery {
@@ -41,16 +47,17 @@ impl TenantQuery {
 
 /// List the tenants.
 #[utoipa::path(
-    get, path = "/v1/tenants", tag = "tenants", params(TenantQuery, PageQuery),
+    get, path = "/v1/tenants", tag = "tenants", params(TenantQuery),
     responses((status = 200, description = "Tenants, by age", body = Page<Tenant>), Problems)
 )]
 pub(in super::super) async fn tenant_list(
     State(state): State<ApiState>,
     Params(wanted): Params<TenantQuery>,
-    Params(query): Params<PageQuery>,
 ) -> ApiResult<Response> {
+    let filter = wanted.filter()?;
+    let query = PageQuery { limit: wanted.limit, cursor: wanted.cursor };
     let limit = query.limit()?;
-    let tenants = state.catalog.tenants(&wanted.filter()?, &query.page()?).await?;
+    let tenants = state.catalog.tenants(&filter, &query.page()?).await?;
     shown(&Page::cut(tenants, limit, |tenant| tenant.id.as_uuid(), Tenant::from))
 }
 

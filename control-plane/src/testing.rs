@@ -1,0 +1,118 @@
+//! A real PostgreSQL server for the tests of this crate, and a fresh catalog on it for each.
+//!
+//! One server serves as everybody's catalog and as everybody's cluster: names on it are random, so tests do not
+//! meet. It dies with the process (the launcher's watchdog sees to that).
+
+use crate::context::EngineState;
+use crate::metrics::Metrics;
+use crate::postgres::Clusters;
+use catalog_schema::{Catalog, Context, MasterKey, NewCluster, migrate};
+use launcher::{Binaries, Scratch, Server, ServerOptions};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tenancy::{ClusterId, Secret};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+/// Beyond this a condition that a test waits for will not come.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+static SHARED: OnceCell<(Scratch, Server)> = OnceCell::const_new();
+
+/// The server that all tests share.
+pub(crate) async fn shared_server() -> &'static Server {
+    let (_, server) = SHARED
+        .get_or_init(|| async {
+            let scratch = Scratch::create().unwrap();
+            let server = start_server(&scratch, "shared").await;
+            (scratch, server)
+        })
+        .await;
+    server
+}
+
+/// A server of the test's own.
+pub(crate) async fn start_server(scratch: &Scratch, name: &str) -> Server {
+    let binaries = Binaries::find(None, None).await.expect("PostgreSQL is installed");
+    let options = ServerOptions::throwaway(binaries, &scratch.path().join(name)).setting("max_connections", "300");
+    Server::start(options).await.unwrap()
+}
+
+/// Who tests act as.
+pub(crate) fn somebody() -> Context {
+    Context { actor: "test".to_owned(), request_id: "test".to_owned() }
+}
+
+/// A migrated catalog of its own on `server`.
+pub(crate) async fn fresh_catalog_dsn(server: &Server) -> Secret {
+    let name = format!("catalog_{}", Uuid::new_v4().simple());
+    let admin = server.connect("postgres").await.unwrap();
+    admin.batch_execute(&format!("create database {name} template template0")).await.unwrap();
+    let dsn = server.dsn(&name);
+    migrate(&dsn).await.unwrap();
+    dsn
+}
+
+/// A catalog with region `eu` and cluster `eu-1`, which is the shared server.
+pub(crate) struct World {
+    pub(crate) catalog: Catalog,
+    pub(crate) engine: EngineState,
+    pub(crate) admin: tokio_postgres::Client,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let server = shared_server().await;
+        let dsn = fresh_catalog_dsn(server).await;
+        let catalog = Catalog::connect(&dsn, MasterKey::generate().unwrap(), 4).await.unwrap();
+        let admin = server.connect("postgres").await.unwrap();
+        register(&catalog, server, &admin).await;
+        let engine = EngineState {
+            catalog: catalog.clone(),
+            clusters: Arc::new(Clusters::default()),
+            metrics: Arc::new(Metrics::new().unwrap()),
+        };
+        Self { catalog, engine, admin }
+    }
+
+    /// Does the cluster have a database, or a role, of this name?
+    pub(crate) async fn cluster_has(&self, name: &str) -> bool {
+        let sql = "select exists (select from pg_database where datname = $1)
+                       or exists (select from pg_roles where rolname = $1)";
+        self.admin.query_one(sql, &[&name]).await.unwrap().get(0)
+    }
+}
+
+async fn register(catalog: &Catalog, server: &Server, admin: &tokio_postgres::Client) {
+    let row = admin.query_one("select system_identifier::text from pg_control_system()", &[]).await.unwrap();
+    let mut tx = catalog.begin(&somebody()).await.unwrap();
+    tx.region_create(&"eu".parse().unwrap(), "EU").await.unwrap();
+    let cluster = NewCluster {
+        id: ClusterId::generate(),
+        name: "eu-1".parse().unwrap(),
+        region: "eu".parse().unwrap(),
+        host: "127.0.0.1".to_owned(),
+        port: server.port(),
+        admin_user: launcher::ADMIN_USER.to_owned(),
+        admin_database: "postgres".to_owned(),
+        admin_password: server.password().clone(),
+        system_identifier: row.get(0),
+        server_version_num: 150_000,
+        connection_budget: 20,
+        capacity: 1_000,
+    };
+    tx.cluster_create(&cluster).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Polls until `look` finds something.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,47 @@
+//! Credentials through the API.
+
+use crate::fixture::Plane;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_shown_once_and_revoked_for_good() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let path = "/v1/tenants/acme/credentials";
+    let body = json!({ "kind": "password", "user_name": "reports", "expires_at": "2999-01-01T00:00:00Z" });
+    let password = plane.expect(201, plane.post(path, body)).await;
+    assert!(password["connection_string"].as_str().unwrap().starts_with("postgres://reports:"));
+    let key = plane.expect(201, plane.post(path, json!({ "kind": "api-key" }))).await;
+    let listed = plane.expect(200, plane.get(path)).await;
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!(items.len(), 4, "the first two and these");
+    let text = listed.to_string();
+    assert!(!text.contains(key["api_key"].as_str().unwrap()) && !text.contains("SCRAM"), "{text}");
+
+    let revoke = format!("{path}/{}", key["credential"]["id"].as_str().unwrap());
+    let revoked = plane.expect(200, plane.delete(&revoke)).await;
+    let again = plane.expect(200, plane.delete(&revoke)).await;
+    assert!(revoked["revoked_at"].is_string());
+    assert_eq!(revoked, again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bad_credential_is_refused_for_its_own_reason() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let path = "/v1/tenants/acme/credentials";
+    for (expected, body) in [
+        ("role-not-available", json!({ "kind": "api-key", "role": "viewer" })),
+        ("invalid-field", json!({ "kind": "api-key", "role": "king" })),
+        ("invalid-field", json!({ "kind": "certificate" })),
+        ("invalid-field", json!({ "kind": "api-key", "user_name": "app" })),
+        ("invalid-field", json!({ "kind": "password", "user_name": "a.b" })),
+        ("invalid-field", json!({ "kind": "password", "expires_at": "2001-01-01T00:00:00Z" })),
+        ("unknown-field", json!({ "kind": "password", "password": "my own" })),
+    ] {
+        assert_eq!(plane.refused(plane.post(path, body.clone())).await, expected, "{body}");
+    }
+    let nobody = plane.post("/v1/tenants/nobody/credentials", json!({ "kind": "api-key" }));
+    assert_eq!(plane.refused(nobody).await, "tenant-not-found");
+    assert_eq!(plane.refused(plane.delete(&format!("{path}/none"))).await, "credential-not-found");
+}

@@ -1,0 +1,13 @@
+//! The control plane as its clients see it: over HTTP, with a real catalog and real clusters behind it.
+
+#![expect(clippy::unwrap_used, reason = "a failing test shows where")]
+
+mod audit;
+mod clusters;
+mod credentials;
+mod fixture;
+mod operations;
+mod problems;
+mod recovery;
+mod secrecy;
+mod tenants;
