@@ -23,8 +23,8 @@ use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Every answer comes within the control plane's own limit of a request, or not at all.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Beyond the control plane's own limit of a request, which is 30 s, no answer will come.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(35);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A change whose answer was lost is sent again, under the same key.
@@ -117,8 +117,8 @@ impl Client {
             }
             match request.send().await {
                 Ok(response) => return self.read(response).await,
-                // Nobody listens there: another attempt would only take longer to say so.
-                Err(error) if error.is_connect() || attempt == ATTEMPTS_MAX => {
+                // Nobody listens there, or somebody who says nothing: to ask again would only take longer.
+                Err(error) if error.is_connect() || error.is_timeout() || attempt == ATTEMPTS_MAX => {
                     return Err(ApiError::unreachable(&self.base, &error));
                 }
                 Err(_) => tokio::time::sleep(RETRY_PAUSE).await,

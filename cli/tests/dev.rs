@@ -49,6 +49,8 @@ struct Dev {
 
 impl Dev {
     fn start(scratch: &Scratch, data_dir: &Path) -> Self {
+        // One that was killed could not take its own away.
+        let _ = fs::remove_file(data_dir.join("dev.json"));
         let log = fs::File::create(scratch.path().join("dev.out")).unwrap();
         let mut child = tenantry(scratch.path())
             .arg("dev")

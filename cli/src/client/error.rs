@@ -109,11 +109,27 @@ impl ApiError {
                 "start one with \"tenantry dev\", or name another with --url and --token or --data-dir"
                     .to_owned(),
             ),
-            Self::Problem { hint, .. } => hint.clone(),
+            Self::Problem { kind, hint, .. } => command_for(kind).map(str::to_owned).or_else(|| hint.clone()),
             Self::Strange { .. } => Some("check --url or TENANTRY_URL".to_owned()),
             Self::TokenUnusable => Some("check --token or TENANTRY_TOKEN".to_owned()),
         }
     }
+}
+
+/// The API's hints speak of requests; whoever types commands is better served with one.
+fn command_for(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "unauthorized" => "check --token or TENANTRY_TOKEN",
+        "tenant-not-found" | "slug-taken" => "see \"tenantry tenant list\"",
+        "cluster-not-found" | "cluster-exists" => "see \"tenantry cluster list\"",
+        "region-unknown" | "region-exists" => "see \"tenantry region list\"",
+        "no-capacity" => "see \"tenantry cluster list\", register another, or raise the capacity of one",
+        "tenant-state" => "see \"tenantry tenant get\"",
+        "operation-in-progress" => "see \"tenantry operation list --tenant\"",
+        "operation-not-found" => "see \"tenantry operation list\"",
+        "credential-not-found" => "see \"tenantry credential list\"",
+        _ => return None,
+    })
 }
 
 impl From<ApiError> for CommandError {

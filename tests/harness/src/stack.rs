@@ -50,6 +50,16 @@ impl Stack {
         Self { stack, http: reqwest::Client::new() }
     }
 
+    /// Stops everything in order. Dropping it stops everything too, but nobody would see an error.
+    ///
+    /// # Panics
+    /// When a part does not stop as it should.
+    pub async fn stop(self) {
+        if let Err(error) = self.stack.stop().await {
+            panic!("the stack does not stop in order: {error}");
+        }
+    }
+
     /// Makes a tenant and waits until the gateway serves it.
     ///
     /// # Panics

@@ -114,7 +114,9 @@ impl WireClient {
         write::sasl_response(&mut out, proof.as_bytes()).expect("it fits");
         self.send(&out).await.map_err(|_| Message { tag: 0, body: Vec::new() })?;
         let last = self.authentication().await?;
-        let Ok(Authentication::SaslFinal(signature)) = Authentication::parse(&last.body) else { return Err(last) };
+        let Ok(Authentication::SaslFinal(signature)) = Authentication::parse(&last.body) else {
+            return Err(last);
+        };
         answer.verify(signature).expect("the server knows the verifier");
         self.authentication().await.map(drop)
     }

@@ -2,7 +2,7 @@
 
 use super::operation_id;
 use crate::client::{Client, path};
-use crate::exit::CommandError;
+use crate::exit::{CommandError, Exit};
 use crate::output::{self, Column, Format};
 use crate::progress;
 use reqwest::Method;
@@ -47,10 +47,14 @@ impl Create {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<(), CommandError> {
         let mut created = client.change(Method::POST, &path(&["tenants"]), Some(&self.body())).await?;
         if !self.no_wait {
-            if let Err(error) = progress::follow(client, operation_id(&created)?).await {
-                // The only chance to see the secrets, should the work still come to a good end.
-                eprintln!("{}", output::cell(&created, "/connection_string"));
-                return Err(error);
+            match progress::follow(client, operation_id(&created)?).await {
+                Ok(operation) => created["operation"] = operation,
+                Err(error) if error.exit == Exit::OperationFailed => return Err(error),
+                Err(error) => {
+                    // The work goes on, and this is the only chance to see the secrets.
+                    format.item(&created, FIELDS)?;
+                    return Err(error);
+                }
             }
             created["tenant"] = client.get(&path(&["tenants", self.slug.as_str()])).await?;
         }
