@@ -1,7 +1,8 @@
 //! What a scrape of the control plane shows. Labels are routes, kinds and steps: words of ours, so few.
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, exponential_buckets,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    exponential_buckets,
 };
 use std::time::Duration;
 
@@ -28,11 +29,23 @@ impl Metrics {
         let metrics = Self {
             registry: Registry::new(),
             requests: counters("requests_total", "Requests answered.", &["route", "method", "status"])?,
-            request_seconds: histograms("request_seconds", "Time to answer.", &["route", "method"], request_buckets)?,
+            request_seconds: histograms(
+                "request_seconds",
+                "Time to answer.",
+                &["route", "method"],
+                request_buckets,
+            )?,
             operations: counters("operations_finished_total", "Operations that ended.", &["kind", "state"])?,
-            operations_running: IntGauge::new(name("operations_running"), "Operations that this process works on.")?,
+            operations_running: IntGauge::new(
+                name("operations_running"),
+                "Operations that this process works on.",
+            )?,
             step_seconds: histograms("step_seconds", "Time a step took.", &["kind", "step"], step_buckets)?,
-            step_failures: counters("step_failures_total", "Attempts of steps that failed.", &["kind", "step"])?,
+            step_failures: counters(
+                "step_failures_total",
+                "Attempts of steps that failed.",
+                &["kind", "step"],
+            )?,
         };
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.request_seconds.clone()))?;
@@ -117,6 +130,9 @@ mod tests {
         drop(running);
         let text = metrics.text().unwrap();
         assert!(text.contains("tenantry_control_plane_operations_running 0"), "{text}");
-        assert!(text.contains(r#"requests_total{method="GET",route="/v1/tenants",status="200"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"requests_total{method="GET",route="/v1/tenants",status="200"} 1"#),
+            "{text}"
+        );
     }
 }

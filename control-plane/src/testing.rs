@@ -34,7 +34,8 @@ pub(crate) async fn shared_server() -> &'static Server {
 /// A server of the test's own.
 pub(crate) async fn start_server(scratch: &Scratch, name: &str) -> Server {
     let binaries = Binaries::find(None, None).await.expect("PostgreSQL is installed");
-    let options = ServerOptions::throwaway(binaries, &scratch.path().join(name)).setting("max_connections", "300");
+    let options =
+        ServerOptions::throwaway(binaries, &scratch.path().join(name)).setting("max_connections", "300");
     Server::start(options).await.unwrap()
 }
 

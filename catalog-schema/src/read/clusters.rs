@@ -69,13 +69,13 @@ impl Catalog {
         rows.iter().map(detail_of_row).collect()
     }
 
-    /// The active clusters in any of `regions`, for the placement to choose from.
+    /// The clusters in any of `regions`, whatever their state: the placement says of each why it takes or passes it.
     ///
     /// # Errors
     /// When the catalog is unavailable.
     pub async fn clusters_in(&self, regions: &[RegionName]) -> Result<Vec<ClusterDetail>, CatalogError> {
         let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
-        let sql = format!("{CLUSTER} where c.state = 'active' and c.region = any($1) order by c.id");
+        let sql = format!("{CLUSTER} where c.region = any($1) order by c.id");
         let rows = self.rows(&sql, &[texts(&regions)]).await?;
         rows.iter().map(detail_of_row).collect()
     }

@@ -40,7 +40,11 @@ async fn a_cluster_that_drains_takes_nobody_new() {
     assert_eq!(changed.version, eu.version + 1);
     let refused = place(&fixture, &placement(id, eu.cluster.id)).await.unwrap_err();
     assert_eq!(rule(refused), Constraint::ClusterNotActive);
-    assert!(fixture.catalog.clusters_in(&[name("eu")]).await.unwrap().is_empty());
+    let known = fixture.catalog.clusters_in(&[name("eu")]).await.unwrap();
+    assert!(
+        known.iter().any(|found| found.cluster.state == ClusterState::Draining),
+        "and the placement is told why"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,11 @@ impl OperatorToken {
 }
 
 /// Lets a request pass that shows the token.
-pub(super) async fn require_operator(State(token): State<OperatorToken>, request: Request, next: Next) -> Response {
+pub(super) async fn require_operator(
+    State(token): State<OperatorToken>,
+    request: Request,
+    next: Next,
+) -> Response {
     let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
     if shown.is_some_and(|shown| token.matches(shown)) {
         return next.run(request).await;

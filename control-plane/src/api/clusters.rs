@@ -107,7 +107,10 @@ pub(super) async fn cluster_list(
     params(("cluster" = String, Path, description = "Its id or name")),
     responses((status = 200, description = "The cluster", body = Cluster), Problems)
 )]
-pub(super) async fn cluster_get(State(state): State<ApiState>, Path(cluster): Path<String>) -> ApiResult<Response> {
+pub(super) async fn cluster_get(
+    State(state): State<ApiState>,
+    Path(cluster): Path<String>,
+) -> ApiResult<Response> {
     shown(&Cluster::from(find(&state, &cluster).await?))
 }
 

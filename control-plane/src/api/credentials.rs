@@ -125,10 +125,13 @@ pub(super) async fn credential_create(
 }
 
 fn check(value: &CredentialCreate) -> ApiResult<(Wanted, Role)> {
-    let invalid = |field: &str, detail: &str| Problem::new(ProblemKind::InvalidField).detail(detail).field(field);
+    let invalid =
+        |field: &str, detail: &str| Problem::new(ProblemKind::InvalidField).detail(detail).field(field);
     let role = value.role.as_deref().map_or(Ok(Role::Owner), |word| field("role", word))?;
     if role != Role::Owner {
-        return Err(Problem::new(ProblemKind::RoleNotAvailable).detail(format!("\"{role}\" is not available yet")));
+        return Err(
+            Problem::new(ProblemKind::RoleNotAvailable).detail(format!("\"{role}\" is not available yet"))
+        );
     }
     if value.expires_at.is_some_and(|at| at <= Timestamp::now()) {
         return Err(invalid("expires_at", "expires_at is in the past"));

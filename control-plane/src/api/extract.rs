@@ -38,8 +38,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        let Query(value) =
-            query.map_err(|rejection| Problem::new(ProblemKind::InvalidQuery).detail(rejection.body_text()))?;
+        let Query(value) = query
+            .map_err(|rejection| Problem::new(ProblemKind::InvalidQuery).detail(rejection.body_text()))?;
         Ok(Self(value))
     }
 }
@@ -68,16 +68,27 @@ fn invalid(error: &serde_json::Error) -> Problem {
     if let Some(rest) = text.strip_prefix("unknown field `") {
         let field = rest.split('`').next().unwrap_or_default();
         let known = rest.split_once("expected ").map_or("", |(_, known)| before_place(known));
-        let problem = Problem::new(ProblemKind::UnknownField).detail(format!("unknown field \"{field}\"")).field(field);
+        let problem =
+            Problem::new(ProblemKind::UnknownField).detail(format!("unknown field \"{field}\"")).field(field);
         return if known.is_empty() { problem } else { problem.hint(format!("known fields: {known}")) };
     }
     if let Some(rest) = text.strip_prefix("missing field `") {
         let field = rest.split('`').next().unwrap_or_default();
-        return Problem::new(ProblemKind::InvalidField).detail(format!("field \"{field}\" is missing")).field(field);
+        return Problem::new(ProblemKind::InvalidField)
+            .detail(format!("field \"{field}\" is missing"))
+            .field(field);
     }
     let expected = text.split_once("expected ").map_or("", |(_, expected)| before_place(expected));
-    let detail = if expected.is_empty() { "a field has the wrong type".to_owned() } else { format!("expected {expected}") };
-    Problem::new(ProblemKind::InvalidField).detail(format!("{detail} (line {}, column {})", error.line(), error.column()))
+    let detail = if expected.is_empty() {
+        "a field has the wrong type".to_owned()
+    } else {
+        format!("expected {expected}")
+    };
+    Problem::new(ProblemKind::InvalidField).detail(format!(
+        "{detail} (line {}, column {})",
+        error.line(),
+        error.column()
+    ))
 }
 
 fn before_place(text: &str) -> &str {
@@ -85,7 +96,10 @@ fn before_place(text: &str) -> &str {
 }
 
 /// Reads one field's text as a checked value.
-pub(super) fn field<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T, Problem> {
+pub(super) fn field<T: std::str::FromStr<Err: std::fmt::Display>>(
+    name: &str,
+    text: &str,
+) -> Result<T, Problem> {
     field_as(ProblemKind::InvalidField, name, text)
 }
 

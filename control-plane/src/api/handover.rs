@@ -8,7 +8,12 @@ const SQL_PATH: &str = "/sql";
 
 /// The URL that works as it stands in psql, drivers and ORMs. Passwords are made of characters that need
 /// no escaping; user names are escaped.
-pub(super) fn connection_string(gateway: &GatewayEndpoint, user: &UserName, password: &Secret, slug: &Slug) -> Secret {
+pub(super) fn connection_string(
+    gateway: &GatewayEndpoint,
+    user: &UserName,
+    password: &Secret,
+    slug: &Slug,
+) -> Secret {
     let host = match gateway.pg_host.contains(':') && !gateway.pg_host.starts_with('[') {
         true => format!("[{}]", gateway.pg_host),
         false => gateway.pg_host.clone(),

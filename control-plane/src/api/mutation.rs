@@ -40,7 +40,9 @@ impl Mutation {
     /// Opens a change on behalf of `caller`. `body` is the request's, as it came.
     pub(super) async fn begin(state: &ApiState, caller: &Caller, body: &[u8]) -> ApiResult<Begun> {
         let mut tx = state.catalog.begin(&caller.context).await?;
-        let Some(key) = caller.idempotency_key.clone() else { return Ok(Begun::Fresh(Self { tx, key: None })) };
+        let Some(key) = caller.idempotency_key.clone() else {
+            return Ok(Begun::Fresh(Self { tx, key: None }));
+        };
         match tx.idempotency_begin(&key, &request_hash(caller, body)).await {
             Ok(Idempotency::Fresh) => Ok(Begun::Fresh(Self { tx, key: Some(key) })),
             Ok(Idempotency::Replay(stored)) => Ok(Begun::Replay(replay(&stored)?)),
@@ -61,7 +63,11 @@ impl Mutation {
     }
 
     /// Makes the change, and remembers the answer under its key.
-    pub(super) async fn finish(mut self, status: StatusCode, body: &(impl Serialize + Sync)) -> ApiResult<Response> {
+    pub(super) async fn finish(
+        mut self,
+        status: StatusCode,
+        body: &(impl Serialize + Sync),
+    ) -> ApiResult<Response> {
         let body = serde_json::to_value(body).map_err(|error| internal(&error))?;
         if let Some(key) = &self.key {
             let stored = StoredResponse::new(status.as_u16(), body.to_string());
@@ -98,7 +104,8 @@ pub(super) fn shown(body: &impl Serialize) -> ApiResult<Response> {
 
 fn replay(stored: &StoredResponse) -> ApiResult<Response> {
     let status = StatusCode::from_u16(stored.status).map_err(|error| internal(&error))?;
-    let body: Value = serde_json::from_str(stored.body.expose()).map_err(|_| Problem::new(ProblemKind::Internal))?;
+    let body: Value =
+        serde_json::from_str(stored.body.expose()).map_err(|_| Problem::new(ProblemKind::Internal))?;
     let mut response = answer(status, &body);
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)

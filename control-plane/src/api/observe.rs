@@ -28,7 +28,11 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 pub(super) struct RequestId(pub(super) Arc<str>);
 
 /// Wraps everything else.
-pub(super) async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn observe(
+    State(metrics): State<Arc<Metrics>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = RequestId(chosen_id(&request).unwrap_or_else(|| Uuid::now_v7().to_string()).into());
     let method = request.method().clone();
@@ -68,7 +72,8 @@ fn chosen_id(request: &Request) -> Option<String> {
 }
 
 fn write_problem(response: &mut Response, problem: &Problem, id: &RequestId) {
-    let document = serde_json::to_vec(&problem.document(&id.0)).expect("a document of plain values always serialises");
+    let document =
+        serde_json::to_vec(&problem.document(&id.0)).expect("a document of plain values always serialises");
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_S);

@@ -183,7 +183,8 @@ pub(super) async fn operation_list(
         None => None,
     };
     let in_state = wanted.state.as_deref().map(|word| field_as(ProblemKind::InvalidQuery, "state", word));
-    let filter = OperationFilter { tenant, state: in_state.transpose()?, kind: wanted.kind, unfinished: false };
+    let filter =
+        OperationFilter { tenant, state: in_state.transpose()?, kind: wanted.kind, unfinished: false };
     let operations = state.catalog.operations(&filter, &query.page()?).await?;
     shown(&Page::cut(operations, limit, |operation| operation.id.as_uuid(), Operation::without_steps))
 }
@@ -194,7 +195,10 @@ pub(super) async fn operation_list(
     params(("operation" = Uuid, Path, description = "Its id")),
     responses((status = 200, description = "The operation", body = Operation), Problems)
 )]
-pub(super) async fn operation_get(State(state): State<ApiState>, Path(operation): Path<String>) -> ApiResult<Response> {
+pub(super) async fn operation_get(
+    State(state): State<ApiState>,
+    Path(operation): Path<String>,
+) -> ApiResult<Response> {
     shown(&find(&state, parse_id(&operation)?).await?)
 }
 

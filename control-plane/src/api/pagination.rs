@@ -60,7 +60,12 @@ pub(super) struct Page<T> {
 
 impl<T> Page<T> {
     /// Cuts a page out of the rows that [`PageQuery::page`] asked for.
-    pub(super) fn cut<R>(mut rows: Vec<R>, limit: u32, id: impl Fn(&R) -> Uuid, show: impl Fn(R) -> T) -> Self {
+    pub(super) fn cut<R>(
+        mut rows: Vec<R>,
+        limit: u32,
+        id: impl Fn(&R) -> Uuid,
+        show: impl Fn(R) -> T,
+    ) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);

@@ -16,7 +16,8 @@ pub(super) fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Probl
     if text == "*" {
         return Ok(None);
     }
-    let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|digits| digits.parse().ok());
+    let version =
+        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|digits| digits.parse().ok());
     version.map(Some).ok_or_else(|| {
         Problem::new(ProblemKind::InvalidHeader)
             .detail("If-Match is not one of our tags")

@@ -304,7 +304,10 @@ mod tests {
         for kind in ProblemKind::ALL {
             assert!(kind.status().is_client_error() || kind.status().is_server_error(), "{kind:?}");
             assert!(kind.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{kind:?}");
-            assert!(kind.title().starts_with(|c: char| c.is_lowercase()) && !kind.title().ends_with('.'), "{kind:?}");
+            assert!(
+                kind.title().starts_with(|c: char| c.is_lowercase()) && !kind.title().ends_with('.'),
+                "{kind:?}"
+            );
             assert!(!kind.hint().is_empty() && !kind.hint().ends_with('.'), "{kind:?}");
         }
     }

@@ -23,7 +23,9 @@ impl From<CatalogError> for Problem {
             CatalogError::IllegalTransition { .. } => {
                 Self::new(ProblemKind::TenantState).detail(error.to_string())
             }
-            CatalogError::LimitReached { .. } => Self::new(ProblemKind::LimitReached).detail(error.to_string()),
+            CatalogError::LimitReached { .. } => {
+                Self::new(ProblemKind::LimitReached).detail(error.to_string())
+            }
             CatalogError::NewerSchema { .. }
             | CatalogError::OlderSchema { .. }
             | CatalogError::Fenced
@@ -67,7 +69,9 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         Constraint::RegionTaken => (ProblemKind::RegionExists, Some("name")),
         Constraint::ClusterNameTaken => (ProblemKind::ClusterExists, Some("name")),
         Constraint::ClusterRegistered => (ProblemKind::ClusterExists, Some("admin_dsn")),
-        Constraint::ClusterRegionUnknown | Constraint::RegionUnknown => (ProblemKind::RegionUnknown, Some("region")),
+        Constraint::ClusterRegionUnknown | Constraint::RegionUnknown => {
+            (ProblemKind::RegionUnknown, Some("region"))
+        }
         Constraint::AllowedRegionUnknown => (ProblemKind::RegionUnknown, Some("allowed_regions")),
         Constraint::RegionNotAllowed => (ProblemKind::RegionNotAllowed, Some("region")),
         Constraint::PlacedElsewhere => (ProblemKind::RegionNotAllowed, Some("allowed_regions")),

@@ -89,7 +89,10 @@ pub(super) async fn region_list(State(state): State<ApiState>) -> ApiResult<Resp
     get, path = "/v1/regions/{region}", tag = "regions", params(("region" = String, Path, description = "Its name")),
     responses((status = 200, description = "The region", body = Region), Problems)
 )]
-pub(super) async fn region_get(State(state): State<ApiState>, Path(name): Path<String>) -> ApiResult<Response> {
+pub(super) async fn region_get(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> ApiResult<Response> {
     let name: RegionName = name.parse().map_err(|_| ProblemKind::RegionNotFound)?;
     let region = state.catalog.region_get(&name).await?.ok_or(ProblemKind::RegionNotFound)?;
     shown(&Region::from(region))

@@ -28,7 +28,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const HTTP1_BUFFER_BYTES_MIN: usize = 8 * 1024;
 
 /// Serves `router` until `shutdown`, then lets open requests end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, limits: ApiLimits, shutdown: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ApiLimits,
+    shutdown: CancellationToken,
+) {
     let builder = builder(&limits);
     let service = TowerToHyperService::new(router);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));

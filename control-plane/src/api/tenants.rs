@@ -7,7 +7,8 @@ mod update;
 
 pub(super) use create::{__path_tenant_create, tenant_create};
 pub(super) use lifecycle::{
-    __path_tenant_delete, __path_tenant_resume, __path_tenant_suspend, tenant_delete, tenant_resume, tenant_suspend,
+    __path_tenant_delete, __path_tenant_resume, __path_tenant_suspend, tenant_delete, tenant_resume,
+    tenant_suspend,
 };
 pub(super) use read::{__path_tenant_get, __path_tenant_list, tenant_get, tenant_list};
 pub(super) use update::{__path_tenant_update, tenant_update};
@@ -100,6 +101,8 @@ fn check_display_name(name: &str) -> ApiResult<()> {
     if (1..=DISPLAY_NAME_CHARS_MAX).contains(&length) && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    let detail = format!("a display name has 1 to {DISPLAY_NAME_CHARS_MAX} characters, none of them control characters");
+    let detail = format!(
+        "a display name has 1 to {DISPLAY_NAME_CHARS_MAX} characters, none of them control characters"
+    );
     Err(Problem::new(ProblemKind::InvalidField).detail(detail).field("display_name"))
 }

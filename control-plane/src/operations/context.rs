@@ -66,7 +66,8 @@ impl StepContext {
 
     /// How to reach a cluster as its admin.
     pub(crate) async fn endpoint(&self, cluster: ClusterId) -> Result<Endpoint, StepError> {
-        let admin = self.catalog().cluster_admin(cluster).await?.ok_or(StepError::Missing("the cluster's record"))?;
+        let admin =
+            self.catalog().cluster_admin(cluster).await?.ok_or(StepError::Missing("the cluster's record"))?;
         Ok(Endpoint {
             cluster,
             host: admin.cluster.host,
@@ -89,7 +90,11 @@ impl StepContext {
     }
 
     /// An admin session inside the tenant's database.
-    pub(crate) async fn enter(&self, endpoint: &Endpoint, database: &DatabaseName) -> Result<Session, PostgresError> {
+    pub(crate) async fn enter(
+        &self,
+        endpoint: &Endpoint,
+        database: &DatabaseName,
+    ) -> Result<Session, PostgresError> {
         self.state.clusters.enter(endpoint, database).await
     }
 }

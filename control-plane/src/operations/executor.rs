@@ -9,7 +9,8 @@ use super::registry::OperationKind;
 use super::step::{Reversal, Step};
 use crate::context::EngineState;
 use catalog_schema::{
-    CatalogError, ClaimedOperation, Context, Direction, OperationState, Outcome, StepOutcome, StepRecord, StepState,
+    CatalogError, ClaimedOperation, Context, Direction, OperationState, Outcome, StepOutcome, StepRecord,
+    StepState,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -173,7 +174,8 @@ impl Executor {
                 return self.hand_back(run).await;
             }
             if !run.past_return() && self.cancel_requested(run).await? {
-                let error = json!({ "code": CANCELLED, "message": "cancelled on request", "retryable": false });
+                let error =
+                    json!({ "code": CANCELLED, "message": "cancelled on request", "retryable": false });
                 return self.turn(run, vec![], error).await;
             }
             let attempt = self.begin(run, index, step).await?;
@@ -275,7 +277,10 @@ impl Executor {
         }
         tracing::error!(step = step.name, attempt, %error, "an undo failed for good, somebody has to look");
         let entries = [
-            Entry::StepFinish { ordinal: ordinal(index), outcome: StepOutcome::Failed { error: record.clone() } },
+            Entry::StepFinish {
+                ordinal: ordinal(index),
+                outcome: StepOutcome::Failed { error: record.clone() },
+            },
             Entry::Finish(Outcome::UndoFailed { error: record }),
         ];
         journal::write(&run.cx, &entries).await?;
@@ -304,7 +309,13 @@ impl Executor {
         Ok(journal::write(&run.cx, &[Entry::StepStart { ordinal: ordinal(index), name: step.name }]).await?)
     }
 
-    async fn end(&self, run: &mut Run, index: usize, outcome: StepOutcome, state: StepState) -> Result<(), Stop> {
+    async fn end(
+        &self,
+        run: &mut Run,
+        index: usize,
+        outcome: StepOutcome,
+        state: StepState,
+    ) -> Result<(), Stop> {
         journal::write(&run.cx, &[Entry::StepFinish { ordinal: ordinal(index), outcome }]).await?;
         run.states[index] = state;
         Ok(())
@@ -364,4 +375,85 @@ fn restore(cx: &mut StepContext, states: &mut [StepState], kind: OperationKind, 
 
 fn ordinal(index: usize) -> u32 {
     u32::try_from(index).expect("operations have a handful of steps")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::failpoint::NoFailpoints;
+    use crate::operations::standard::{self, LEASE};
+    use crate::testing::{World, eventually};
+    use catalog_schema::Claim;
+    use tenancy::TenantState;
+
+    fn executor(world: &World, number: u32) -> Executor {
+        let none: Arc<dyn Failpoints> = Arc::new(NoFailpoints);
+        standard::executor(world, &none, number)
+    }
+
+    async fn claim(world: &World, executor: &Executor) -> ClaimedOperation {
+        let look = async || world.catalog.operation_claim(&executor.worker, LEASE).await.unwrap();
+        eventually("an operation to claim", look).await
+    }
+
+    fn context(world: &World, claim: Claim, claimed: &ClaimedOperation) -> StepContext {
+        let audit = Context { actor: "test".to_owned(), request_id: "test".to_owned() };
+        StepContext::new(world.engine.clone(), claim, audit, claimed.operation.tenant.unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_lost_the_claim_writes_and_changes_nothing_more() {
+        let world = World::new().await;
+        let (slow, quick) = (executor(&world, 1), executor(&world, 2));
+        standard::request_provision(&world).await;
+        let lost = claim(&world, &slow).await;
+        let cx = context(&world, lost.claim.clone(), &lost);
+        let held = claim(&world, &quick).await;
+        assert_eq!(held.operation.id, lost.operation.id);
+        assert!(held.claim.fence > lost.claim.fence);
+
+        let entry = Entry::StepStart { ordinal: 0, name: "reserve" };
+        assert!(matches!(journal::write(&cx, &[entry]).await, Err(CatalogError::Fenced)));
+        let cluster =
+            world.catalog.cluster_by_name(&"eu-1".parse().unwrap()).await.unwrap().unwrap().cluster.id;
+        let endpoint = cx.endpoint(cluster).await.unwrap();
+        assert!(cx.change_cluster(&endpoint).await.is_err_and(|error| error.fenced()));
+        assert_eq!(slow.work(lost).await, Ended::Lost);
+        assert_eq!(quick.work(held).await, Ended::Finished(OperationState::Succeeded));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_worker_that_shuts_down_hands_back_and_the_next_goes_on_at_once() {
+        let world = World::new().await;
+        let (tenant, operation) = standard::request_provision(&world).await;
+        let leaving = executor(&world, 1);
+        leaving.shutdown.cancel();
+        let claimed = claim(&world, &leaving).await;
+        assert_eq!(leaving.work(claimed).await, Ended::Parked(Duration::ZERO));
+        let record = world.catalog.operation_get(operation).await.unwrap().unwrap();
+        assert!(record.claimed_by.is_none() && record.error.is_none());
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        assert_eq!(world.catalog.tenant_get(tenant).await.unwrap().unwrap().state, TenantState::Active);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_operation_of_a_newer_release_is_left_alone() {
+        let world = World::new().await;
+        let mut tx = world.catalog.begin(&crate::testing::somebody()).await.unwrap();
+        let new = catalog_schema::NewOperation {
+            id: tenancy::OperationId::generate(),
+            kind: "teleport".to_owned(),
+            tenant: None,
+            params: json!({}),
+            steps: vec!["vanish".to_owned()],
+            run_at: None,
+        };
+        tx.operation_enqueue(&new).await.unwrap();
+        tx.commit().await.unwrap();
+        let executor = executor(&world, 1);
+        let claimed = claim(&world, &executor).await;
+        assert_eq!(executor.work(claimed).await, Ended::Parked(UNKNOWN_KIND_PAUSE));
+        let record = world.catalog.operation_get(new.id).await.unwrap().unwrap();
+        assert_eq!((record.state, record.claimed_by), (OperationState::Waiting, None));
+    }
 }

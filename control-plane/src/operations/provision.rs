@@ -31,7 +31,9 @@ pub(super) static STEPS: [Step; 10] = [
     Step::new("create-database", "create the database from its template", |cx| Box::pin(create_database(cx)))
         .undo(|cx| Box::pin(drop_database(cx))),
     Step::new("record-oid", "record the database's oid in the ledger", |cx| Box::pin(record_oid(cx))),
-    Step::new("set-privileges", "shut the database to everybody but its role", |cx| Box::pin(set_privileges(cx))),
+    Step::new("set-privileges", "shut the database to everybody but its role", |cx| {
+        Box::pin(set_privileges(cx))
+    }),
     Step::new("write-marker", "mark the database as the tenant's", |cx| Box::pin(write_marker(cx))),
     Step::new("set-secret", "give the role its password", |cx| Box::pin(set_secret(cx))),
     Step::new("check-login", "log in as the gateway will", |cx| Box::pin(check_login(cx))),
@@ -54,7 +56,9 @@ async fn release(cx: &StepContext) -> Result<(), StepError> {
 
 async fn place(cx: &StepContext) -> Result<Value, StepError> {
     if let Some(done) = cx.placement().await? {
-        return Ok(cx.output("place").unwrap_or_else(|| json!({ "cluster": done.cluster, "database": done.database })));
+        return Ok(cx
+            .output("place")
+            .unwrap_or_else(|| json!({ "cluster": done.cluster, "database": done.database })));
     }
     let mut tried = 0;
     loop {
@@ -101,7 +105,8 @@ async fn reserve_names(cx: &StepContext, cluster: ClusterId) -> Result<NewPlacem
     let name = format!("t_{}", Uuid::new_v4().simple());
     let database: DatabaseName = name.parse().expect("letters, digits and an underscore make a name");
     let role: RoleName = name.parse().expect("letters, digits and an underscore make a name");
-    let new = NewPlacement { tenant: cx.tenant(), cluster, database, role, secret: secrets::role_password()? };
+    let new =
+        NewPlacement { tenant: cx.tenant(), cluster, database, role, secret: secrets::role_password()? };
     let mut tx = cx.fenced().await?;
     tx.placement_create(&new).await?;
     tx.commit().await?;

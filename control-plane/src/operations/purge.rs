@@ -19,10 +19,13 @@ pub(super) static STEPS: [Step; 6] = [
         .point_of_no_return(),
     Step::new("fence", "let nobody into the database and end all sessions", |cx| Box::pin(fence(cx)))
         .point_of_no_return(),
-    Step::new("drop-database", "drop the database, if it is the one on record", |cx| Box::pin(drop_database(cx)))
-        .point_of_no_return(),
+    Step::new("drop-database", "drop the database, if it is the one on record", |cx| {
+        Box::pin(drop_database(cx))
+    })
+    .point_of_no_return(),
     Step::new("drop-role", "drop the role", |cx| Box::pin(drop_role(cx))).point_of_no_return(),
-    Step::new("forget", "remove the credentials and the place", |cx| Box::pin(forget(cx))).point_of_no_return(),
+    Step::new("forget", "remove the credentials and the place", |cx| Box::pin(forget(cx)))
+        .point_of_no_return(),
     Step::new("bury", "leave a tombstone with the evidence", |cx| Box::pin(bury(cx))).point_of_no_return(),
 ];
 
@@ -90,10 +93,14 @@ async fn bury(cx: &StepContext) -> Result<Value, StepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::executor::Ended;
+    use crate::operations::failpoint::{Failpoints, NoFailpoints};
     use crate::operations::registry::OperationKind;
     use crate::operations::standard::{self, Scenario};
-    use crate::testing::World;
-    use tenancy::TenantId;
+    use crate::testing::{World, shared_server};
+    use catalog_schema::{GatewayHeartbeat, OperationState};
+    use std::sync::Arc;
+    use tenancy::{GatewayId, OperationId, Revision, TenantId};
 
     struct Purge;
 
@@ -114,7 +121,10 @@ mod tests {
             let tombstone = world.catalog.tombstone_get(tenant).await.unwrap().unwrap();
             let removed = tombstone.evidence["removed"].as_array().unwrap();
             assert_eq!(removed.len(), names.len());
-            assert!(removed.iter().all(|entry| entry["oid"].is_u64() && entry["dropped_at"].is_string()), "{removed:?}");
+            assert!(
+                removed.iter().all(|entry| entry["oid"].is_u64() && entry["dropped_at"].is_string()),
+                "{removed:?}"
+            );
         }
 
         async fn assert_undone(_: &World, _: TenantId) {
@@ -135,5 +145,61 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn resumes_after_crash_at_each_step() {
         standard::resumes_after_crash_at_each_step::<Purge>().await;
+    }
+
+    /// Runs a purge until it is parked and says why it is.
+    async fn parked(world: &World, operation: OperationId) -> Value {
+        let none: Arc<dyn Failpoints> = Arc::new(NoFailpoints);
+        let executor = standard::executor(world, &none, 1);
+        let claimed = world.catalog.operation_claim(&executor.worker, executor.lease).await.unwrap().unwrap();
+        assert!(matches!(executor.work(claimed).await, Ended::Parked(_)));
+        world.catalog.operation_get(operation).await.unwrap().unwrap().error.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_database_of_another_oid_is_left_alone() {
+        let world = World::new().await;
+        let (tenant, operation) = standard::request::<Purge>(&world).await;
+        let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
+        let (database, role) = (placement.database.as_str(), placement.role.as_str());
+        world.admin.batch_execute(&format!("drop database {database}")).await.unwrap();
+        world.admin.batch_execute(&format!("create database {database} owner {role}")).await.unwrap();
+        assert_eq!(parked(&world, operation).await["code"], "not-ours");
+        assert!(world.cluster_has(database).await);
+
+        world.admin.batch_execute(&format!("drop database {database}")).await.unwrap();
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        Purge::assert_done(&world, tenant).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_role_without_the_tenants_mark_is_left_alone() {
+        let world = World::new().await;
+        let (tenant, operation) = standard::request::<Purge>(&world).await;
+        let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
+        let role = placement.role.as_str();
+        world.admin.batch_execute(&format!("comment on role {role} is 'somebody else'")).await.unwrap();
+        assert_eq!(parked(&world, operation).await["code"], "not-ours");
+        assert!(world.cluster_has(role).await);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sessions_inside_are_ended_and_a_hanging_gateway_is_waited_for_only_so_long() {
+        let world = World::new().await;
+        let (tenant, _) = standard::request::<Purge>(&world).await;
+        let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
+        let inside = shared_server().await.connect(placement.database.as_str()).await.unwrap();
+        let behind = GatewayHeartbeat {
+            id: GatewayId::generate(),
+            name: "hanging".to_owned(),
+            region: "eu".parse().unwrap(),
+            address: "127.0.0.1:1".to_owned(),
+            applied_revision: Revision::new(0),
+        };
+        world.catalog.gateway_heartbeat(&behind).await.unwrap();
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        assert!(inside.simple_query("select 1").await.is_err());
+        let tombstone = world.catalog.tombstone_get(tenant).await.unwrap().unwrap();
+        assert_eq!(tombstone.evidence["refused"]["gateways_behind"], json!(["hanging"]));
     }
 }

@@ -15,12 +15,12 @@ use tenancy::{Isolation, OperationId, TenantId, TenantState};
 use tokio_util::sync::CancellationToken;
 
 /// Short, so that a claim of a worker that "died" is soon free.
-const LEASE: Duration = Duration::from_millis(400);
+pub(super) const LEASE: Duration = Duration::from_millis(400);
 
 /// One operation under test.
 pub(super) trait Scenario {
     const KIND: OperationKind;
-    /// The state that the tenant is in before; `None` for one that does not exist.
+    /// The state that the tenant is in before; `None` for provision, which begins with one that does not exist.
     const FROM: Option<TenantState>;
     /// The state that the request itself sets.
     const REQUESTED: TenantState;
@@ -30,8 +30,8 @@ pub(super) trait Scenario {
     async fn assert_undone(world: &World, tenant: TenantId);
 }
 
-/// Does something once, at one moment of one step (of any, if it names none).
-struct Script {
+/// Does something so many times, at one moment of one step (of any, if it names none).
+pub(super) struct Script {
     step: Option<&'static str>,
     moment: Moment,
     action: Action,
@@ -148,15 +148,10 @@ fn last_undoable(kind: OperationKind) -> Option<&'static Step> {
 
 /// Brings a tenant into the state before, and then does what the API's handler does in its transaction.
 pub(super) async fn request<S: Scenario>(world: &World) -> (TenantId, OperationId) {
-    let tenant = match S::FROM {
-        None => None,
-        Some(state) => Some(tenant_in(world, state).await),
-    };
+    let Some(state) = S::FROM else { return request_provision(world).await };
+    let tenant = tenant_in(world, state).await;
     let mut tx = world.catalog.begin(&somebody()).await.unwrap();
-    let tenant = match tenant {
-        None => tx.tenant_create(&new_tenant()).await.unwrap(),
-        Some(tenant) => tx.tenant_set_state(tenant, S::REQUESTED).await.unwrap(),
-    };
+    let tenant = tx.tenant_set_state(tenant, S::REQUESTED).await.unwrap();
     let operation = new_operation(S::KIND, &tenant);
     tx.operation_enqueue(&operation).await.unwrap();
     tx.commit().await.unwrap();
@@ -187,23 +182,30 @@ fn new_tenant() -> NewTenant {
     }
 }
 
-/// A provisioned tenant, suspended if that is asked for.
-async fn tenant_in(world: &World, state: TenantState) -> TenantId {
+/// A tenant whose provision nobody has begun.
+pub(super) async fn request_provision(world: &World) -> (TenantId, OperationId) {
     let mut tx = world.catalog.begin(&somebody()).await.unwrap();
     let tenant = tx.tenant_create(&new_tenant()).await.unwrap();
-    tx.operation_enqueue(&new_operation(OperationKind::Provision, &tenant)).await.unwrap();
+    let operation = new_operation(OperationKind::Provision, &tenant);
+    tx.operation_enqueue(&operation).await.unwrap();
     tx.commit().await.unwrap();
+    (tenant.id, operation.id)
+}
+
+/// A provisioned tenant, suspended if that is asked for.
+async fn tenant_in(world: &World, state: TenantState) -> TenantId {
+    let (tenant, _) = request_provision(world).await;
     assert_eq!(drive(world, vec![]).await, OperationState::Succeeded);
     if state == TenantState::Suspended {
         let mut tx = world.catalog.begin(&somebody()).await.unwrap();
-        tx.tenant_set_state(tenant.id, state).await.unwrap();
+        tx.tenant_set_state(tenant, state).await.unwrap();
         tx.commit().await.unwrap();
     }
-    tenant.id
+    tenant
 }
 
 /// Works the only unfinished operation off, as workers do, one after the other as they die.
-async fn drive(world: &World, scripts: Vec<Script>) -> OperationState {
+pub(super) async fn drive(world: &World, scripts: Vec<Script>) -> OperationState {
     let failpoints: Arc<dyn Failpoints> = Arc::new(Scripts(scripts));
     let mut worker = 0;
     loop {

@@ -31,7 +31,11 @@ impl Target {
 
     /// The database's identity.
     pub(super) const fn owned(&self) -> Owned<'_> {
-        Owned { database: &self.placement.database, role: &self.placement.role, tenant: self.placement.tenant }
+        Owned {
+            database: &self.placement.database,
+            role: &self.placement.role,
+            tenant: self.placement.tenant,
+        }
     }
 
     /// Drops the database if it exists, and records that it is gone. Returns its oid if there was one.

@@ -45,7 +45,8 @@ impl Worker {
             self.claim_all(&executor, &mut running).await;
             let now = Instant::now();
             parked_until = parked_until.filter(|until| *until > now);
-            let look_again = parked_until.map_or(now + self.config.poll(), |until| until.min(now + self.config.poll()));
+            let look_again =
+                parked_until.map_or(now + self.config.poll(), |until| until.min(now + self.config.poll()));
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(ended) = running.join_next() => {
@@ -102,6 +103,9 @@ fn start(executor: &Arc<Executor>, running: &mut JoinSet<Ended>, claimed: Claime
 async fn drain(mut running: JoinSet<Ended>) {
     let ended = tokio::time::timeout(DRAIN_TIMEOUT, async { while running.join_next().await.is_some() {} });
     if ended.await.is_err() {
-        tracing::warn!(operations = running.len(), "steps were still running at the end of the drain and are cut off");
+        tracing::warn!(
+            operations = running.len(),
+            "steps were still running at the end of the drain and are cut off"
+        );
     }
 }

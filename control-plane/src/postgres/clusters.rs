@@ -60,7 +60,8 @@ impl Clusters {
         let busy = || PostgresError::Busy { address: format!("{}:{}", endpoint.host, endpoint.port) };
         let queued = timeout(QUEUE_TIMEOUT, self.slot(endpoint.cluster).lock_owned());
         let mut slot = queued.await.map_err(|_| busy())?;
-        let kept = slot.take().filter(|session| !session.closed() && endpoint.same_address(session.address()));
+        let kept =
+            slot.take().filter(|session| !session.closed() && endpoint.same_address(session.address()));
         let session = match kept {
             Some(session) => session,
             None => open_verified(endpoint, &endpoint.database).await?,
@@ -76,7 +77,11 @@ impl Clusters {
     }
 
     /// Opens an admin session in one tenant's database. The caller drops it at the end of its step.
-    pub(crate) async fn enter(&self, endpoint: &Endpoint, database: &DatabaseName) -> Result<Session, PostgresError> {
+    pub(crate) async fn enter(
+        &self,
+        endpoint: &Endpoint,
+        database: &DatabaseName,
+    ) -> Result<Session, PostgresError> {
         open_verified(endpoint, database.as_str()).await
     }
 

@@ -27,7 +27,9 @@ pub(crate) async fn ensure(session: &Session, owned: &Owned<'_>) -> Result<u32, 
         return Ok(oid);
     }
     let (name, owner) = (identifier(owned.database.as_str()), identifier(owned.role.as_str()));
-    session.batch(&format!("create database {name} owner {owner} template {TEMPLATE} encoding 'UTF8'")).await?;
+    session
+        .batch(&format!("create database {name} owner {owner} template {TEMPLATE} encoding 'UTF8'"))
+        .await?;
     find(session, owned).await?.ok_or_else(|| PostgresError::CheckFailed {
         address: session.address().to_owned(),
         what: format!("database {name} was created and is not there"),
@@ -79,6 +81,8 @@ async fn exists_as(session: &Session, owned: &Owned<'_>, recorded: u32) -> Resul
     match find(session, owned).await? {
         None => Ok(false),
         Some(found) if found == recorded => Ok(true),
-        Some(found) => Err(PostgresError::OtherDatabase { name: owned.database.to_string(), recorded, found }),
+        Some(found) => {
+            Err(PostgresError::OtherDatabase { name: owned.database.to_string(), recorded, found })
+        }
     }
 }

@@ -29,11 +29,15 @@ pub(crate) enum DsnError {
     Malformed,
     #[error("it names no host, or more than one: a cluster is reached at one address")]
     NotOneHost,
-    #[error("it names a socket directory: gateways reach the cluster over TCP, so give a host name or address")]
+    #[error(
+        "it names a socket directory: gateways reach the cluster over TCP, so give a host name or address"
+    )]
     SocketDirectory,
     #[error("it names no user")]
     NoUser,
-    #[error("it points to a template database: a session there blocks every CREATE DATABASE, use \"postgres\"")]
+    #[error(
+        "it points to a template database: a session there blocks every CREATE DATABASE, use \"postgres\""
+    )]
     TemplateDatabase,
     #[error("it asks for TLS, which connections to clusters do not use yet")]
     TlsRequired,

@@ -69,7 +69,8 @@ impl PostgresError {
             return Self::TlsRequired { address };
         }
         let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
-        let reason = io.map_or_else(|| "no answer that PostgreSQL would give".to_owned(), |io| io.kind().to_string());
+        let reason =
+            io.map_or_else(|| "no answer that PostgreSQL would give".to_owned(), |io| io.kind().to_string());
         Self::Unreachable { address, reason }
     }
 
@@ -114,7 +115,9 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_tried_again() {
-        assert!(reported(SqlState::LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout").retryable());
+        assert!(
+            reported(SqlState::LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout").retryable()
+        );
         assert!(reported(SqlState::OBJECT_IN_USE, "being accessed by other users").retryable());
         assert!(reported(SqlState::INTERNAL_ERROR, "tuple concurrently updated").retryable());
         assert!(reported(SqlState::DISK_FULL, "no space left on device").retryable());

@@ -13,7 +13,11 @@ fn mark(tenant: TenantId) -> String {
 }
 
 /// Makes the role, or takes over the one that an interrupted attempt made. Returns its oid.
-pub(crate) async fn ensure(session: &Session, role: &RoleName, tenant: TenantId) -> Result<u32, PostgresError> {
+pub(crate) async fn ensure(
+    session: &Session,
+    role: &RoleName,
+    tenant: TenantId,
+) -> Result<u32, PostgresError> {
     let name = identifier(role.as_str());
     if let Some(oid) = find(session, role, tenant).await? {
         session.batch(&format!("alter role {name} login connection limit -1")).await?;
@@ -45,12 +49,20 @@ async fn act_for(session: &Session, role: &RoleName) -> Result<(), PostgresError
 }
 
 /// Sets the password from its verifier, so that the password itself can reach no log of the server.
-pub(crate) async fn set_verifier(session: &Session, role: &RoleName, verifier: &str) -> Result<(), PostgresError> {
+pub(crate) async fn set_verifier(
+    session: &Session,
+    role: &RoleName,
+    verifier: &str,
+) -> Result<(), PostgresError> {
     session.batch(&format!("alter role {} password {}", identifier(role.as_str()), literal(verifier))).await
 }
 
 /// Lets the role log in no more. A role that is gone already cannot either.
-pub(crate) async fn forbid_login(session: &Session, role: &RoleName, tenant: TenantId) -> Result<(), PostgresError> {
+pub(crate) async fn forbid_login(
+    session: &Session,
+    role: &RoleName,
+    tenant: TenantId,
+) -> Result<(), PostgresError> {
     if find(session, role, tenant).await?.is_some() {
         session.batch(&format!("alter role {} nologin", identifier(role.as_str()))).await?;
     }
@@ -66,7 +78,11 @@ pub(crate) async fn drop(session: &Session, role: &RoleName) -> Result<(), Postg
 }
 
 /// The oid of the tenant's role, if it exists. One of another owner is an error, never a no.
-pub(crate) async fn find(session: &Session, role: &RoleName, tenant: TenantId) -> Result<Option<u32>, PostgresError> {
+pub(crate) async fn find(
+    session: &Session,
+    role: &RoleName,
+    tenant: TenantId,
+) -> Result<Option<u32>, PostgresError> {
     let found = session
         .query_opt(
             "select oid, shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1",

@@ -45,7 +45,10 @@ impl Session {
         let configuration = configuration(login);
         let (client, connection) = timeout(CONNECT_TIMEOUT, configuration.connect(NoTls))
             .await
-            .map_err(|_| PostgresError::Unreachable { address: address.clone(), reason: "timed out".to_owned() })?
+            .map_err(|_| PostgresError::Unreachable {
+                address: address.clone(),
+                reason: "timed out".to_owned(),
+            })?
             .map_err(|error| PostgresError::from_connect(&address, &error))?;
         // The task ends when the client is dropped or the connection breaks; statements report the latter.
         let connection = tokio::spawn(async move { drop(connection.await) });
@@ -68,7 +71,11 @@ impl Session {
     }
 
     /// Runs a query for all its rows; only for queries whose answer is small.
-    pub(super) async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, PostgresError> {
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, PostgresError> {
         self.bounded(self.client.query(sql, parameters)).await
     }
 
@@ -82,7 +89,11 @@ impl Session {
     }
 
     /// Runs a query for exactly one row.
-    pub(super) async fn query_one(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, PostgresError> {
+    pub(super) async fn query_one(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, PostgresError> {
         self.bounded(self.client.query_one(sql, parameters)).await
     }
 

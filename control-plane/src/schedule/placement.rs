@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn the_emptiest_by_share_wins_and_the_name_breaks_ties() {
-        let clusters = [cluster("eu-2", "eu", 5, 10), cluster("eu-1", "eu", 50, 1000), cluster("eu-0", "eu", 5, 100)];
+        let clusters =
+            [cluster("eu-2", "eu", 5, 10), cluster("eu-1", "eu", 50, 1000), cluster("eu-0", "eu", 5, 100)];
         assert_eq!(chosen(&clusters, "eu", &["eu"]).unwrap(), "eu-0");
     }
 
@@ -180,18 +181,26 @@ mod tests {
 
     #[test]
     fn every_cluster_gets_a_verdict() {
-        let clusters = [cluster("eu-1", "eu", 1, 10), cluster("eu-2", "eu", 2, 10), cluster("us-1", "us", 0, 10)];
+        let clusters =
+            [cluster("eu-1", "eu", 1, 10), cluster("eu-2", "eu", 2, 10), cluster("us-1", "us", 0, 10)];
         let (region, allowed) = ("eu".parse().unwrap(), vec!["eu".parse().unwrap()]);
         let choice = choose(&clusters, Wish { region: &region, allowed_regions: &allowed }).unwrap();
         let words: Vec<_> = choice.verdicts.iter().map(|v| (v.chosen, v.reason.as_str())).collect();
         assert_eq!(
             words,
-            [(true, "emptiest in its region: 1 of 10 tenants"), (false, "fuller: 2 of 10 tenants"), (false, "in another region")]
+            [
+                (true, "emptiest in its region: 1 of 10 tenants"),
+                (false, "fuller: 2 of 10 tenants"),
+                (false, "in another region")
+            ]
         );
     }
 
     #[test]
     fn a_cluster_without_capacity_takes_nobody() {
-        assert!(matches!(chosen(&[cluster("eu-1", "eu", 0, 0)], "eu", &["eu"]), Err(NoPlace::NoneFree { .. })));
+        assert!(matches!(
+            chosen(&[cluster("eu-1", "eu", 0, 0)], "eu", &["eu"]),
+            Err(NoPlace::NoneFree { .. })
+        ));
     }
 }

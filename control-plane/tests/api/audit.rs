@@ -32,7 +32,9 @@ async fn example(plane: &Plane, method: &str, path: &str) -> RequestBuilder {
         ("POST", "/v1/tenants") => post(path, json!({ "slug": "new", "region": "eu" })),
         ("PATCH", "/v1/tenants/{tenant}") => plane.patch("/v1/tenants/patched", json!({ "plan": "free" })),
         ("DELETE", "/v1/tenants/{tenant}") => plane.delete("/v1/tenants/deleted"),
-        ("POST", "/v1/tenants/{tenant}/suspend") => plane.request(Method::POST, "/v1/tenants/suspended/suspend"),
+        ("POST", "/v1/tenants/{tenant}/suspend") => {
+            plane.request(Method::POST, "/v1/tenants/suspended/suspend")
+        }
         ("POST", "/v1/tenants/{tenant}/resume") => {
             let suspend = plane.request(Method::POST, "/v1/tenants/resumed/suspend");
             let suspended = plane.expect(202, suspend).await;
@@ -50,7 +52,8 @@ async fn example(plane: &Plane, method: &str, path: &str) -> RequestBuilder {
         ("POST", "/v1/operations/{operation}/cancel") => {
             // A capacity of nothing left makes no difference to one that is queued behind a paused worker; any
             // unfinished operation will do, and a creation is unfinished when its answer arrives.
-            let created = plane.expect(202, post("/v1/tenants", json!({ "slug": "cancelled", "region": "eu" }))).await;
+            let created =
+                plane.expect(202, post("/v1/tenants", json!({ "slug": "cancelled", "region": "eu" }))).await;
             let id = created["operation"]["id"].as_str().unwrap().to_owned();
             plane.request(Method::POST, &format!("/v1/operations/{id}/cancel"))
         }

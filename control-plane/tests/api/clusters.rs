@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// A cluster's DSN for another role, made on the spot.
 async fn dsn_of(server: &Server, role: &str, attributes: &str) -> String {
     let admin = server.connect("postgres").await.unwrap();
-    let make = format!("drop role if exists {role}; create role {role} login password 'pw-{role}' {attributes}");
+    let make =
+        format!("drop role if exists {role}; create role {role} login password 'pw-{role}' {attributes}");
     admin.batch_execute(&make).await.unwrap();
     format!("postgres://{role}:pw-{role}@127.0.0.1:{}/postgres", server.port())
 }
@@ -38,7 +39,8 @@ async fn a_server_that_will_not_do_is_refused_and_its_dsn_never_repeated() {
         let text = answer.body.to_string();
         assert!(!text.contains("hunter2") && !text.contains("pw-powerless"), "{text}");
     }
-    let body = json!({ "name": "eu-2", "region": "eu", "admin_dsn": good.expose(), "connection_budget": 100_000 });
+    let body =
+        json!({ "name": "eu-2", "region": "eu", "admin_dsn": good.expose(), "connection_budget": 100_000 });
     assert_eq!(plane.refused(plane.post("/v1/clusters", body)).await, "invalid-field");
     let body = json!({ "name": "eu-2", "region": "mars", "admin_dsn": good.expose() });
     assert_eq!(plane.refused(plane.post("/v1/clusters", body)).await, "region-unknown");
@@ -52,7 +54,8 @@ async fn a_server_that_will_not_do_is_refused_and_its_dsn_never_repeated() {
 async fn the_way_to_a_cluster_may_change_but_not_the_server() {
     let plane = Plane::start().await;
     let servers = servers().await;
-    let another = plane.patch("/v1/clusters/eu-1", json!({ "admin_dsn": servers.other.dsn("postgres").expose() }));
+    let another =
+        plane.patch("/v1/clusters/eu-1", json!({ "admin_dsn": servers.other.dsn("postgres").expose() }));
     assert_eq!(plane.refused(another).await, "cluster-dsn-invalid");
     let dsn = dsn_of(&servers.catalog, "second_admin", "superuser").await;
     let changed = plane.expect(200, plane.patch("/v1/clusters/eu-1", json!({ "admin_dsn": dsn }))).await;

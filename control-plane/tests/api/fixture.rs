@@ -191,7 +191,8 @@ impl Plane {
 
     /// Creates a tenant and waits until it is active. Returns what the creation answered.
     pub(crate) async fn tenant(&self, slug: &str) -> Value {
-        let created = self.expect(202, self.post("/v1/tenants", json!({ "slug": slug, "region": "eu" }))).await;
+        let created =
+            self.expect(202, self.post("/v1/tenants", json!({ "slug": slug, "region": "eu" }))).await;
         self.finished(&created["operation"]["id"], "succeeded").await;
         created
     }

@@ -25,7 +25,8 @@ impl Failpoints for Stuck {
 
 async fn stuck(step: &'static str, moment: Moment, action: Action) -> (Plane, Arc<AtomicBool>) {
     let until = Arc::new(AtomicBool::new(false));
-    let plane = Plane::start_failing(Arc::new(Stuck { step, moment, action, until: Arc::clone(&until) })).await;
+    let plane =
+        Plane::start_failing(Arc::new(Stuck { step, moment, action, until: Arc::clone(&until) })).await;
     (plane, until)
 }
 
@@ -36,7 +37,8 @@ fn cancel(plane: &Plane, id: &Value) -> reqwest::RequestBuilder {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_shows_every_change_and_ends_with_the_operation() {
     let plane = Plane::start().await;
-    let created = plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
+    let created =
+        plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
     let id = created["operation"]["id"].as_str().unwrap();
     let answer = plane.send(plane.get(&format!("/v1/operations/{id}/events"))).await;
     assert_eq!(answer.headers["content-type"], "text/event-stream");
@@ -52,7 +54,8 @@ async fn a_stream_shows_every_change_and_ends_with_the_operation() {
 async fn a_cancelled_provision_leaves_nothing() {
     // A step that the worker dies at stays where it is until the claim runs out: time to cancel.
     let (plane, until) = stuck("set-secret", Moment::BeforeRun, Action::Crash).await;
-    let created = plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
+    let created =
+        plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
     let id = &created["operation"]["id"];
     let second = plane.request(Method::POST, "/v1/tenants/acme/suspend");
     let answer = plane.send(second).await;
@@ -87,7 +90,8 @@ async fn a_purge_cannot_be_cancelled_and_is_tried_until_it_is_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_provision_says_why_and_frees_the_slug() {
     let (plane, until) = stuck("create-database", Moment::AfterRun, Action::Fail).await;
-    let created = plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
+    let created =
+        plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
     let failed = plane.finished(&created["operation"]["id"], "failed").await;
     assert_eq!(failed["error"]["step"], "create-database");
     assert_eq!(failed["direction"], "undo");

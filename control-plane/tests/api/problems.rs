@@ -63,7 +63,9 @@ async fn a_full_cluster_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_told_apart() {
     let plane = Plane::start().await;
-    let raw = |body: &'static str| plane.request(Method::POST, "/v1/tenants").header(CONTENT_TYPE, "application/json").body(body);
+    let raw = |body: &'static str| {
+        plane.request(Method::POST, "/v1/tenants").header(CONTENT_TYPE, "application/json").body(body)
+    };
     assert_eq!(plane.refused(raw("{")).await, "malformed-body");
     assert_eq!(plane.refused(raw("[]")).await, "invalid-field");
     let untyped = plane.request(Method::POST, "/v1/tenants").body("{}");
@@ -109,7 +111,8 @@ async fn a_change_on_top_of_an_older_version_is_refused() {
     plane.tenant("acme").await;
     let answer = plane.send(plane.get("/v1/tenants/acme")).await;
     let tag = answer.headers["etag"].to_str().unwrap().to_owned();
-    let change = |name: &str| plane.patch("/v1/tenants/acme", json!({ "display_name": name })).header(IF_MATCH, &tag);
+    let change =
+        |name: &str| plane.patch("/v1/tenants/acme", json!({ "display_name": name })).header(IF_MATCH, &tag);
     let changed = plane.send(change("First")).await;
     assert_eq!(changed.status, 200);
     assert_ne!(changed.headers["etag"], tag.as_str());

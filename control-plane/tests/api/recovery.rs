@@ -18,7 +18,8 @@ impl Failpoints for DiesAt {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provision_and_a_purge_are_finished_by_the_next_control_plane() {
     let mut plane = Plane::start_failing(Arc::new(DiesAt("create-database"))).await;
-    let created = plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
+    let created =
+        plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
     plane.stop().await;
     plane.run(Arc::new(DiesAt("drop-database"))).await;
     plane.finished(&created["operation"]["id"], "succeeded").await;

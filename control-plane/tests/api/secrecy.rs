@@ -41,12 +41,9 @@ async fn the_catalog_holds_no_secret_in_clear() {
     let cluster = plane.catalog.cluster_admin(placement.cluster).await.unwrap().unwrap();
     let stored = everything(&plane).await;
     assert!(stored.contains("acme"), "the look itself works");
-    for secret in [
-        password,
-        created["api_key"].as_str().unwrap(),
-        placement.secret.expose(),
-        cluster.password.expose(),
-    ] {
+    for secret in
+        [password, created["api_key"].as_str().unwrap(), placement.secret.expose(), cluster.password.expose()]
+    {
         assert!(!stored.contains(secret) && !stored.contains(&hex(secret)), "a secret is stored in clear");
     }
     let metrics = plane.send(plane.anonymous("/metrics")).await;

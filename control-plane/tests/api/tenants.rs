@@ -90,11 +90,20 @@ async fn a_repeated_request_is_answered_alike_and_done_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_with_one_key_at_once_make_one_tenant() {
     let plane = Plane::start().await;
-    let create = || plane.send(plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" })).header("Idempotency-Key", "k"));
+    let create = || {
+        plane.send(
+            plane
+                .post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))
+                .header("Idempotency-Key", "k"),
+        )
+    };
     let answers = futures_util::future::join_all((0..8).map(|_| create())).await;
     for answer in &answers {
         let replayed = answer.status == 202 && answer.body == answers[0].body;
-        assert!(replayed || answer.body["type"] == "urn:tenantry:problem:idempotency-key-in-flight", "{answer:?}");
+        assert!(
+            replayed || answer.body["type"] == "urn:tenantry:problem:idempotency-key-in-flight",
+            "{answer:?}"
+        );
     }
 }
 

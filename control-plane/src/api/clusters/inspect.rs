@@ -19,29 +19,33 @@ pub(super) struct Inspected {
 
 /// Takes the DSN apart. No answer repeats any of it.
 pub(super) fn parse(dsn: &Secret) -> ApiResult<AdminDsn> {
-    AdminDsn::parse(dsn.expose())
-        .map_err(|error| Problem::new(ProblemKind::ClusterDsnInvalid).detail(error.to_string()).field("admin_dsn"))
+    AdminDsn::parse(dsn.expose()).map_err(|error| {
+        Problem::new(ProblemKind::ClusterDsnInvalid).detail(error.to_string()).field("admin_dsn")
+    })
 }
 
 /// Logs in and checks that the server is a primary of a version that we know, and the admin's privileges suffice.
 pub(super) async fn inspect(dsn: AdminDsn) -> ApiResult<Inspected> {
     let answered = timeout(INSPECT_TIMEOUT, probe(&dsn)).await;
     let unreachable = || Problem::new(ProblemKind::ClusterUnreachable).field("admin_dsn");
-    let probe = answered.map_err(|_| unreachable().detail("no answer in time"))?.map_err(|error| match error {
-        PostgresError::TlsRequired { .. } => {
-            unreachable().detail(error.to_string()).hint("allow connections without TLS from this host")
-        }
-        error => unreachable().detail(error.to_string()),
-    })?;
+    let probe =
+        answered.map_err(|_| unreachable().detail("no answer in time"))?.map_err(|error| match error {
+            PostgresError::TlsRequired { .. } => {
+                unreachable().detail(error.to_string()).hint("allow connections without TLS from this host")
+            }
+            error => unreachable().detail(error.to_string()),
+        })?;
     if probe.version_num < VERSION_NUM_MIN {
-        let detail = format!("the server is PostgreSQL {}.{}", probe.version_num / 10_000, probe.version_num % 10_000);
+        let detail =
+            format!("the server is PostgreSQL {}.{}", probe.version_num / 10_000, probe.version_num % 10_000);
         return Err(Problem::new(ProblemKind::ClusterVersion).detail(detail).field("admin_dsn"));
     }
     if probe.in_recovery {
         return Err(Problem::new(ProblemKind::ClusterReadOnly).field("admin_dsn"));
     }
     if !probe.admin_suffices {
-        let detail = format!("role \"{}\" has neither SUPERUSER nor CREATEDB, CREATEROLE and INHERIT", dsn.user);
+        let detail =
+            format!("role \"{}\" has neither SUPERUSER nor CREATEDB, CREATEROLE and INHERIT", dsn.user);
         return Err(Problem::new(ProblemKind::ClusterPrivileges).detail(detail).field("admin_dsn"));
     }
     Ok(Inspected { dsn, probe })

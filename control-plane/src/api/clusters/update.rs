@@ -73,7 +73,8 @@ async fn patch(value: ClusterUpdate, known: &ClusterDetail) -> ApiResult<Cluster
 /// The address and the admin may change, the server may not: its tenants' databases are on it.
 async fn with_new_way(patch: ClusterPatch, dsn: &Secret, known: &ClusterDetail) -> ApiResult<ClusterPatch> {
     let dsn = inspect::parse(dsn)?;
-    let refused = |detail: &str| Problem::new(ProblemKind::ClusterDsnInvalid).detail(detail).field("admin_dsn");
+    let refused =
+        |detail: &str| Problem::new(ProblemKind::ClusterDsnInvalid).detail(detail).field("admin_dsn");
     if dsn.database != known.admin_database {
         return Err(refused("the admin database of a cluster does not change"));
     }

@@ -79,7 +79,8 @@ pub(super) async fn issue(
         Wanted::ApiKey => {
             let secrets::ApiKey { key, prefix, hash } = secrets::api_key()?;
             let http_endpoint = Some(http_endpoint(&state.gateway));
-            let handover = Handover { http_endpoint, api_key: Some(shown_once(&key)), connection_string: None };
+            let handover =
+                Handover { http_endpoint, api_key: Some(shown_once(&key)), connection_string: None };
             (CredentialKind::ApiKey { prefix, hash }, handover)
         }
     };

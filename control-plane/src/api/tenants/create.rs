@@ -125,7 +125,15 @@ impl TenantCreate {
             let detail = format!("\"{isolation}\" is not available yet");
             return Err(Problem::new(ProblemKind::IsolationNotAvailable).detail(detail).field("isolation"));
         }
-        Ok(NewTenant { id: TenantId::generate(), slug, display_name, region, allowed_regions, plan, isolation })
+        Ok(NewTenant {
+            id: TenantId::generate(),
+            slug,
+            display_name,
+            region,
+            allowed_regions,
+            plan,
+            isolation,
+        })
     }
 }
 
