@@ -164,7 +164,7 @@ impl Exchange {
     /// Nothing is under way between the two.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.ledger.is_empty()
+        self.ledger.is_settled()
             && self.status == TransactionStatus::Idle
             && self.up.at_boundary()
             && self.up.is_written()

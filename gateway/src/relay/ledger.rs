@@ -37,6 +37,10 @@ impl Request {
     fn ends_with_ready(self) -> bool {
         matches!(self, Self::Sync | Self::Query | Self::FunctionCall)
     }
+
+    fn is_extended(self) -> bool {
+        matches!(self, Self::Parse | Self::Bind | Self::Describe | Self::Execute | Self::Close)
+    }
 }
 
 /// Who gets the reply.
@@ -108,19 +112,30 @@ pub struct Ledger {
     due: VecDeque<Due>,
     /// The server reads COPY data from the client and answers nothing until its end.
     copy_in: bool,
+    /// Requests of the extended protocol were sent since the server was last ready. Though they be
+    /// answered (a client can ask for that with Flush), the server keeps their transaction open.
+    owes_sync: bool,
+    /// The server throws away what it gets until a Sync, and none had been sent when it began to.
+    skipping: bool,
 }
 
 impl Ledger {
     /// Makes it as good as new, keeping its memory.
     pub fn reset(&mut self) {
         self.due.clear();
-        self.copy_in = false;
+        (self.copy_in, self.owes_sync, self.skipping) = (false, false, false);
     }
 
     /// Nothing is due.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.due.is_empty()
+    }
+
+    /// Nothing is due, and the server waits for no Sync: what it said last of itself still holds.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.due.is_empty() && !self.owes_sync
     }
 
     /// How many replies are due.
@@ -137,6 +152,7 @@ impl Ledger {
 
     /// Notes that a reply is due.
     pub fn expect(&mut self, due: Due) {
+        self.owes_sync |= due.request.is_extended();
         self.due.push_back(due);
     }
 
@@ -156,7 +172,7 @@ impl Ledger {
 
     /// A reply that we owe ourselves and whose turn has come.
     pub fn next_local(&mut self) -> Option<Due> {
-        if self.due.front()?.origin == Origin::Local { self.due.pop_front() } else { None }
+        if !self.skipping && self.due.front()?.origin == Origin::Local { self.due.pop_front() } else { None }
     }
 
     /// Who the replies that come now belong to. `None` when nothing is due.
@@ -167,6 +183,12 @@ impl Ledger {
 
     /// Holds a reply from the server against what is due.
     pub fn settle(&mut self, tag: u8, settled: &mut Settled) -> Verdict {
+        if self.skipping {
+            if tag != b'Z' {
+                return Verdict::OutOfSync;
+            }
+            self.skip_to_sync(settled);
+        }
         let Some(front) = self.due.front() else {
             return Verdict::OutOfSync;
         };
@@ -188,7 +210,11 @@ impl Ledger {
             (b'G' | b'W', Request::Query | Request::Execute) => self.copy_begins(),
             (b'V', Request::FunctionCall) => {}
             (b'E', _) => self.fail(request, settled),
-            (b'Z', request) if request.ends_with_ready() => self.done(settled),
+            (b'Z', request) if request.ends_with_ready() => {
+                self.done(settled);
+                let mut sent_since = self.due.iter().rev().take_while(|due| !due.request.ends_with_ready());
+                self.owes_sync = sent_since.any(|due| due.request.is_extended());
+            }
             _ => return Verdict::OutOfSync,
         }
         verdict
@@ -215,16 +241,20 @@ impl Ledger {
         });
     }
 
-    /// After an error the server throws away everything up to the next Sync. A simple query or a
-    /// function call answers ReadyForQuery all the same.
+    /// After an error the server throws away everything up to the next Sync, which the client may not
+    /// have sent yet. A simple query or a function call answers ReadyForQuery all the same.
     fn fail(&mut self, request: Request, settled: &mut Settled) {
         self.copy_in = false;
-        if request.ends_with_ready() {
-            return;
+        if !request.ends_with_ready() {
+            self.skip_to_sync(settled);
         }
+    }
+
+    fn skip_to_sync(&mut self, settled: &mut Settled) {
         while self.due.front().is_some_and(|due| due.request != Request::Sync) {
             settled.failed.extend(self.due.pop_front());
         }
+        self.skipping = self.due.is_empty();
     }
 
     /// Outside copy-in mode the server ignores the end of COPY data: it never stands in front.
@@ -363,6 +393,54 @@ mod tests {
         assert!(ledger.next_local().is_none());
         settle_all(&mut ledger, b"Z");
         assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn answers_to_a_flush_settle_nothing_until_the_sync() {
+        let mut ledger = ledger(&[Parse, Describe]);
+        settle_all(&mut ledger, b"1tn");
+        assert!(ledger.is_empty() && !ledger.is_settled());
+        ledger.expect_sync(Origin::Client);
+        settle_all(&mut ledger, b"Z");
+        assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn a_simple_query_ends_what_a_flush_left_open() {
+        let mut ledger = ledger(&[Parse, Query]);
+        settle_all(&mut ledger, b"1CZ");
+        assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn what_is_sent_after_a_query_still_owes_its_sync() {
+        let mut ledger = ledger(&[Parse, Sync, Bind]);
+        settle_all(&mut ledger, b"1Z2");
+        assert!(ledger.is_empty() && !ledger.is_settled());
+    }
+
+    #[test]
+    fn what_is_sent_after_an_error_and_before_the_sync_is_thrown_away_with_it() {
+        let mut ledger = ledger(&[Parse]);
+        settle_all(&mut ledger, b"E");
+        for request in [Bind, Query, Execute] {
+            ledger.expect(Due::to_client(request));
+        }
+        ledger.expect(Due::of(Parse, Origin::Local));
+        assert!(ledger.next_local().is_none());
+        ledger.expect_sync(Origin::Client);
+        let mut settled = Settled::default();
+        assert_eq!(ledger.settle(b'Z', &mut settled), Verdict::Forward);
+        assert_eq!(settled.failed.len(), 4);
+        assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn after_an_error_nothing_but_ready_is_due() {
+        let mut ledger = ledger(&[Parse]);
+        settle_all(&mut ledger, b"E");
+        ledger.expect(Due::to_client(Bind));
+        assert_eq!(ledger.settle(b'2', &mut Settled::default()), Verdict::OutOfSync);
     }
 
     proptest! {
