@@ -74,10 +74,13 @@ impl CommandError {
         self
     }
 
-    /// The lines to show. A message of several lines is joined, since one error is one line.
+    /// The lines to show. A message of several lines, a heading and a list, is joined: one error is one line.
     #[must_use]
     pub fn lines(&self) -> String {
-        let message = self.message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        let mut lines = self.message.lines().map(str::trim);
+        let heading = lines.next().unwrap_or_default();
+        let list = lines.collect::<Vec<_>>().join("; ");
+        let message = if list.is_empty() { heading.to_owned() } else { format!("{heading} {list}") };
         match &self.hint {
             Some(hint) => format!("error: {message}\nhint: {hint}"),
             None => format!("error: {message}"),
@@ -94,5 +97,16 @@ impl From<PostgresError> for CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::new(Exit::Failure, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_problems_is_one_line() {
+        let error = CommandError::new(Exit::Usage, "x.toml has 2 problems:\n  a: is bad\n  b: is worse");
+        assert_eq!(error.lines(), "error: x.toml has 2 problems: a: is bad; b: is worse");
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::exit::CommandError;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -27,7 +27,7 @@ impl Format {
     /// Prints a listing.
     ///
     /// # Errors
-    /// When standard output is closed.
+    /// When standard output cannot be written to.
     pub fn listing(self, items: &[Value], columns: &[Column], nothing: &str) -> Result<(), CommandError> {
         match self {
             Self::Json => json(&Value::Array(items.to_vec())),
@@ -43,7 +43,7 @@ impl Format {
     /// Prints one thing.
     ///
     /// # Errors
-    /// When standard output is closed.
+    /// When standard output cannot be written to.
     pub fn item(self, item: &Value, fields: &[Column]) -> Result<(), CommandError> {
         match self {
             Self::Json => json(item),
@@ -55,18 +55,21 @@ impl Format {
 /// Prints JSON.
 ///
 /// # Errors
-/// When standard output is closed.
+/// When standard output cannot be written to.
 pub fn json(value: &Value) -> Result<(), CommandError> {
     // Keys that are texts and values that are JSON already always serialise.
     print(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"))
 }
 
-/// Prints text.
+/// Prints text. A reader that has seen enough, such as `head`, is no error.
 ///
 /// # Errors
-/// When standard output is closed.
+/// When standard output cannot be written to.
 pub fn print(text: &str) -> Result<(), CommandError> {
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// A value in a cell: one line, with nothing that could move the cursor.

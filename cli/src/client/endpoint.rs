@@ -88,7 +88,8 @@ impl EndpointOptions {
     /// # Errors
     /// When neither way leads to one.
     pub fn find(&self) -> Result<Endpoint, CommandError> {
-        if let Some(url) = &self.url {
+        // A variable that is set to nothing is not set.
+        if let Some(url) = self.url.as_ref().filter(|url| !url.is_empty()) {
             return self.named(url);
         }
         let endpoint = match &self.data_dir {

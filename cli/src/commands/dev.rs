@@ -20,8 +20,8 @@ pub(crate) struct DevCommand {
     ephemeral: bool,
     #[command(flatten)]
     ports: Ports,
-    /// The directory of PostgreSQL's programs [default: looked for]
-    #[arg(long, env = "TENANTRY_PG_BIN", value_name = "DIR")]
+    /// The directory of PostgreSQL's programs [default: TENANTRY_PG_BIN, else looked for]
+    #[arg(long, value_name = "DIR")]
     pg_bin: Option<PathBuf>,
 }
 
@@ -50,9 +50,14 @@ impl DevCommand {
         waiting.finish_and_clear();
         let stack = started?;
         let announcement = announce(stack.data_dir())?;
-        output::print(&(start_screen(&stack, "tenantry") + "\n"))?;
+        output::print(&(start_screen(&stack, &own_name()) + "\n"))?;
         run_until_stopped(stack, announcement, &mut signals).await
     }
+}
+
+/// How this program was called, so that what the screen says can be typed as it stands.
+fn own_name() -> String {
+    std::env::args().next().unwrap_or_else(|| "tenantry".to_owned())
 }
 
 async fn run_until_stopped(

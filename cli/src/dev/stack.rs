@@ -48,8 +48,9 @@ impl Stack {
         options: StackOptions,
         open_log: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<Self, E> {
-        ports::check_free(options.ports)?;
         let home = Home::open(&options, &servers::account()?)?;
+        // After the lock: that the same stack runs already says more than that its ports are taken.
+        ports::check_free(options.ports)?;
         open_log(home.path())?;
         Ok(Self::start_in(options, home).await?)
     }
