@@ -5,16 +5,20 @@
 //! with the reason: a test has nothing better to do. Nothing here sleeps for a condition, and
 //! nothing reaches into a plane's memory: what a client could not see, a test does not see.
 
+mod behind;
 mod process;
 mod proxy;
+mod shared;
 mod stack;
 mod tenant;
 mod tools;
 mod wait;
 pub mod wire;
 
+pub use behind::Physical;
 pub use process::ChildProcess;
 pub use proxy::{Direction, End, Fault, FaultProxy};
+pub use shared::SharedStack;
 pub use stack::Stack;
 pub use tenant::Tenant;
 pub use tools::{Output, Tool, python, run};

@@ -42,6 +42,17 @@ impl Tenant {
         self.connection_string.parse().expect("the connection string is one")
     }
 
+    /// The password of its first user.
+    ///
+    /// # Panics
+    /// When its connection string has none.
+    #[must_use]
+    pub fn password(&self) -> String {
+        let config = self.config();
+        let password = config.get_password().expect("the connection string has a password");
+        String::from_utf8(password.to_vec()).expect("a password is text")
+    }
+
     /// Connects through the gateway. The connection ends when the client is dropped.
     ///
     /// # Panics
@@ -62,7 +73,7 @@ impl Tenant {
     }
 }
 
-async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+pub(crate) async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     // Ends when the client is dropped; what it says then is of no interest.
     tokio::spawn(connection);

@@ -1,5 +1,6 @@
 //! A client that speaks the protocol message by message, for what no driver would do.
 
+use crate::wait::DEADLINE;
 use pgwire::backend::{Authentication, ErrorFields};
 use pgwire::frame::{HEADER_LEN, peek_header};
 use pgwire::frontend::write;
@@ -29,6 +30,16 @@ impl Message {
     pub fn sqlstate(&self) -> String {
         assert_eq!(self.tag, b'E', "no error: {self:?}");
         ErrorFields::new(&self.body).text(b'C').expect("errors have a SQLSTATE").into_owned()
+    }
+
+    /// The message of an error.
+    ///
+    /// # Panics
+    /// When it is no error.
+    #[must_use]
+    pub fn text(&self) -> String {
+        assert_eq!(self.tag, b'E', "no error: {self:?}");
+        ErrorFields::new(&self.body).message().into_owned()
     }
 
     /// The first column of a row, as text.
@@ -68,11 +79,19 @@ impl WireClient {
     /// # Errors
     /// The error that the server answers with instead, or when the connection ends.
     pub async fn login(config: &Config) -> Result<Self, Message> {
-        let gone = |_| Message { tag: 0, body: Vec::new() };
-        let mut client = Self::dial(config).await.map_err(gone)?;
         let user = config.get_user().expect("a user");
         let database = config.get_dbname().expect("a database");
-        client.startup(&[("user", user), ("database", database)]).await.map_err(gone)?;
+        Self::login_as(config, &[("user", user), ("database", database)]).await
+    }
+
+    /// Connects and logs in with this startup packet and the configuration's password.
+    ///
+    /// # Errors
+    /// The error that the server answers with instead, or when the connection ends.
+    pub async fn login_as(config: &Config, parameters: &[(&str, &str)]) -> Result<Self, Message> {
+        let gone = |_| Message { tag: 0, body: Vec::new() };
+        let mut client = Self::dial(config).await.map_err(gone)?;
+        client.startup(parameters).await.map_err(gone)?;
         client.authenticate(config.get_password().expect("a password")).await?;
         loop {
             let message = client.message().await.map_err(gone)?;
@@ -140,8 +159,13 @@ impl WireClient {
     /// The next message.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// When the connection has ended, or nothing comes.
     pub async fn message(&mut self) -> io::Result<Message> {
+        let arrived = tokio::time::timeout(DEADLINE, self.next_message()).await;
+        arrived.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn next_message(&mut self) -> io::Result<Message> {
         loop {
             if let Some(header) = peek_header(&self.inbound).map_err(io::Error::other)?
                 && self.inbound.len() >= header.len
@@ -181,6 +205,31 @@ impl WireClient {
         write::query(&mut out, sql.as_bytes()).expect("it fits");
         self.send(&out).await?;
         self.until_ready().await
+    }
+
+    /// All messages up to the end of the connection.
+    ///
+    /// # Errors
+    /// When it does not end, or not in order.
+    pub async fn until_end(&mut self) -> io::Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        loop {
+            match self.message().await {
+                Ok(message) => messages.push(message),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(messages),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Runs a simple query and returns the first column of its first row.
+    ///
+    /// # Panics
+    /// When the connection ends, the query fails, or it has no row.
+    pub async fn value(&mut self, sql: &str) -> String {
+        let messages = self.query(sql).await.expect("an answer");
+        let row = messages.iter().find(|message| message.tag == b'D');
+        row.unwrap_or_else(|| panic!("{sql} gave no row: {messages:?}")).first_column()
     }
 
     /// The socket.
