@@ -18,6 +18,7 @@
 
 pub mod caller;
 pub mod failure;
+pub mod fault;
 pub mod params;
 pub mod query;
 pub mod reply;

@@ -6,8 +6,9 @@
 //! other case, and when the client leaves and this future is dropped, the lease is dropped, which cancels
 //! what runs and closes the connection.
 
-use super::failure::{ErrorBody, Failure, UNSUPPORTED};
-use super::results::{Results, WriteFailure};
+use super::failure::{ErrorBody, Failure};
+use super::fault::{Fault, WriteFailure};
+use super::results::Results;
 use super::script::Script;
 use crate::connect::ServerConnection;
 use crate::error::Refusal;
@@ -30,33 +31,6 @@ const READ_BYTES: usize = 16 * 1024;
 /// Messages other than rows are small; larger ones are cut off at this or at the response's bound.
 const MESSAGE_BYTES_MIN: usize = 1024 * 1024;
 
-/// Why the exchange cannot go on.
-enum Fault {
-    /// The server has closed the connection.
-    Lost,
-    /// It sent what was not due, or something malformed.
-    OutOfSync,
-    /// The statement wants to copy from or to the client.
-    Copy,
-    /// The result cannot be written.
-    Result(WriteFailure),
-}
-
-impl From<WriteFailure> for Fault {
-    fn from(failure: WriteFailure) -> Self {
-        match failure {
-            WriteFailure::Malformed => Self::OutOfSync,
-            other => Self::Result(other),
-        }
-    }
-}
-
-impl From<pgwire::MessageError> for Fault {
-    fn from(_: pgwire::MessageError) -> Self {
-        Self::OutOfSync
-    }
-}
-
 /// Runs a script and gives the response's body. `results` is empty and knows how to write each result.
 ///
 /// # Errors
@@ -74,7 +48,8 @@ pub async fn run(
         if matches!(fault, Fault::OutOfSync) {
             usage.out_of_sync.inc();
         }
-        return Err(conversation.fail(fault, results.bytes_max()));
+        // The conversation ends here, and with it the connection.
+        return Err(fault.into_failure(conversation.answer, results.bytes_max()));
     }
     let answer = conversation.answer.take();
     if answer.is_some() && conversation.status == TransactionStatus::Failed {
@@ -277,30 +252,6 @@ impl Conversation {
         let in_sync = self.written == self.outbound.len() && !self.inbound.has_remaining();
         if idle && in_sync && leaves_nothing && !self.unfit {
             self.lease.release();
-        }
-    }
-
-    /// Why there is no result. The connection is closed.
-    fn fail(self, fault: Fault, bytes_max: usize) -> Failure {
-        match (fault, self.answer) {
-            // A fatal error came before the end: it says more.
-            (Fault::Lost, Some(answer)) => Failure::Server(answer),
-            (Fault::Lost, None) => {
-                Refusal::new(ErrorKind::ServerLost, "the server closed the connection unexpectedly").into()
-            }
-            (Fault::OutOfSync, _) => {
-                tracing::error!("a server's reply was not the one due; its connection is closed");
-                Refusal::new(ErrorKind::Internal, "the server's replies are out of sync").into()
-            }
-            (Fault::Copy, _) => Failure::Statement {
-                code: UNSUPPORTED,
-                message: "COPY from or to the client is not supported over HTTP".into(),
-                hint: Some("use the PostgreSQL protocol"),
-            },
-            (Fault::Result(WriteFailure::TooLarge), _) => Failure::TooLarge { bytes_max },
-            (Fault::Result(WriteFailure::NotUtf8 | WriteFailure::Malformed), _) => {
-                Failure::statement("22021", "the result has bytes that are not valid UTF-8")
-            }
         }
     }
 }

@@ -3,29 +3,12 @@
 //! The body is held until the last statement has ended, because its status is only known then. It may not
 //! grow past its bound.
 
+use super::fault::WriteFailure;
 use super::request::Mode;
 use super::value;
-use pgwire::MessageError;
 use pgwire::backend::{DataRow, RowDescription};
 use std::collections::HashMap;
 use std::io::Write;
-
-/// Why a result cannot be written.
-#[derive(Debug, PartialEq, Eq)]
-pub enum WriteFailure {
-    /// The body would grow past its bound.
-    TooLarge,
-    /// A value is not UTF-8, although the server was asked for it: an SQL_ASCII database.
-    NotUtf8,
-    /// The server's message is broken.
-    Malformed,
-}
-
-impl From<MessageError> for WriteFailure {
-    fn from(_: MessageError) -> Self {
-        Self::Malformed
-    }
-}
 
 /// The body of a response in the making.
 pub struct Results {
