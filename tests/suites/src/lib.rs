@@ -1,1 +1,4 @@
-//! Placeholder until its first commit.
+//! What several suites share. The suites stand beside this folder, one file a theme.
+
+pub mod admin;
+pub mod plans;
