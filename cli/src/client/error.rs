@@ -154,7 +154,10 @@ mod tests {
         assert_eq!(error.kind(), Some("slug-taken"));
         let shown = CommandError::from(error);
         assert_eq!(shown.exit, Exit::Refused);
-        assert_eq!(shown.lines(), "error: the slug is taken: \"acme\" is in use\nhint: choose another slug");
+        assert_eq!(
+            shown.lines(),
+            "error: the slug is taken: \"acme\" is in use\nhint: see \"tenantry tenant list\""
+        );
     }
 
     #[test]
