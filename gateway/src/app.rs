@@ -76,7 +76,7 @@ pub struct Shared {
     pub mock_seed: MockSeed,
     /// Password checks of HTTP clients, bounded and remembered.
     pub passwords: PasswordChecks,
-    /// Places for PostgreSQL clients, authenticated or not.
+    /// Places for clients of either protocol, authenticated or not.
     pub client_places: Arc<Semaphore>,
     /// Fires when the gateway is to drain.
     pub drain: CancellationToken,

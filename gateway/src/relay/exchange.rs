@@ -62,6 +62,7 @@ pub enum Outcome {
 const KEPT_PER_THREAD_MAX: usize = 64;
 
 thread_local! {
+    #[allow(clippy::vec_box, reason = "an exchange is lent in its box, so that neither is moved or made anew")]
     static SPARE: RefCell<Vec<Box<Exchange>>> = const { RefCell::new(Vec::new()) };
 }
 
