@@ -82,8 +82,14 @@ impl Dev {
 
     /// Waits until it and its servers have ended, and returns its exit code.
     fn ended(&mut self) -> Option<i32> {
-        let status = self.child.wait().unwrap();
         let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(started.elapsed() < DEADLINE, "tenantry dev does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        };
         while self.servers.iter().any(|pid| is_running(*pid)) {
             assert!(started.elapsed() < DEADLINE, "a PostgreSQL server is still there");
             std::thread::sleep(Duration::from_millis(20));

@@ -5,8 +5,13 @@ use config::{ControlPlaneConfig, GatewayConfig};
 use control_plane::ControlPlane;
 use gateway::{Addresses, Gateway};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// Longer than either plane drains for.
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
 /// One running plane.
 #[derive(Debug)]
@@ -29,10 +34,17 @@ impl Plane {
         Self { name, shutdown, task: Some(task) }
     }
 
-    /// Lets it finish what it is doing, and waits for its end.
+    /// Lets it finish what it is doing, and waits for its end; cuts it off when that takes too long.
     pub(super) async fn stop(mut self) -> Result<(), DevError> {
         self.shutdown.cancel();
-        self.ended().await
+        if let Ok(outcome) = timeout(STOP_DEADLINE, self.ended()).await {
+            return outcome;
+        }
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+        let reason = format!("it did not stop within {} s", STOP_DEADLINE.as_secs());
+        Err(DevError::Plane { plane: self.name, reason })
     }
 
     /// Waits until it ends by itself. Before anybody asked for it that is an error.
