@@ -63,7 +63,8 @@ impl Stack {
     pub async fn end_sessions(&self, tenant: &Tenant) -> i64 {
         let physical = self.physical(tenant).await;
         let admin = self.cluster_admin(&physical.cluster, "postgres").await;
-        let query = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = $1";
+        // With a time-out it waits until the process has ended and its socket with it.
+        let query = "select count(pg_terminate_backend(pid, 60000)) from pg_stat_activity where usename = $1";
         admin.query_one(query, &[&physical.role]).await.expect("an administrator may").get(0)
     }
 
