@@ -13,6 +13,7 @@ mod command;
 mod control_file;
 mod data_dir;
 mod error;
+mod launch;
 mod options;
 mod password;
 mod places;
