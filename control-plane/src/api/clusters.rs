@@ -8,13 +8,13 @@ pub(super) use register::{__path_cluster_register, cluster_register};
 pub(super) use update::{__path_cluster_update, cluster_update};
 
 use super::document::Problems;
-use super::extract::Params;
+use super::extract::{Named, Params};
 use super::mutation::shown;
 use super::pagination::{Page, PageQuery};
 use super::problem::{ApiResult, Problem, ProblemKind};
 use super::words;
 use crate::context::ApiState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use catalog_schema::ClusterDetail;
 use jiff::Timestamp;
@@ -109,7 +109,7 @@ pub(super) async fn cluster_list(
 )]
 pub(super) async fn cluster_get(
     State(state): State<ApiState>,
-    Path(cluster): Path<String>,
+    Named(cluster): Named<String>,
 ) -> ApiResult<Response> {
     shown(&Cluster::from(find(&state, &cluster).await?))
 }

@@ -6,13 +6,13 @@ pub(super) use issue::{Handover, first_credentials};
 
 use super::caller::{Caller, ChangeHeaders};
 use super::document::Problems;
-use super::extract::{Body, Params, field};
+use super::extract::{Body, Named, Params, field};
 use super::mutation::{Begun, Mutation, shown};
 use super::pagination::{Page, PageQuery};
 use super::problem::{ApiResult, Problem, ProblemKind};
 use super::{tenants, words};
 use crate::context::ApiState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::CredentialDetail;
@@ -105,7 +105,7 @@ pub(super) struct CredentialCreated {
 )]
 pub(super) async fn credential_create(
     State(state): State<ApiState>,
-    Path(tenant): Path<String>,
+    Named(tenant): Named<String>,
     caller: Caller,
     body: Body<CredentialCreate>,
 ) -> ApiResult<Response> {
@@ -153,7 +153,7 @@ fn check(value: &CredentialCreate) -> ApiResult<(Wanted, Role)> {
 )]
 pub(super) async fn credential_list(
     State(state): State<ApiState>,
-    Path(tenant): Path<String>,
+    Named(tenant): Named<String>,
     Params(query): Params<PageQuery>,
 ) -> ApiResult<Response> {
     let limit = query.limit()?;
@@ -174,7 +174,7 @@ pub(super) async fn credential_list(
 )]
 pub(super) async fn credential_revoke(
     State(state): State<ApiState>,
-    Path((tenant, credential)): Path<(String, String)>,
+    Named((tenant, credential)): Named<(String, String)>,
     caller: Caller,
 ) -> ApiResult<Response> {
     let credential: CredentialId = credential.parse().map_err(|_| ProblemKind::CredentialNotFound)?;

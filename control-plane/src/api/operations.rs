@@ -6,14 +6,14 @@ pub(super) use events::{__path_operation_events, operation_events};
 
 use super::caller::{Caller, ChangeHeaders};
 use super::document::Problems;
-use super::extract::{Params, field_as};
+use super::extract::{Named, Params, field_as};
 use super::mutation::{Begun, Mutation, shown};
 use super::pagination::{Page, PageQuery};
 use super::problem::{ApiResult, Problem, ProblemKind};
 use super::{tenants, words};
 use crate::context::ApiState;
 use crate::operations::OperationKind;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::{
@@ -197,7 +197,7 @@ pub(super) async fn operation_list(
 )]
 pub(super) async fn operation_get(
     State(state): State<ApiState>,
-    Path(operation): Path<String>,
+    Named(operation): Named<String>,
 ) -> ApiResult<Response> {
     shown(&find(&state, parse_id(&operation)?).await?)
 }
@@ -210,7 +210,7 @@ pub(super) async fn operation_get(
 )]
 pub(super) async fn operation_cancel(
     State(state): State<ApiState>,
-    Path(operation): Path<String>,
+    Named(operation): Named<String>,
     caller: Caller,
 ) -> ApiResult<Response> {
     let id = parse_id(&operation)?;

@@ -4,7 +4,10 @@
 //! renamed. The text is for people and may change. Nothing secret is ever put in one: the details are
 //! written here or by the handlers, never copied from a driver's error that might repeat a DSN.
 
-use axum::http::StatusCode;
+mod kind;
+
+pub(super) use kind::ProblemKind;
+
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tenancy::OperationId;
@@ -14,165 +17,6 @@ use uuid::Uuid;
 
 /// What stands before a kind's name in `type`: a URN, because no address of ours has to resolve for it to be stable.
 const TYPE_PREFIX: &str = "urn:tenantry:problem:";
-
-macro_rules! problem_kinds {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal, $status:ident, $title:literal, $hint:literal;)*) => {
-        /// The kinds of problem that the API answers with.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub(super) enum ProblemKind { $($(#[$doc])* $kind,)* }
-
-        impl ProblemKind {
-            /// Every kind, so that the table can be checked and documented.
-            pub(super) const ALL: &'static [Self] = &[$(Self::$kind,)*];
-
-            /// The last part of `type`.
-            #[must_use]
-            pub(super) const fn name(self) -> &'static str {
-                match self { $(Self::$kind => $name,)* }
-            }
-
-            /// The HTTP status.
-            #[must_use]
-            pub(super) const fn status(self) -> StatusCode {
-                match self { $(Self::$kind => StatusCode::$status,)* }
-            }
-
-            /// The same short sentence for every occurrence.
-            #[must_use]
-            pub(super) const fn title(self) -> &'static str {
-                match self { $(Self::$kind => $title,)* }
-            }
-
-            /// What to do about it, where no occurrence knows better.
-            #[must_use]
-            pub(super) const fn hint(self) -> &'static str {
-                match self { $(Self::$kind => $hint,)* }
-            }
-        }
-    };
-}
-
-problem_kinds! {
-    /// No operator token, or a wrong one.
-    Unauthorized = "unauthorized", UNAUTHORIZED, "the operator token is missing or wrong",
-        "send it as \"Authorization: Bearer <token>\"";
-    /// No such path.
-    NotFound = "not-found", NOT_FOUND, "there is nothing at this path", "see /openapi.json for what there is";
-    /// The path is right, the method is not.
-    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "this path does not take this method",
-        "see /openapi.json for what it takes";
-    /// The body is not JSON.
-    MalformedBody = "malformed-body", BAD_REQUEST, "the body is not valid JSON", "send one JSON object";
-    /// The body is of another type than JSON.
-    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "the body is not declared as JSON",
-        "send \"Content-Type: application/json\"";
-    /// The body is larger than the limit.
-    BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "the body is too large", "no request needs a body this large";
-    /// The headers are larger than the limit.
-    HeadersTooLarge = "headers-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large",
-        "send fewer or shorter headers";
-    /// The body names a field that does not exist.
-    UnknownField = "unknown-field", UNPROCESSABLE_ENTITY, "the body names an unknown field",
-        "check the spelling; an unknown field is never ignored";
-    /// A field is missing, of the wrong type, or out of range.
-    InvalidField = "invalid-field", UNPROCESSABLE_ENTITY, "a field is not valid", "see /openapi.json for its form";
-    /// The slug breaks the naming rules.
-    SlugInvalid = "slug-invalid", UNPROCESSABLE_ENTITY, "the slug is not valid",
-        "use lower-case letters, digits and single hyphens, such as \"acme-eu\"";
-    /// The query string is wrong.
-    InvalidQuery = "invalid-query", BAD_REQUEST, "the query string is not valid", "see /openapi.json for its parameters";
-    /// The cursor is none that a listing gave out.
-    InvalidCursor = "invalid-cursor", BAD_REQUEST, "the cursor is not valid",
-        "pass next_cursor of the page before, unchanged, or leave it out";
-    /// A header is wrong.
-    InvalidHeader = "invalid-header", BAD_REQUEST, "a header is not valid", "see /openapi.json for its form";
-    /// No region of this name is known.
-    RegionNotFound = "region-not-found", NOT_FOUND, "there is no such region", "list them with GET /v1/regions";
-    /// The body names a region that is not known.
-    RegionUnknown = "region-unknown", UNPROCESSABLE_ENTITY, "the region is not known",
-        "list the regions with GET /v1/regions, or create it first";
-    /// The region exists.
-    RegionExists = "region-exists", CONFLICT, "the region exists already", "choose another name";
-    /// The tenant may not be placed in this region.
-    RegionNotAllowed = "region-not-allowed", UNPROCESSABLE_ENTITY, "the tenant's allowed regions leave this region out",
-        "choose one of allowed_regions, or add the region to them";
-    /// No such cluster.
-    ClusterNotFound = "cluster-not-found", NOT_FOUND, "there is no such cluster", "list them with GET /v1/clusters";
-    /// The name or the server is registered.
-    ClusterExists = "cluster-exists", CONFLICT, "the cluster is registered already",
-        "a server is registered once, under one name";
-    /// The DSN cannot be used as one.
-    ClusterDsnInvalid = "cluster-dsn-invalid", UNPROCESSABLE_ENTITY, "the admin DSN is not usable",
-        "give postgres://user:password@host:port/postgres with one host";
-    /// The server does not answer or refuses the login.
-    ClusterUnreachable = "cluster-unreachable", UNPROCESSABLE_ENTITY, "the cluster cannot be reached",
-        "check host, port, user and password, and that the server lets this host in";
-    /// The server is too old.
-    ClusterVersion = "cluster-version", UNPROCESSABLE_ENTITY, "the cluster's PostgreSQL is too old",
-        "upgrade the server to PostgreSQL 15 or newer";
-    /// The admin role may not do what is needed.
-    ClusterPrivileges = "cluster-privileges", UNPROCESSABLE_ENTITY, "the admin role lacks privileges",
-        "ALTER ROLE … CREATEDB CREATEROLE, or use a superuser";
-    /// The server is a standby.
-    ClusterReadOnly = "cluster-read-only", UNPROCESSABLE_ENTITY, "the cluster is a standby",
-        "register the primary: databases cannot be created on a standby";
-    /// No cluster can take one more tenant.
-    NoCapacity = "no-capacity", CONFLICT, "no cluster can take the tenant",
-        "register a cluster in the region, or raise the capacity of one";
-    /// No such tenant.
-    TenantNotFound = "tenant-not-found", NOT_FOUND, "there is no such tenant", "list them with GET /v1/tenants";
-    /// Another living tenant has the slug.
-    SlugTaken = "slug-taken", CONFLICT, "the slug is taken", "choose another slug";
-    /// No such plan.
-    PlanUnknown = "plan-unknown", UNPROCESSABLE_ENTITY, "the plan is not known", "use free, standard or enterprise";
-    /// This isolation level is not offered yet.
-    IsolationNotAvailable = "isolation-not-available", UNPROCESSABLE_ENTITY, "the isolation level is not available yet",
-        "use \"database\"";
-    /// The tenant's state does not allow it.
-    TenantState = "tenant-state", CONFLICT, "the tenant's state does not allow this",
-        "see the tenant's state with GET /v1/tenants/{tenant}";
-    /// The tenant has an unfinished operation.
-    OperationInProgress = "operation-in-progress", CONFLICT, "the tenant has an unfinished operation",
-        "wait for it, or cancel it, and try again";
-    /// The thing has changed since it was read.
-    StaleVersion = "stale-version", PRECONDITION_FAILED, "the tenant has changed since it was read",
-        "read it again and repeat the change with its new ETag";
-    /// No such credential.
-    CredentialNotFound = "credential-not-found", NOT_FOUND, "there is no such credential",
-        "list them with GET /v1/tenants/{tenant}/credentials";
-    /// There are as many as there may be.
-    LimitReached = "limit-reached", CONFLICT, "there are as many of these as there may be",
-        "remove one that is not needed any more";
-    /// Credentials of this role are not offered yet.
-    RoleNotAvailable = "role-not-available", UNPROCESSABLE_ENTITY, "credentials of this role are not available yet",
-        "use \"owner\"";
-    /// No such operation.
-    OperationNotFound = "operation-not-found", NOT_FOUND, "there is no such operation",
-        "list them with GET /v1/operations";
-    /// The operation has ended.
-    OperationFinished = "operation-finished", CONFLICT, "the operation has finished", "there is nothing left to cancel";
-    /// The operation cannot be undone any more.
-    OperationNotCancellable = "operation-not-cancellable", CONFLICT,
-        "the operation is past its point of no return", "wait for it to finish";
-    /// The key was used for another request.
-    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY,
-        "the idempotency key was used for a different request", "use a new key for a new request";
-    /// The first request with this key has not ended.
-    IdempotencyKeyInFlight = "idempotency-key-in-flight", CONFLICT,
-        "a request with this idempotency key is still being worked on", "try again in a moment, with the same key";
-    /// Too many progress streams are open.
-    TooManyStreams = "too-many-streams", SERVICE_UNAVAILABLE, "too many progress streams are open",
-        "poll GET /v1/operations/{operation} instead";
-    /// The request took too long.
-    RequestTimeout = "request-timeout", GATEWAY_TIMEOUT, "the request took too long",
-        "try again; with the same Idempotency-Key nothing is done twice";
-    /// The catalog cannot be reached.
-    CatalogUnavailable = "catalog-unavailable", SERVICE_UNAVAILABLE, "the catalog cannot be reached",
-        "try again in a moment; tenants that are in use are served meanwhile";
-    /// A mistake of ours.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "something went wrong inside the control plane",
-        "look for the request id in the control plane's log";
-}
 
 /// One refused request.
 #[derive(Debug, Clone)]

@@ -2,12 +2,12 @@
 
 use super::caller::{Caller, ChangeHeaders};
 use super::document::Problems;
-use super::extract::{Body, field};
+use super::extract::{Body, Named, field};
 use super::mutation::{Begun, Mutation, shown};
 use super::pagination::Page;
 use super::problem::{ApiResult, Problem, ProblemKind};
 use crate::context::ApiState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::RegionRecord;
@@ -91,7 +91,7 @@ pub(super) async fn region_list(State(state): State<ApiState>) -> ApiResult<Resp
 )]
 pub(super) async fn region_get(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> ApiResult<Response> {
     let name: RegionName = name.parse().map_err(|_| ProblemKind::RegionNotFound)?;
     let region = state.catalog.region_get(&name).await?.ok_or(ProblemKind::RegionNotFound)?;

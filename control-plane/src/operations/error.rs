@@ -24,6 +24,9 @@ pub(crate) enum StepError {
     /// What an earlier step should have left is not there.
     #[error("{0} is missing, though an earlier step made it")]
     Missing(&'static str),
+    /// It was begun again and again and neither succeeded nor failed.
+    #[error("the step was begun {0} times and never came to an end")]
+    NeverEnds(u32),
     /// A failpoint said so.
     #[error("failed on request of a failpoint")]
     Failpoint,
@@ -36,7 +39,7 @@ impl StepError {
             Self::Cluster(error) => error.retryable(),
             Self::Catalog(error) => error.retryable(),
             Self::Secrets(_) => true,
-            Self::NoPlace(_) | Self::Missing(_) | Self::Failpoint => false,
+            Self::NoPlace(_) | Self::Missing(_) | Self::NeverEnds(_) | Self::Failpoint => false,
         }
     }
 
@@ -54,7 +57,7 @@ impl StepError {
             Self::Catalog(_) => "catalog",
             Self::NoPlace(NoPlace::RegionNotAllowed { .. }) => "region-not-allowed",
             Self::NoPlace(_) => "no-capacity",
-            Self::Secrets(_) | Self::Missing(_) => "internal",
+            Self::Secrets(_) | Self::Missing(_) | Self::NeverEnds(_) => "internal",
             Self::Failpoint => "failpoint",
         }
     }

@@ -8,12 +8,10 @@ use tenancy::OperationId;
 /// Where the executor is, seen from one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Moment {
-    /// Recorded as running, nothing done yet.
+    /// Recorded as running, and the step before as done. Nothing done yet.
     BeforeRun,
     /// Done, and not recorded as done: a crash here makes the step run again.
     AfterRun,
-    /// Recorded as done.
-    AfterRecord,
     /// About to be undone.
     BeforeUndo,
     /// Undone, and not recorded as undone.

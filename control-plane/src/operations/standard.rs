@@ -105,7 +105,7 @@ pub(super) async fn repeats_each_step<S: Scenario>() {
 
 /// Dies at each moment of each step; the next worker takes over when the claim has run out.
 pub(super) async fn resumes_after_crash_at_each_step<S: Scenario>() {
-    let forward = [Moment::BeforeRun, Moment::AfterRun, Moment::AfterRecord];
+    let forward = [Moment::BeforeRun, Moment::AfterRun];
     let backward = [Moment::BeforeUndo, Moment::AfterUndo];
     let forward = forward.map(|moment| Box::pin(crashes_forward::<S>(moment)));
     let backward = backward.map(|moment| Box::pin(crashes_backward::<S>(moment)));

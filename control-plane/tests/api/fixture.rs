@@ -4,7 +4,7 @@
 //! there for those who need a second one. They die with the process.
 
 use catalog_schema::{Catalog, MasterKey, migrate};
-use config::ControlPlaneConfig;
+use config::{CatalogConfig, ControlPlaneConfig, MasterKeySource, WorkerConfig};
 use control_plane::ControlPlane;
 use control_plane::failpoint::{Failpoints, NoFailpoints};
 use launcher::{Binaries, Scratch, Server, ServerOptions};
@@ -96,14 +96,14 @@ impl Plane {
         let key = NamedTempFile::new().unwrap();
         std::fs::write(key.path(), key_text.expose()).unwrap();
         let catalog_dsn = fresh_catalog(&servers().await.catalog).await;
-        let mut config = ControlPlaneConfig::default();
-        config.listen = "127.0.0.1:0".parse().unwrap();
-        config.catalog.dsn = catalog_dsn.clone();
-        config.catalog.pool_size = 8;
-        config.master_key = config::MasterKeySource::File(key.path().to_owned());
-        config.operator_token = Secret::new(TOKEN.to_owned());
-        config.worker.lease_ms = 1_000;
-        config.worker.poll_ms = 100;
+        let config = ControlPlaneConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            catalog: CatalogConfig { dsn: catalog_dsn.clone(), pool_size: 8 },
+            master_key: MasterKeySource::File(key.path().to_owned()),
+            operator_token: Secret::new(TOKEN.to_owned()),
+            worker: WorkerConfig { lease_ms: 1_000, poll_ms: 100, ..WorkerConfig::default() },
+            ..ControlPlaneConfig::default()
+        };
         let catalog =
             Catalog::connect(&catalog_dsn, MasterKey::from_base64(&key_text).unwrap(), 2).await.unwrap();
         let mut plane = Self {
@@ -146,16 +146,18 @@ impl Plane {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(TOKEN)
     }
 
-    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
-        self.request(Method::GET, path)
-    }
-
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the body where they pass it")]
     pub(crate) fn post(&self, path: &str, body: Value) -> RequestBuilder {
         self.request(Method::POST, path).json(&body)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the body where they pass it")]
     pub(crate) fn patch(&self, path: &str, body: Value) -> RequestBuilder {
         self.request(Method::PATCH, path).json(&body)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
     }
 
     pub(crate) fn delete(&self, path: &str) -> RequestBuilder {

@@ -80,6 +80,7 @@ async fn malformed_requests_are_told_apart() {
     for (path, expected) in [
         ("/v1/tenants/nobody", "tenant-not-found"),
         ("/v1/tenants/Not A Slug", "tenant-not-found"),
+        ("/v1/tenants/%ff", "not-found"),
         ("/v1/clusters/none", "cluster-not-found"),
         ("/v1/regions/none", "region-not-found"),
         ("/v1/operations/none", "operation-not-found"),

@@ -2,14 +2,14 @@
 
 use super::super::caller::{Caller, ChangeHeaders, ConditionHeaders};
 use super::super::document::Problems;
-use super::super::extract::{Body, field};
+use super::super::extract::{Body, Named, field};
 use super::super::mutation::{Begun, Mutation};
 use super::super::problem::{ApiResult, Problem, ProblemKind};
 use super::super::words;
 use super::inspect;
 use super::{Cluster, check_count, find};
 use crate::context::ApiState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::{ClusterDetail, ClusterPatch};
@@ -43,7 +43,7 @@ pub(in super::super) struct ClusterUpdate {
 )]
 pub(in super::super) async fn cluster_update(
     State(state): State<ApiState>,
-    Path(cluster): Path<String>,
+    Named(cluster): Named<String>,
     caller: Caller,
     body: Body<ClusterUpdate>,
 ) -> ApiResult<Response> {

@@ -4,10 +4,11 @@
 //! stream ends with the operation.
 
 use super::super::document::Problems;
+use super::super::extract::Named;
 use super::super::problem::{ApiResult, ProblemKind};
 use super::{Operation, find, parse_id};
 use crate::context::ApiState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
@@ -42,7 +43,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 )]
 pub(in super::super) async fn operation_events(
     State(state): State<ApiState>,
-    Path(operation): Path<String>,
+    Named(operation): Named<String>,
 ) -> ApiResult<Response> {
     let id = parse_id(&operation)?;
     let permit = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| ProblemKind::TooManyStreams)?;

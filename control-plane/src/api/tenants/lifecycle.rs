@@ -5,7 +5,7 @@
 
 use super::super::caller::{Caller, ChangeHeaders, ConditionHeaders};
 use super::super::document::Problems;
-use super::super::extract::Params;
+use super::super::extract::{Named, Params};
 use super::super::mutation::{Begun, Mutation};
 use super::super::operations::{Operation, enqueue};
 use super::super::plan::{DryRun, Plan, Removes};
@@ -13,7 +13,7 @@ use super::super::problem::{ApiResult, Problem, ProblemKind};
 use super::{Tenant, find};
 use crate::context::ApiState;
 use crate::operations::OperationKind;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::{CatalogError, TenantRecord};
@@ -42,7 +42,7 @@ pub(in super::super) struct TenantChanging {
 )]
 pub(in super::super) async fn tenant_suspend(
     State(state): State<ApiState>,
-    Path(tenant): Path<String>,
+    Named(tenant): Named<String>,
     caller: Caller,
     Params(dry_run): Params<DryRun>,
 ) -> ApiResult<Response> {
@@ -61,7 +61,7 @@ pub(in super::super) async fn tenant_suspend(
 )]
 pub(in super::super) async fn tenant_resume(
     State(state): State<ApiState>,
-    Path(tenant): Path<String>,
+    Named(tenant): Named<String>,
     caller: Caller,
     Params(dry_run): Params<DryRun>,
 ) -> ApiResult<Response> {
@@ -80,7 +80,7 @@ pub(in super::super) async fn tenant_resume(
 )]
 pub(in super::super) async fn tenant_delete(
     State(state): State<ApiState>,
-    Path(tenant): Path<String>,
+    Named(tenant): Named<String>,
     caller: Caller,
     Params(dry_run): Params<DryRun>,
 ) -> ApiResult<Response> {

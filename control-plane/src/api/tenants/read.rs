@@ -1,14 +1,14 @@
 //! Looking at tenants.
 
 use super::super::document::Problems;
-use super::super::extract::{Params, field_as};
+use super::super::extract::{Named, Params, field_as};
 use super::super::mutation::shown;
 use super::super::pagination::{Page, PageQuery};
 use super::super::problem::{ApiResult, ProblemKind};
 use super::super::words;
 use super::{Tenant, find};
 use crate::context::ApiState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use catalog_schema::TenantFilter;
 use serde::Deserialize;
@@ -69,7 +69,7 @@ pub(in super::super) async fn tenant_list(
 )]
 pub(in super::super) async fn tenant_get(
     State(state): State<ApiState>,
-    Path(tenant): Path<String>,
+    Named(tenant): Named<String>,
 ) -> ApiResult<Response> {
     shown(&Tenant::from(find(&state, &tenant).await?))
 }

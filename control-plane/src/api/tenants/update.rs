@@ -2,13 +2,13 @@
 
 use super::super::caller::{Caller, ChangeHeaders, ConditionHeaders};
 use super::super::document::Problems;
-use super::super::extract::{Body, field, field_as};
+use super::super::extract::{Body, Named, field, field_as};
 use super::super::mutation::{Begun, Mutation};
 use super::super::problem::{ApiResult, ProblemKind};
 use super::create::allowed_regions;
 use super::{Tenant, check_display_name, find};
 use crate::context::ApiState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::TenantPatch;
@@ -50,7 +50,7 @@ impl TenantUpdate {
 )]
 pub(in super::super) async fn tenant_update(
     State(state): State<ApiState>,
-    Path(tenant): Path<String>,
+    Named(tenant): Named<String>,
     caller: Caller,
     body: Body<TenantUpdate>,
 ) -> ApiResult<Response> {

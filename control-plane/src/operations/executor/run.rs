@@ -1,0 +1,84 @@
+//! An operation on its way: what its record says, kept up with as it goes.
+
+use super::{CANCELLED, Executor};
+use crate::operations::context::StepContext;
+use crate::operations::journal::Entry;
+use crate::operations::registry::OperationKind;
+use crate::operations::step::Step;
+use catalog_schema::{ClaimedOperation, Context, Direction, StepOutcome, StepRecord, StepState};
+use serde_json::Value;
+
+/// One operation on its way.
+pub(super) struct Run {
+    pub(super) kind: OperationKind,
+    pub(super) cx: StepContext,
+    pub(super) direction: Direction,
+    pub(super) states: Vec<StepState>,
+    /// Why it is being undone.
+    pub(super) error: Option<Value>,
+    /// The end of the step before, to be written with what comes next.
+    pub(super) unwritten: Vec<Entry>,
+}
+
+impl Run {
+    pub(super) fn steps(&self) -> impl DoubleEndedIterator<Item = (usize, &'static Step)> + use<> {
+        self.kind.steps().iter().enumerate()
+    }
+
+    /// Has a step begun that cannot be undone?
+    pub(super) fn past_return(&self) -> bool {
+        self.steps().any(|(index, step)| step.has_no_return(self.states[index]))
+    }
+
+    pub(super) fn needs_undo(&self, index: usize, step: &Step) -> bool {
+        match self.states[index] {
+            StepState::Running | StepState::Done | StepState::Failed => true,
+            StepState::Pending => step.begun_by_request,
+            StepState::Undone => false,
+        }
+    }
+
+    /// A step has ended, or one attempt of it.
+    pub(super) fn ended(&mut self, index: usize, state: StepState, outcome: StepOutcome) {
+        self.states[index] = state;
+        self.unwritten.push(Entry::StepFinish { ordinal: ordinal(index), outcome });
+    }
+
+    pub(super) fn was_cancelled(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error["code"] == CANCELLED)
+    }
+}
+
+impl Executor {
+    /// Takes up an operation where its record says it stands. `None` for one that only a newer release knows.
+    pub(super) fn open(&self, claimed: ClaimedOperation, audit: Context) -> Option<Run> {
+        let ClaimedOperation { claim, operation, steps } = claimed;
+        let (kind, tenant) = OperationKind::parse(&operation.kind).zip(operation.tenant)?;
+        let mut cx = StepContext::new(self.state.clone(), claim, audit, tenant);
+        let mut states = vec![StepState::Pending; kind.steps().len()];
+        for record in steps {
+            restore(&mut cx, &mut states, kind, record);
+        }
+        Some(Run {
+            kind,
+            cx,
+            direction: operation.direction,
+            states,
+            error: operation.error,
+            unwritten: Vec::new(),
+        })
+    }
+}
+
+fn restore(cx: &mut StepContext, states: &mut [StepState], kind: OperationKind, record: StepRecord) {
+    let place = usize::try_from(record.ordinal).unwrap_or(usize::MAX);
+    if let (Some(state), Some(step)) = (states.get_mut(place), kind.steps().get(place)) {
+        *state = record.state;
+        cx.remember(step.name, record.output);
+    }
+}
+
+/// The catalog's number for a step.
+pub(super) fn ordinal(index: usize) -> u32 {
+    u32::try_from(index).expect("operations have a handful of steps")
+}
