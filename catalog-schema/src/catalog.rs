@@ -11,25 +11,30 @@ use std::sync::Arc;
 use tenancy::Secret;
 use tokio_postgres::{Config, Row};
 
-/// The catalog: a pool of connections and the key to its secrets. Clones share both.
+/// The catalog: connections and the key to its secrets. Clones share both.
+///
+/// Reads and transactions draw from a pool each. Who reads beside a transaction of its own would
+/// otherwise hold one connection while it waits for another, and enough of them would wait for each other.
 #[derive(Clone)]
 pub struct Catalog {
-    pool: Pool,
+    reads: Pool,
+    transactions: Pool,
     key: MasterKey,
     listen: Arc<Config>,
 }
 
 impl Catalog {
-    /// Prepares a pool of at most `size` connections. Connects lazily, so this works while the catalog
+    /// Prepares pools of at most `size` connections, one for reads and one for transactions. Connects lazily, so this works while the catalog
     /// is down; what is asked then fails with [`CatalogError::Unavailable`] within seconds.
     ///
     /// # Errors
     /// When the connection string cannot be parsed.
     #[expect(clippy::unused_async, reason = "the pool needs a runtime, which an async function proves")]
     pub async fn connect(dsn: &Secret, key: MasterKey, size: u32) -> Result<Self, CatalogError> {
-        let pool = Pool::new(connection_config(dsn, "catalog")?, size);
+        let reads = Pool::new(connection_config(dsn, "catalog")?, size);
+        let transactions = Pool::new(connection_config(dsn, "catalog")?, size);
         let listen = Arc::new(connection_config(dsn, "listen")?);
-        Ok(Self { pool, key, listen })
+        Ok(Self { reads, transactions, key, listen })
     }
 
     /// The key that seals the catalog's secrets.
@@ -46,7 +51,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog is unavailable.
     pub async fn begin(&self, context: &Context) -> Result<Tx, CatalogError> {
-        Tx::begin(self.pool.session().await?, self.key.clone(), context.clone()).await
+        Tx::begin(self.transactions.session().await?, self.key.clone(), context.clone()).await
     }
 
     /// Begins a transaction for a step of a claimed operation. While it lasts nobody can take the
@@ -63,17 +68,17 @@ impl Catalog {
     }
 
     pub(crate) async fn session(&self) -> Result<Session, CatalogError> {
-        self.pool.session().await
+        self.reads.session().await
     }
 
     /// Reads rows. A connection that turns out to have died while it lay in the pool costs a second
     /// attempt, not an error: reading twice harms nobody.
     pub(crate) async fn rows(&self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, CatalogError> {
-        let session = self.pool.session().await?;
+        let session = self.reads.session().await?;
         match session.query(sql, args).await {
             Err(CatalogError::Unavailable { .. }) if session.is_lost() => {
                 drop(session);
-                self.pool.session().await?.query(sql, args).await
+                self.reads.session().await?.query(sql, args).await
             }
             answer => answer,
         }

@@ -11,9 +11,10 @@ pub struct CatalogConfig {
     /// `TENANTRY_CATALOG_DSN`, which wins. A `postgres://` URL or `key=value` text. One that holds a
     /// password belongs into the file or the variable. Required.
     pub dsn: Secret,
-    /// `catalog.pool_size`, connections, 4. Too few and route look-ups of cold tenants wait for each
-    /// other; too many and a large fleet of gateways uses up the catalog's `max_connections`. Each
-    /// process opens one more, to be notified of changes.
+    /// `catalog.pool_size`, connections for reads, and as many for transactions, 4. Too few and route look-ups
+    /// of cold tenants wait for each other; too many and a large fleet uses up the catalog's
+    /// `max_connections`. A gateway opens no transactions; each process opens one more connection, to be
+    /// notified of changes.
     pub pool_size: u32,
 }
 

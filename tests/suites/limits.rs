@@ -1,5 +1,6 @@
 //! Many tenants on few connections: the budget holds, and everybody is served.
 
+use futures_util::StreamExt;
 use harness::{Stack, Tenant, wait_until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -9,6 +10,7 @@ use tokio::task::JoinSet;
 
 const TENANTS: usize = 200;
 const BUDGET: u32 = 20;
+const CREATED_AT_ONCE: usize = 8;
 
 /// Connections that gateways hold, as the server counts them.
 const HELD: &str = "select count(*) from pg_stat_activity where usename like 't\\_%'";
@@ -20,13 +22,13 @@ async fn small_budget() -> Stack {
     Stack::start_with(StackOptions::ephemeral().clusters(vec![cluster])).await
 }
 
-async fn create_tenants(stack: &Arc<Stack>, count: usize) -> Vec<Tenant> {
-    let mut creating = JoinSet::new();
-    for number in 0..count {
-        let stack = Arc::clone(stack);
-        creating.spawn(async move { stack.create_tenant(&format!("t{number}"), "eu").await });
-    }
-    creating.join_all().await
+async fn create_tenants(stack: &Stack, count: usize) -> Vec<Tenant> {
+    let slugs = (0..count).map(|number| format!("t{number}"));
+    futures_util::stream::iter(slugs)
+        .map(async |slug| stack.create_tenant(&slug, "eu").await)
+        .buffered(CREATED_AT_ONCE)
+        .collect()
+        .await
 }
 
 /// Asks the server again and again how many connections it sees, and remembers the most.
