@@ -152,7 +152,7 @@ async fn storm_client(tenant: Arc<Tenant>, id: u64, rounds: u64) -> (u64, u64) {
 
 async fn storm(stack: &Stack, slug: &str, plan: &str, clients: u64, rounds: u64) -> (u64, u64) {
     let tenant = Arc::new(tenant(stack, slug, plan).await);
-    let before = stack.metric("tenantry_out_of_sync_total", &[]).await;
+    let before = stack.metric("tenantry_gateway_out_of_sync_total", &[]).await;
     let tasks: Vec<_> =
         (0..clients).map(|id| tokio::spawn(storm_client(Arc::clone(&tenant), id, rounds))).collect();
     let (mut answered, mut refused) = (0, 0);
@@ -161,7 +161,7 @@ async fn storm(stack: &Stack, slug: &str, plan: &str, clients: u64, rounds: u64)
         answered += rows;
         refused += refusals;
     }
-    assert_eq!(stack.metric("tenantry_out_of_sync_total", &[]).await, before, "replies out of sync");
+    assert_eq!(stack.metric("tenantry_gateway_out_of_sync_total", &[]).await, before, "replies out of sync");
     (answered, refused)
 }
 

@@ -151,7 +151,10 @@ fn parse(
     if header.len > client.bounds.prepared_bytes_max {
         return Err(too_many_statements(client));
     }
-    let Some(body) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
+    if whole_body(exchange, header).is_none() {
+        return Ok(Step::NeedMore);
+    }
+    let body = &exchange.up.unread()[HEADER_LEN..header.len];
     let name_len = name_len(body)?;
     let (name, text) = (&body[..name_len], &body[name_len + 1..]);
     if name.is_empty() {
@@ -161,9 +164,15 @@ fn parse(
         return Ok(forward(exchange, header, due));
     }
     if let Some(existing) = client.statements.named(name).cloned() {
+        if exchange.ledger.is_uncertain(&existing, name) {
+            return Ok(Step::NeedMore);
+        }
         return parse_again(exchange, lease, header, name_len, &existing);
     }
     let statement = lease.pool().statements().intern(text);
+    if exchange.ledger.is_uncertain(&statement, name) {
+        return Ok(Step::NeedMore);
+    }
     let client_name: Box<[u8]> = name.into();
     client
         .statements
@@ -217,6 +226,9 @@ fn bind(
     };
     let name = &head[portal_len + 1..portal_len + 1 + name_len];
     let target = target_of(exchange, client, name);
+    if target.is_uncertain(exchange, name) {
+        return Ok(Step::NeedMore);
+    }
     let effects = target.effects(client);
     let head_len = HEADER_LEN + portal_len + 1 + name_len + 1;
     let rest_len = header.len - head_len;
@@ -256,6 +268,9 @@ fn describe_or_close(
         return Ok(close_statement(exchange, client, header, name));
     }
     let target = target_of(exchange, client, &name);
+    if target.is_uncertain(exchange, &name) {
+        return Ok(Step::NeedMore);
+    }
     let server_name = prepare_target(exchange, client, lease, &target)?;
     exchange.ledger.expect(Due::to_client(Request::Describe));
     match server_name {
@@ -305,6 +320,11 @@ impl Target {
             Self::Unnamed(_) => client.statements.unnamed().effects(),
             Self::Nothing | Self::Foreign => Effects::NONE,
         }
+    }
+
+    /// The message has to wait: an earlier request prepares what it names, and may fail yet.
+    fn is_uncertain(&self, exchange: &Exchange, name: &[u8]) -> bool {
+        matches!(self, Self::Known(statement) if exchange.ledger.is_uncertain(statement, name))
     }
 }
 

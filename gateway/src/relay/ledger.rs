@@ -110,6 +110,9 @@ pub struct Settled {
 #[derive(Debug, Default)]
 pub struct Ledger {
     due: VecDeque<Due>,
+    /// How many of them answer a Parse, and how many end with ReadyForQuery.
+    parses: usize,
+    readies: usize,
     /// The server reads COPY data from the client and answers nothing until its end.
     copy_in: bool,
     /// Requests of the extended protocol were sent since the server was last ready. Though they be
@@ -123,6 +126,7 @@ impl Ledger {
     /// Makes it as good as new, keeping its memory.
     pub fn reset(&mut self) {
         self.due.clear();
+        (self.parses, self.readies) = (0, 0);
         (self.copy_in, self.owes_sync, self.skipping) = (false, false, false);
     }
 
@@ -147,32 +151,49 @@ impl Ledger {
     /// A ReadyForQuery for the client is among them: the client has ended a request.
     #[must_use]
     pub fn awaits_ready(&self) -> bool {
-        self.due.iter().any(|due| due.request.ends_with_ready() && due.origin == Origin::Client)
+        self.readies > 0
+            && self.due.iter().any(|due| due.request.ends_with_ready() && due.origin == Origin::Client)
     }
 
     /// Notes that a reply is due.
     pub fn expect(&mut self, due: Due) {
         self.owes_sync |= due.request.is_extended();
-        self.due.push_back(due);
+        self.push(due);
+    }
+
+    /// Does it depend on a reply still due whether the client has this statement by this name? What is sent
+    /// before the next Sync fails together with the Parse; what is sent after it does not.
+    #[must_use]
+    pub fn is_uncertain(&self, statement: &Arc<Statement>, client_name: &[u8]) -> bool {
+        if self.parses == 0 || self.readies == 0 {
+            return false;
+        }
+        let Some(last_ready) = self.due.iter().rposition(|due| due.request.ends_with_ready()) else {
+            return false;
+        };
+        self.due.range(..last_ready).filter(|due| due.request == Request::Parse).any(|due| {
+            due.client_name.as_deref() == Some(client_name)
+                || due.statement.as_ref().is_some_and(|pending| Arc::ptr_eq(pending, statement))
+        })
     }
 
     /// Notes a Sync. One sent while the server reads COPY data is ignored by the server.
     pub fn expect_sync(&mut self, origin: Origin) {
         if !self.copy_in {
-            self.due.push_back(Due::of(Request::Sync, origin));
+            self.push(Due::of(Request::Sync, origin));
         }
     }
 
     /// The client has ended its COPY data.
     pub fn copy_ended(&mut self) {
         self.copy_in = false;
-        self.due.push_back(Due::to_client(Request::CopyEnd));
+        self.push(Due::to_client(Request::CopyEnd));
         self.pass_copy_ends();
     }
 
     /// A reply that we owe ourselves and whose turn has come.
     pub fn next_local(&mut self) -> Option<Due> {
-        if !self.skipping && self.due.front()?.origin == Origin::Local { self.due.pop_front() } else { None }
+        if !self.skipping && self.due.front()?.origin == Origin::Local { self.pop() } else { None }
     }
 
     /// Who the replies that come now belong to. `None` when nothing is due.
@@ -220,8 +241,21 @@ impl Ledger {
         verdict
     }
 
+    fn push(&mut self, due: Due) {
+        self.parses += usize::from(due.request == Request::Parse);
+        self.readies += usize::from(due.request.ends_with_ready());
+        self.due.push_back(due);
+    }
+
+    fn pop(&mut self) -> Option<Due> {
+        let due = self.due.pop_front()?;
+        self.parses -= usize::from(due.request == Request::Parse);
+        self.readies -= usize::from(due.request.ends_with_ready());
+        Some(due)
+    }
+
     fn done(&mut self, settled: &mut Settled) {
-        if let Some(due) = self.due.pop_front() {
+        if let Some(due) = self.pop() {
             settled.effects |= due.effects;
             self.pass_copy_ends();
         }
@@ -236,6 +270,7 @@ impl Ledger {
         let limit = data_end.unwrap_or(self.due.len());
         self.due.retain(|due| {
             let ignored = index < limit && due.request == Request::Sync;
+            self.readies -= usize::from(ignored);
             index += 1;
             !ignored
         });
@@ -252,7 +287,7 @@ impl Ledger {
 
     fn skip_to_sync(&mut self, settled: &mut Settled) {
         while self.due.front().is_some_and(|due| due.request != Request::Sync) {
-            settled.failed.extend(self.due.pop_front());
+            settled.failed.extend(self.pop());
         }
         self.skipping = self.due.is_empty();
     }
@@ -277,210 +312,4 @@ fn verdict_for(origin: Origin, tag: u8) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn ledger(requests: &[Request]) -> Ledger {
-        let mut ledger = Ledger::default();
-        for request in requests {
-            ledger.expect(Due::to_client(*request));
-        }
-        ledger
-    }
-
-    fn settle_all(ledger: &mut Ledger, tags: &[u8]) -> Vec<Verdict> {
-        tags.iter().map(|tag| ledger.settle(*tag, &mut Settled::default())).collect()
-    }
-
-    use Request::{Bind, CopyEnd, Describe, Execute, Parse, Query, Sync};
-
-    #[test]
-    fn a_whole_extended_query_settles() {
-        let mut ledger = ledger(&[Parse, Bind, Describe, Execute, Sync]);
-        assert!(settle_all(&mut ledger, b"12TDDCZ").iter().all(|verdict| *verdict == Verdict::Forward));
-        assert!(ledger.is_empty());
-    }
-
-    #[test]
-    fn an_error_throws_away_everything_up_to_the_next_sync_and_no_further() {
-        let mut ledger = ledger(&[Parse, Bind, Execute, Sync, Bind, Execute, Sync]);
-        let mut settled = Settled::default();
-        assert_eq!(ledger.settle(b'E', &mut settled), Verdict::Forward);
-        assert_eq!(settled.failed.len(), 3);
-        settle_all(&mut ledger, b"Z2CZ");
-        assert!(ledger.is_empty());
-    }
-
-    #[test]
-    fn a_failed_simple_query_still_ends_with_ready() {
-        let mut ledger = ledger(&[Query, Query]);
-        settle_all(&mut ledger, b"TDEZ");
-        assert_eq!(ledger.len(), 1);
-    }
-
-    #[test]
-    fn a_reply_that_is_not_due_is_out_of_sync() {
-        for (requests, tag) in
-            [(&[][..], b'Z'), (&[Parse], b'2'), (&[Sync], b'D'), (&[Execute], b'Z'), (&[Query], b'1')]
-        {
-            assert_eq!(
-                ledger(requests).settle(tag, &mut Settled::default()),
-                Verdict::OutOfSync,
-                "{requests:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn copy_in_eats_the_sync_that_was_sent_with_its_execute() {
-        let mut ledger = ledger(&[Bind, Execute, Sync]);
-        settle_all(&mut ledger, b"2G");
-        ledger.copy_ended();
-        ledger.expect_sync(Origin::Client);
-        settle_all(&mut ledger, b"CZ");
-        assert!(ledger.is_empty());
-    }
-
-    #[test]
-    fn copy_in_sent_blindly_keeps_the_sync_after_its_data() {
-        let mut ledger = ledger(&[Bind, Execute, CopyEnd, Sync]);
-        assert!(!settle_all(&mut ledger, b"2GCZ").contains(&Verdict::OutOfSync));
-        assert!(ledger.is_empty());
-    }
-
-    #[test]
-    fn a_sync_during_copy_in_is_not_answered() {
-        let mut ledger = ledger(&[Query]);
-        settle_all(&mut ledger, b"G");
-        ledger.expect_sync(Origin::Client);
-        ledger.copy_ended();
-        settle_all(&mut ledger, b"CZ");
-        assert!(ledger.is_empty());
-    }
-
-    #[test]
-    fn an_error_during_copy_in_is_followed_by_the_clients_sync() {
-        let mut ledger = ledger(&[Execute]);
-        settle_all(&mut ledger, b"GE");
-        ledger.copy_ended();
-        ledger.expect_sync(Origin::Client);
-        settle_all(&mut ledger, b"Z");
-        assert!(ledger.is_empty());
-    }
-
-    #[test]
-    fn our_own_requests_are_swallowed_and_their_errors_are_the_clients_only_when_replayed() {
-        for (origin, on_success, on_error) in [
-            (Origin::Replay, Verdict::Swallow, Verdict::Forward),
-            (Origin::Setup, Verdict::Swallow, Verdict::Swallow),
-        ] {
-            let mut ledger = Ledger::default();
-            ledger.expect(Due::of(Parse, origin));
-            assert_eq!(ledger.settle(b'1', &mut Settled::default()), on_success);
-            ledger.expect(Due::of(Parse, origin));
-            assert_eq!(ledger.settle(b'E', &mut Settled::default()), on_error);
-        }
-    }
-
-    #[test]
-    fn local_replies_wait_for_their_turn_and_die_with_an_error_before_them() {
-        let mut ledger = ledger(&[Bind]);
-        ledger.expect(Due::of(Parse, Origin::Local));
-        ledger.expect_sync(Origin::Client);
-        assert!(ledger.next_local().is_none());
-        settle_all(&mut ledger, b"E");
-        assert!(ledger.next_local().is_none());
-        settle_all(&mut ledger, b"Z");
-        assert!(ledger.is_empty());
-    }
-
-    #[test]
-    fn answers_to_a_flush_settle_nothing_until_the_sync() {
-        let mut ledger = ledger(&[Parse, Describe]);
-        settle_all(&mut ledger, b"1tn");
-        assert!(ledger.is_empty() && !ledger.is_settled());
-        ledger.expect_sync(Origin::Client);
-        settle_all(&mut ledger, b"Z");
-        assert!(ledger.is_settled());
-    }
-
-    #[test]
-    fn a_simple_query_ends_what_a_flush_left_open() {
-        let mut ledger = ledger(&[Parse, Query]);
-        settle_all(&mut ledger, b"1CZ");
-        assert!(ledger.is_settled());
-    }
-
-    #[test]
-    fn what_is_sent_after_a_query_still_owes_its_sync() {
-        let mut ledger = ledger(&[Parse, Sync, Bind]);
-        settle_all(&mut ledger, b"1Z2");
-        assert!(ledger.is_empty() && !ledger.is_settled());
-    }
-
-    #[test]
-    fn what_is_sent_after_an_error_and_before_the_sync_is_thrown_away_with_it() {
-        let mut ledger = ledger(&[Parse]);
-        settle_all(&mut ledger, b"E");
-        for request in [Bind, Query, Execute] {
-            ledger.expect(Due::to_client(request));
-        }
-        ledger.expect(Due::of(Parse, Origin::Local));
-        assert!(ledger.next_local().is_none());
-        ledger.expect_sync(Origin::Client);
-        let mut settled = Settled::default();
-        assert_eq!(ledger.settle(b'Z', &mut settled), Verdict::Forward);
-        assert_eq!(settled.failed.len(), 4);
-        assert!(ledger.is_settled());
-    }
-
-    #[test]
-    fn after_an_error_nothing_but_ready_is_due() {
-        let mut ledger = ledger(&[Parse]);
-        settle_all(&mut ledger, b"E");
-        ledger.expect(Due::to_client(Bind));
-        assert_eq!(ledger.settle(b'2', &mut Settled::default()), Verdict::OutOfSync);
-    }
-
-    proptest! {
-        /// A server that follows the protocol is never called out of sync, and the ledger ends empty.
-        #[test]
-        fn a_faithful_server_always_settles(batches in proptest::collection::vec(
-            (proptest::collection::vec(0_u8..4, 0..6), proptest::option::of(0_usize..6)), 1..6,
-        )) {
-            let mut ledger = Ledger::default();
-            let mut replies = Vec::new();
-            for (requests, error_at) in batches {
-                let mut failed = false;
-                for (index, request) in requests.iter().enumerate() {
-                    let (request, reply): (_, &[u8]) = match request {
-                        0 => (Parse, b"1"),
-                        1 => (Bind, b"2"),
-                        2 => (Describe, b"tn"),
-                        _ => (Execute, b"DDC"),
-                    };
-                    ledger.expect(Due::to_client(request));
-                    if !failed && error_at == Some(index) {
-                        replies.push(b'E');
-                        failed = true;
-                    } else if !failed {
-                        replies.extend_from_slice(reply);
-                    }
-                }
-                ledger.expect_sync(Origin::Client);
-                replies.push(b'Z');
-            }
-            for tag in replies {
-                prop_assert_eq!(ledger.settle(tag, &mut Settled::default()), Verdict::Forward);
-            }
-            prop_assert!(ledger.is_empty());
-        }
-
-        #[test]
-        fn no_order_of_tags_panics(tags in proptest::collection::vec(any::<u8>(), 0..50)) {
-            let mut ledger = ledger(&[Parse, Bind, Execute, CopyEnd, Sync, Query]);
-            settle_all(&mut ledger, &tags);
-        }
-    }
-}
+mod tests;

@@ -25,10 +25,10 @@ static CLUSTER_WAITING: Spec = Spec::gauge(
 static CLIENTS: Spec = Spec::gauge(
     "tenantry_gateway_clients",
     &[],
-    "PostgreSQL clients connected, whether or not they have logged in yet.",
+    "Clients connected, whether or not they have logged in yet.",
 );
 static CLIENT_LIMIT: Spec =
-    Spec::gauge("tenantry_gateway_client_limit", &[], "PostgreSQL clients that may be connected at once.");
+    Spec::gauge("tenantry_gateway_client_limit", &[], "Clients that may be connected at once.");
 static PG_CONNECTIONS: Spec = Spec::counter(
     "tenantry_gateway_pg_connections_total",
     &[],
@@ -73,7 +73,7 @@ static BUILD_INFO: Spec =
 static TENANTS_EXACT: Spec =
     Spec::gauge("tenantry_metrics_tenants_exact", &[], "Tenants that have series of their own.");
 static SERIES_FOLDED: Spec = Spec::gauge(
-    "tenantry_metrics_series_folded",
+    "tenantry_metrics_tenants_folded",
     &[],
     "Tenants whose series are summed under tenant=\"_other\".",
 );

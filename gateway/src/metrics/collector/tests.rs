@@ -88,9 +88,22 @@ fn what_was_counted_is_shown() {
         "tenantry_catalog_connected 1",
         "tenantry_catalog_revision_applied 42",
         "tenantry_metrics_tenants_exact 2",
-        "tenantry_metrics_series_folded 2",
+        "tenantry_metrics_tenants_folded 2",
     ] {
         assert!(lines.contains(&line), "missing: {line}\n{text}");
+    }
+}
+
+#[test]
+fn every_family_is_documented() {
+    let text = GatewayMetrics::over(2, full).render();
+    let documented = include_str!("../../../../docs/metrics.md");
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE tenantry_"));
+    for family in families.filter_map(|line| line.split(' ').next()) {
+        assert!(
+            documented.contains(&format!("`tenantry_{family}`")),
+            "docs/metrics.md lacks tenantry_{family}"
+        );
     }
 }
 
