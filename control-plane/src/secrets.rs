@@ -60,8 +60,19 @@ pub(crate) fn api_key() -> Result<ApiKey, SecretsError> {
 /// What the catalog and the cluster keep of a password. Hashing takes milliseconds by design, so it is done
 /// where it keeps no other task waiting.
 pub(crate) async fn verifier(password: &Secret) -> Result<String, SecretsError> {
+    verifier_beside(password, None).await
+}
+
+/// The same for a password of somebody who may have one already: both must be good for one login.
+pub(crate) async fn verifier_beside(password: &Secret, other: Option<&str>) -> Result<String, SecretsError> {
     let password = password.clone();
-    tokio::task::spawn_blocking(move || Verifier::generate(&password))
+    // One that cannot be read opens nothing, so nothing is lost by another salt.
+    let other = other.and_then(|text| Verifier::parse(text).ok());
+    let make = move || match other {
+        Some(other) => Ok(other.beside(&password)),
+        None => Verifier::generate(&password),
+    };
+    tokio::task::spawn_blocking(make)
         .await
         .map_err(|_| SecretsError::Interrupted)?
         .map(|verifier| verifier.to_string())

@@ -14,10 +14,9 @@ use crate::context::ApiState;
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use catalog_schema::{CatalogError, Idempotency, StoredResponse, Tx};
+use catalog_schema::{CatalogError, Idempotency, MasterKey, StoredResponse, Tx};
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 /// Tells that nothing was done this time.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -43,7 +42,7 @@ impl Mutation {
         let Some(key) = caller.idempotency_key.clone() else {
             return Ok(Begun::Fresh(Self { tx, key: None }));
         };
-        match tx.idempotency_begin(&key, &request_hash(caller, body)).await {
+        match tx.idempotency_begin(&key, &fingerprint(state.catalog.key(), caller, body)).await {
             Ok(Idempotency::Fresh) => Ok(Begun::Fresh(Self { tx, key: Some(key) })),
             Ok(Idempotency::Replay(stored)) => Ok(Begun::Replay(replay(&stored)?)),
             Ok(Idempotency::OtherRequest) => Err(ProblemKind::IdempotencyKeyReused.into()),
@@ -111,14 +110,8 @@ fn replay(stored: &StoredResponse) -> ApiResult<Response> {
     Ok(response)
 }
 
-/// Two requests are the same if all of this is.
-fn request_hash(caller: &Caller, body: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(caller.method.as_str())
-        .chain_update([0])
-        .chain_update(&caller.target)
-        .chain_update([0])
-        .chain_update(body)
-        .finalize()
-        .into()
+/// Two requests are the same if all of this is. Under the master key, because bodies can hold passwords.
+fn fingerprint(key: &MasterKey, caller: &Caller, body: &[u8]) -> [u8; 32] {
+    let message = [caller.method.as_str().as_bytes(), caller.target.as_bytes(), body].join(&0);
+    key.fingerprint("idempotent request", &message)
 }

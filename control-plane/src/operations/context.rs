@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
 use tenancy::{ClusterId, DatabaseName, OperationId, TenantId};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 /// One claimed operation, as its steps see it.
 pub(crate) struct StepContext {
@@ -17,11 +18,12 @@ pub(crate) struct StepContext {
     audit: Context,
     tenant: TenantId,
     outputs: HashMap<String, Value>,
+    inside: Mutex<Option<Session>>,
 }
 
 impl StepContext {
     pub(super) fn new(state: EngineState, claim: Claim, audit: Context, tenant: TenantId) -> Self {
-        Self { state, claim, audit, tenant, outputs: HashMap::new() }
+        Self { state, claim, audit, tenant, outputs: HashMap::new(), inside: Mutex::new(None) }
     }
 
     /// Remembers what a step has put out, for those after it.
@@ -89,12 +91,18 @@ impl StepContext {
         Ok(ddl)
     }
 
-    /// An admin session inside the tenant's database.
+    /// The admin session inside the tenant's database; one serves all steps, because the first into a new
+    /// database is slow. It ends with the operation's walk.
     pub(crate) async fn enter(
         &self,
         endpoint: &Endpoint,
         database: &DatabaseName,
-    ) -> Result<Session, PostgresError> {
-        self.state.clusters.enter(endpoint, database).await
+    ) -> Result<MappedMutexGuard<'_, Session>, PostgresError> {
+        let mut inside = self.inside.lock().await;
+        if inside.as_ref().is_none_or(Session::closed) {
+            *inside = Some(self.state.clusters.enter(endpoint, database).await?);
+        }
+        MutexGuard::try_map(inside, Option::as_mut)
+            .map_err(|_| PostgresError::Lost { address: format!("{}:{}", endpoint.host, endpoint.port) })
     }
 }

@@ -8,6 +8,10 @@ use tokio_util::sync::CancellationToken;
 /// How long to wait before listening again after the catalog was lost. Whoever is to be woken polls as well.
 const RELISTEN_PAUSE: Duration = Duration::from_secs(1);
 
+/// The first of several notifications is passed on at once, those that follow closely as one: an operation
+/// notifies with every step, and whoever is woken asks the catalog.
+const WAKE_PAUSE: Duration = Duration::from_millis(20);
+
 /// A count that rises whenever some operation was queued, moved on or was cancelled. It says no more than that.
 #[derive(Clone)]
 pub(crate) struct Progress(watch::Sender<u64>);
@@ -50,6 +54,7 @@ impl Progress {
         loop {
             wakeups.next().await?;
             self.wake();
+            tokio::time::sleep(WAKE_PAUSE).await;
         }
     }
 }

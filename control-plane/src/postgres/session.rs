@@ -61,7 +61,7 @@ impl Session {
     }
 
     /// Has the connection ended?
-    pub(super) fn closed(&self) -> bool {
+    pub(crate) fn closed(&self) -> bool {
         self.client.is_closed()
     }
 

@@ -129,6 +129,11 @@ impl Plane {
         self.running = Some(tokio::spawn(async move { built.run(shutdown).await.unwrap() }));
     }
 
+    /// The catalog's database.
+    pub(crate) fn catalog_name(&self) -> String {
+        self.catalog_dsn.expose().rsplit('/').next().unwrap().to_owned()
+    }
+
     /// Stops it in order.
     pub(crate) async fn stop(&mut self) {
         self.shutdown.cancel();

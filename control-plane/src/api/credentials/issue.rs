@@ -71,7 +71,8 @@ pub(super) async fn issue(
     let (kind, handover) = match wanted {
         Wanted::Password(user) => {
             let password = secrets::password()?;
-            let verifier = secrets::verifier(&password).await?;
+            let beside = tx.password_verifier(tenant.id, &user).await?;
+            let verifier = secrets::verifier_beside(&password, beside.as_deref()).await?;
             let url = connection_string(&state.gateway, &user, &password, &tenant.slug);
             let handover = Handover { connection_string: Some(shown_once(&url)), ..Handover::default() };
             (CredentialKind::Password { user, verifier }, handover)
