@@ -1,0 +1,204 @@
+//! A client at work: its requests, one lease after the other.
+
+use super::{Next, Session};
+use crate::admit;
+use crate::error::Refusal;
+use crate::pool::Lease;
+use crate::relay::exchange::{Exchange, Outcome};
+use crate::relay::refuse::{self, Refusing};
+use pgwire::backend::{TransactionStatus, write};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tenancy::ErrorKind;
+use tokio::net::TcpStream;
+
+impl Session {
+    /// Serves what the client has sent, until it is idle.
+    pub(super) async fn work(&mut self, exchange: &mut Exchange) -> Next {
+        loop {
+            match refuse::first_request(&mut exchange.up, &self.client) {
+                Ok(refuse::First::Needs(refuse::Need::Connection)) => {
+                    match self.work_with_connection(exchange).await {
+                        Next::Idle if exchange.up.is_empty() => return Next::Idle,
+                        Next::Idle => {}
+                        other => return other,
+                    }
+                }
+                Ok(refuse::First::Needs(refuse::Need::Ready)) => {
+                    exchange.down.stage(|out| write::ready_for_query(out, TransactionStatus::Idle));
+                }
+                Ok(refuse::First::Needs(refuse::Need::Nothing)) => {}
+                Ok(refuse::First::Goodbye) => return Next::Gone,
+                Ok(refuse::First::Incomplete) => {
+                    if self.flush(exchange).await.is_err() {
+                        return Next::Gone;
+                    }
+                    if exchange.up.is_empty() {
+                        return Next::Idle;
+                    }
+                    if let Some(next) = self.read_more(exchange).await {
+                        return next;
+                    }
+                }
+                Err(refusal) => return Next::SendAway(refusal),
+            }
+        }
+    }
+
+    async fn work_with_connection(&mut self, exchange: &mut Exchange) -> Next {
+        let lease = match self.lease(exchange).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return Next::Gone,
+            Err(refusal) if refusal.ends_session() => return Next::SendAway(refusal),
+            Err(refusal) => return self.refuse_request(exchange, &refusal).await,
+        };
+        match self.relay(exchange, lease).await {
+            Next::Idle if self.flush(exchange).await.is_err() => Next::Gone,
+            next => next,
+        }
+    }
+
+    /// Gets a connection. `None`: the client has left meanwhile.
+    async fn lease(&mut self, exchange: &mut Exchange) -> Result<Option<Lease>, Refusal> {
+        if self.flush(exchange).await.is_err() {
+            return Ok(None);
+        }
+        admit::check_state(&self.tenant)?;
+        let leased = match self.pool()?.checkout_now() {
+            Some(lease) => Some(lease),
+            None => self.wait_for_lease().await?,
+        };
+        Ok(leased.map(|mut lease| {
+            self.cancel.slot().running(lease.server().cancel_target());
+            lease
+        }))
+    }
+
+    async fn wait_for_lease(&mut self) -> Result<Option<Lease>, Refusal> {
+        let pool = Arc::clone(self.pool()?);
+        let slot = self.cancel.slot();
+        slot.waiting();
+        let outcome = tokio::select! {
+            biased;
+            lease = pool.checkout() => lease.map(Some),
+            () = slot.cancelled() => {
+                Err(Refusal::new(ErrorKind::Cancelled, "canceling statement due to user request"))
+            }
+            () = client_gone(&self.stream) => Ok(None),
+        };
+        slot.stopped();
+        outcome
+    }
+
+    /// Relays until the connection can be given back, or either side ends.
+    async fn relay(&mut self, exchange: &mut Exchange, mut lease: Lease) -> Next {
+        if let Err(refusal) = exchange.begin(&mut lease, &self.client) {
+            self.cancel.slot().stopped();
+            return Next::SendAway(refusal);
+        }
+        let outcome = self.relay_until_done(exchange, &mut lease).await;
+        let usage = lease.pool().usage();
+        usage.bytes_to_server.add(exchange.up.take_bytes_written());
+        usage.bytes_to_client.add(exchange.down.take_bytes_written());
+        let may_be_reused = self.cancel.slot().stopped() && !exchange.doubtful;
+        match outcome {
+            Some(Outcome::Idle) => {
+                if may_be_reused {
+                    lease.release();
+                }
+                Next::Idle
+            }
+            Some(Outcome::ClientLeft) => Next::Gone,
+            Some(Outcome::Refused(refusal)) => Next::SendAway(refusal),
+            Some(Outcome::ServerLost { told }) => {
+                if told || self.flush(exchange).await.is_err() {
+                    let _ = self.flush(exchange).await;
+                    return Next::Gone;
+                }
+                Next::SendAway(Refusal::new(
+                    ErrorKind::ServerLost,
+                    "the server closed the connection unexpectedly",
+                ))
+            }
+            Some(Outcome::OutOfSync) => {
+                self.shared.usage.out_of_sync.inc();
+                tracing::error!("a server's reply was not the one due; both connections are closed");
+                Next::SendAway(Refusal::new(ErrorKind::Internal, "the server's replies are out of sync"))
+            }
+            None => Next::SendAway(self.reason_to_leave()),
+        }
+    }
+
+    /// `None`: the client has to leave, and is between two transactions.
+    async fn relay_until_done(&mut self, exchange: &mut Exchange, lease: &mut Lease) -> Option<Outcome> {
+        let (stream, client, leave) = (&mut self.stream, &mut self.client, &mut self.leave);
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = exchange.poll_relay(cx, stream, client, lease) {
+                return Poll::Ready(Some(outcome));
+            }
+            if exchange.is_at_rest() && exchange.down.is_written() && leave.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Answers a request that gets no connection, and throws away the rest of its pipeline.
+    async fn refuse_request(&mut self, exchange: &mut Exchange, refusal: &Refusal) -> Next {
+        self.tenant.usage().refused(refusal.kind());
+        tracing::info!(kind = refusal.kind().as_str(), "a request was refused");
+        let mut refusing = Refusing::new(refusal);
+        loop {
+            match refusing.advance(exchange, &self.client) {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(refusal) => return Next::SendAway(refusal),
+            }
+            if self.flush(exchange).await.is_err() {
+                return Next::Gone;
+            }
+            if let Some(next) = self.read_more(exchange).await {
+                return next;
+            }
+        }
+        if self.flush(exchange).await.is_err() { Next::Gone } else { Next::Idle }
+    }
+
+    /// Reads from the client until something arrives. `Some`: the session ends.
+    async fn read_more(&mut self, exchange: &mut Exchange) -> Option<Next> {
+        let (stream, leave) = (&mut self.stream, &mut self.leave);
+        let read = poll_fn(|cx| {
+            if let Poll::Ready(read) = exchange.up.poll_fill(cx, Pin::new(stream)) {
+                return Poll::Ready(Some(read));
+            }
+            leave.as_mut().poll(cx).map(|()| None)
+        })
+        .await;
+        match read {
+            Some(Ok(1..)) => None,
+            Some(Ok(0) | Err(_)) => Some(Next::Gone),
+            None => Some(Next::SendAway(self.reason_to_leave())),
+        }
+    }
+
+    async fn flush(&mut self, exchange: &mut Exchange) -> io::Result<()> {
+        let stream = &mut self.stream;
+        poll_fn(|cx| exchange.down.poll_flush(cx, Pin::new(stream))).await?;
+        self.tenant.usage().bytes_to_client.add(exchange.down.take_bytes_written());
+        Ok(())
+    }
+}
+
+/// Resolves when the client closes its end. Bytes that it sends meanwhile stay in the socket, and end the
+/// watch: a client that talks is there.
+async fn client_gone(stream: &TcpStream) {
+    let mut byte = [0_u8; 1];
+    match stream.peek(&mut byte).await {
+        Ok(0) | Err(_) => {}
+        Ok(_) => std::future::pending().await,
+    }
+}
