@@ -66,7 +66,7 @@ pub(crate) async fn launch(
         let log = log.map_err(PostgresError::io("open", log_path))?;
         let said_before = log.metadata().map_err(PostgresError::io("look at", log_path))?.len();
         let mut process = spawn(options, account, port, &log)?;
-        match await_ready(&mut process, port, password, options.deadline).await {
+        match await_ready(&mut process, options, port, password).await {
             Ok(()) => return Ok((process, port)),
             Err(PostgresError::Failed { .. }) => {}
             Err(error) => {
@@ -111,41 +111,37 @@ fn spawn(
     Watched::spawn(&program, arguments, &options.data_dir, account, log)
 }
 
-/// The password is only known to this server, so an answer proves that it is not somebody else's.
+/// Waits until the server says itself, in its own directory, that it is ready, and then asks it. An answer
+/// on the port alone proves nothing: another server may have it, even another copy of the same template.
 async fn await_ready(
     process: &mut Watched,
+    options: &ServerOptions,
     port: u16,
     password: &Secret,
-    deadline: Duration,
 ) -> Result<(), PostgresError> {
+    let deadline = options.deadline;
+    let hung = || PostgresError::Hung { program: "postgres".to_owned(), waited: deadline };
     let started = Instant::now();
-    loop {
+    while !says_ready(&options.data_dir, process_id(process)) {
         if process.has_exited() {
             return Err(failed("it ended while starting".to_owned()));
         }
-        let left = deadline.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            return Err(PostgresError::Hung { program: "postgres".to_owned(), waited: deadline });
+        if started.elapsed() > deadline {
+            return Err(hung());
         }
-        let answer = tokio::time::timeout(left, connect(port, password, "postgres")).await;
-        match answer {
-            Ok(Ok(_)) => return Ok(()),
-            // A wrong password is only final once the one who answered is known to be ours.
-            Ok(Err(error)) if refused_password(&error) && !process.has_exited() => {
-                tokio::time::sleep(POLL_INTERVAL * 10).await;
-                if !process.has_exited() {
-                    return Err(error);
-                }
-            }
-            // Not listening yet; or silent for so long that the next round finds the time over.
-            Ok(Err(_)) | Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
-        }
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
+    let left = deadline.saturating_sub(started.elapsed());
+    let answer = tokio::time::timeout(left, connect(port, password, "postgres")).await;
+    answer.map_err(|_| hung())?.map(drop)
 }
 
-fn refused_password(error: &PostgresError) -> bool {
-    use tokio_postgres::error::SqlState;
-    matches!(error, PostgresError::Connect { source, .. } if source.code() == Some(&SqlState::INVALID_PASSWORD))
+/// The first line is the process id, the eighth the state (src/include/utils/pidfile.h).
+fn says_ready(data_dir: &Path, server: Pid) -> bool {
+    let text = fs::read_to_string(data_dir.join("postmaster.pid")).unwrap_or_default();
+    let mut lines = text.lines().map(str::trim);
+    let is_ours = lines.next().is_some_and(|pid| pid == server.to_string());
+    is_ours && lines.nth(6) == Some("ready")
 }
 
 pub(crate) async fn end(process: &mut Watched, signal: Signal) -> Result<(), PostgresError> {
