@@ -3,8 +3,9 @@
 //! An idle client holds no buffer and no connection. Its first byte gets it buffers, its first
 //! request a lease; both go back when the server is idle again, unless the client is pinned.
 
-use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange, Outcome};
-use super::refuse::{self, Refusing};
+mod work;
+
+use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange};
 use super::settings::Settings;
 use super::welcome::{self, Welcome};
 use crate::admit::{self, ClientPermit};
@@ -12,7 +13,7 @@ use crate::app::Shared;
 use crate::cancel::CancelGuard;
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
-use crate::pool::{Lease, Pool};
+use crate::pool::Pool;
 use crate::resolve::Tenant;
 use crate::session::Admitted;
 use catalog_schema::RouteRecord;
