@@ -54,7 +54,8 @@ run(async () => {
   }
   const sql = postgres(dsn, quiet)
   await check('COPY in and out', async () => {
-    const lines = upTo(20000).map((number) => `${number}\titem ${number}\n`)
+    // More rows than its stream buffers, and postgres.js stops reading its connection, whatever the server.
+    const lines = upTo(500).map((number) => `${number}\titem ${number}\n`)
     await sql`truncate postgres_js_items`
     await pipeline(Readable.from(lines), await sql`copy postgres_js_items from stdin`.writable())
     const pieces = []
