@@ -10,7 +10,7 @@ pub mod password;
 pub mod scram;
 
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};
-use pgwire::scram::Verifier;
+use pgwire::scram::{Candidates, Verifier};
 use sha2::{Digest, Sha256};
 use tenancy::UserName;
 
@@ -43,15 +43,14 @@ impl MockSeed {
     }
 }
 
-/// The verifier of a user's password, if the route has a live one.
+/// The verifiers of a user's live passwords in the route, if there are any.
 #[must_use]
-pub fn verifier_of(route: &RouteRecord, user: &UserName) -> Option<Verifier> {
-    route.credentials.iter().filter(|credential| is_live(credential)).find_map(|credential| match &credential
-        .kind
-    {
+pub fn verifiers_of(route: &RouteRecord, user: &UserName) -> Option<Candidates> {
+    let live = route.credentials.iter().filter(|credential| is_live(credential));
+    Candidates::of(live.filter_map(|credential| match &credential.kind {
         CredentialKind::Password { user: known, verifier } if known == user => Verifier::parse(verifier).ok(),
         CredentialKind::Password { .. } | CredentialKind::ApiKey { .. } => None,
-    })
+    }))
 }
 
 /// Not expired. Revoked ones are not in the route.

@@ -19,6 +19,9 @@
 //! the same steps at the same cost, shows one person the same salt each time, as a real verifier
 //! would, and never succeeds.
 //!
+//! **Somebody may have several passwords**, to change from one to the next: [`Candidates`] are tried in one
+//! exchange, and succeed if one of them does.
+//!
 //! **No channel binding.** `SCRAM-SHA-256-PLUS` is not offered, so a client that insists on it (`p=`)
 //! is refused in words that say so. A client that could have used it says `y`, which would reveal a
 //! stripped offer if we made one; `n` and `y` must come back unchanged in the signed last message.
@@ -28,6 +31,7 @@
 //!
 //! What this module must never do: log, or put a password, key or nonce into an error.
 
+mod candidates;
 mod client;
 mod crypto;
 mod error;
@@ -38,6 +42,7 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
+pub use candidates::Candidates;
 pub use client::{ClientAnswer, ClientExchange, ClientKeys};
 pub use error::ScramError;
 pub use server::{ServerChallenge, ServerExchange};

@@ -8,7 +8,7 @@ use crate::sql::{bytes, text, timestamp, uuid};
 use crate::tx::Tx;
 use jiff::Timestamp;
 use serde_json::json;
-use tenancy::{CredentialId, Role, TenantId};
+use tenancy::{CredentialId, Role, TenantId, UserName};
 
 /// A tenant's live credentials are part of its route, in every gateway's memory: there may not be
 /// more than this.
@@ -75,6 +75,26 @@ impl Tx {
         });
         self.audit("credential.create", Some(new.tenant), tenant.slug.as_str(), detail);
         credential_of_row(&row.ok_or(CatalogError::NotFound { what: "credential" })?)
+    }
+
+    /// The verifier of one of a user's live passwords, if there is any. Whoever adds another in the same
+    /// transaction gives it the same salt: a login shows one salt before it knows which password comes.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when there is no such living tenant, or when the catalog is unavailable.
+    pub async fn password_verifier(
+        &mut self,
+        tenant: TenantId,
+        user: &UserName,
+    ) -> Result<Option<String>, CatalogError> {
+        // The lock makes two who add a user's first passwords at once take turns.
+        self.lock_living_tenant(tenant).await?;
+        let sql = "select verifier from catalog.credentials
+                   where tenant_id = $1 and user_name = $2 and revoked_at is null
+                     and (expires_at is null or expires_at > now())
+                   order by id limit 1";
+        let row = self.row(sql, &[uuid(tenant.as_uuid()), text(user.as_str())]).await?;
+        row.map(|row| row.value("verifier")).transpose()
     }
 
     /// Revokes a credential; one that is revoked already stays so.

@@ -7,10 +7,10 @@
 //!
 //! What this module must never do: let somebody unknown cost less than somebody with a wrong password.
 
-use super::{MockSeed, verifier_of};
+use super::{MockSeed, verifiers_of};
 use crate::error::Refusal;
 use catalog_schema::RouteRecord;
-use pgwire::scram::Verifier;
+use pgwire::scram::{Candidates, Verifier};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,24 +75,25 @@ impl PasswordChecks {
         attempt: &Attempt<'_>,
         seed: &MockSeed,
     ) -> Result<(), Refusal> {
-        let known = route.zip(attempt.user).and_then(|(route, user)| verifier_of(route, user));
-        let verifier = known.unwrap_or_else(|| {
-            Verifier::mock(&seed.for_user(attempt.tenant, attempt.user_as_given), attempt.user_as_given)
+        let known = route.zip(attempt.user).and_then(|(route, user)| verifiers_of(route, user));
+        let verifiers = known.unwrap_or_else(|| {
+            Candidates::mock(&seed.for_user(attempt.tenant, attempt.user_as_given), attempt.user_as_given)
         });
-        let proof = self.key.map(|key| Proof::new(&key, &verifier, attempt.password));
-        if proof.as_ref().is_some_and(|proof| self.remembered().knows(proof)) {
+        let proof = |verifier: &Verifier| self.key.map(|key| Proof::new(&key, verifier, attempt.password));
+        if verifiers.iter().filter_map(proof).any(|proof| self.remembered().knows(&proof)) {
             return Ok(());
         }
-        if !self.compute(verifier, attempt.password.clone()).await? {
+        let Some(verifier) = self.compute(verifiers, attempt.password.clone()).await? else {
             return Err(Refusal::unauthenticated(attempt.user_as_given));
-        }
-        if let Some(proof) = proof {
+        };
+        if let Some(proof) = proof(&verifier) {
             self.remembered().add(&proof);
         }
         Ok(())
     }
 
-    async fn compute(&self, verifier: Verifier, password: Secret) -> Result<bool, Refusal> {
+    /// The verifier that the password is right for.
+    async fn compute(&self, verifiers: Candidates, password: Secret) -> Result<Option<Verifier>, Refusal> {
         let turn = tokio::time::timeout(TURN_MAX, Arc::clone(&self.turns).acquire_owned())
             .await
             .map_err(|_elapsed| {
@@ -102,7 +103,7 @@ impl PasswordChecks {
             .expect("the turns' semaphore is never closed");
         // The turn goes along: a client that leaves does not make room before its check has ended.
         let checked = tokio::task::spawn_blocking(move || {
-            let right = verifier.check_password(&password);
+            let right = verifiers.check_password(&password).cloned();
             drop(turn);
             right
         });
@@ -209,8 +210,11 @@ mod tests {
     #[tokio::test]
     async fn a_check_tells_right_from_wrong_and_never_accepts_nobodys() {
         let checks = PasswordChecks::default();
-        assert!(checks.compute(verifier("one"), secret("one")).await.expect("a turn"));
-        assert!(!checks.compute(verifier("one"), secret("two")).await.expect("a turn"));
-        assert!(!checks.compute(Verifier::mock(&[0; 32], "app"), secret("one")).await.expect("a turn"));
+        let is_right = async |candidates: Candidates, password| {
+            checks.compute(candidates, secret(password)).await.expect("a turn").is_some()
+        };
+        assert!(is_right(verifier("one").into(), "one").await);
+        assert!(!is_right(verifier("one").into(), "two").await);
+        assert!(!is_right(Candidates::mock(&[0; 32], "app"), "one").await);
     }
 }

@@ -1,6 +1,6 @@
 //! SCRAM-SHA-256 with a client on the wire.
 
-use super::{MockSeed, verifier_of};
+use super::{MockSeed, verifiers_of};
 use crate::error::Refusal;
 use crate::listen::wire::{ClientWire, WireError};
 use crate::resolve::startup::Target;
@@ -25,10 +25,10 @@ pub async fn authenticate(
     target: &Target,
     seed: &MockSeed,
 ) -> Result<(), Refusal> {
-    let verifier = route.zip(target.user.as_ref()).and_then(|(route, user)| verifier_of(route, user));
+    let known = route.zip(target.user.as_ref()).and_then(|(route, user)| verifiers_of(route, user));
     let tenant = target.slug.as_ref().map_or("", |slug| slug.as_str());
-    let exchange = match verifier {
-        Some(verifier) => ServerExchange::new(verifier),
+    let exchange = match known {
+        Some(verifiers) => ServerExchange::new(verifiers),
         None => ServerExchange::mock(&seed.for_user(tenant, &target.user_as_given), &target.user_as_given),
     };
     run(wire, exchange).await.map_err(|error| match error {

@@ -2,18 +2,18 @@
 
 use super::crypto;
 use super::message::{ClientFinal, ClientFirst};
-use super::{ScramError, Verifier};
+use super::{Candidates, ScramError, Verifier};
 use std::fmt;
 
 /// An exchange in which the client has said nothing yet.
 #[derive(Debug)]
 pub struct ServerExchange {
-    verifier: Verifier,
+    candidates: Candidates,
 }
 
 /// An exchange in which the client owes the proof that it knows the password.
 pub struct ServerChallenge {
-    verifier: Verifier,
+    candidates: Candidates,
     /// Base64 of what the client said about channel binding.
     channel_binding: String,
     /// Both sides' nonces.
@@ -23,10 +23,10 @@ pub struct ServerChallenge {
 }
 
 impl ServerExchange {
-    /// With somebody who has a verifier.
+    /// With somebody who has a verifier, or several.
     #[must_use]
-    pub const fn new(verifier: Verifier) -> Self {
-        Self { verifier }
+    pub fn new(candidates: impl Into<Candidates>) -> Self {
+        Self { candidates: candidates.into() }
     }
 
     /// With somebody unknown: looks the same and never succeeds. See [`Verifier::mock`].
@@ -52,13 +52,13 @@ impl ServerExchange {
     ) -> Result<(ServerChallenge, String), ScramError> {
         let client = ClientFirst::parse(client_first)?;
         let nonce = format!("{}{nonce}", client.nonce);
-        let salt = crypto::encode(&self.verifier.salt);
-        let server_first = format!("r={nonce},s={salt},i={}", self.verifier.iterations);
+        let Verifier { salt, iterations, .. } = &self.candidates.first;
+        let server_first = format!("r={nonce},s={},i={iterations}", crypto::encode(salt));
         let challenge = ServerChallenge {
             channel_binding: crypto::encode(client.gs2_header.as_bytes()),
             signed: format!("{},{server_first}", client.bare),
             nonce,
-            verifier: self.verifier,
+            candidates: self.candidates,
         };
         Ok((challenge, server_first))
     }
@@ -80,15 +80,18 @@ impl ServerChallenge {
             return Err(ScramError::Nonce);
         }
         let signed: [&[u8]; 3] = [self.signed.as_bytes(), b",", client.without_proof.as_bytes()];
-        let client_signature = crypto::hmac(&self.verifier.stored_key, &signed);
-        let client_key = crypto::xor(&client.proof, &client_signature);
-        // Made in either case, so that success and failure cost the same.
-        let server_signature = crypto::hmac(&self.verifier.server_key, &signed);
-        if self.verifier.accepts(&client_key).into() {
-            Ok(format!("v={}", crypto::encode(&server_signature)))
-        } else {
-            Err(ScramError::Rejected)
+        let mut accepted = None;
+        // All are tried, whether or not one succeeds: success and failure cost the same.
+        for verifier in self.candidates.iter() {
+            let client_signature = crypto::hmac(&verifier.stored_key, &signed);
+            let client_key = crypto::xor(&client.proof, &client_signature);
+            let server_signature = crypto::hmac(&verifier.server_key, &signed);
+            if verifier.accepts(&client_key).into() {
+                accepted = Some(server_signature);
+            }
         }
+        let signature = accepted.ok_or(ScramError::Rejected)?;
+        Ok(format!("v={}", crypto::encode(&signature)))
     }
 }
 

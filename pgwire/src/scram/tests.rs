@@ -120,6 +120,25 @@ fn what_is_no_verifier_is_refused() {
 }
 
 #[test]
+fn any_of_several_passwords_logs_in() {
+    let first = Verifier::generate(&secret("pencil")).unwrap();
+    let strange = Verifier::generate(&secret("eraser")).unwrap();
+    let all = [first.clone(), strange, first.beside(&secret("ruler")), first.beside(&secret("stapler"))];
+    let candidates = Candidates::of(all).unwrap();
+    for password in ["pencil", "ruler", "stapler"] {
+        assert!(login(ServerExchange::new(candidates.clone()), password, None).is_ok(), "{password}");
+        assert!(candidates.check_password(&secret(password)).is_some(), "{password}");
+    }
+    // Another salt than the one shown: it cannot be tried.
+    for password in ["eraser", "", "pencilruler"] {
+        let refused = login(ServerExchange::new(candidates.clone()), password, None);
+        assert_eq!(refused.unwrap_err(), ScramError::Rejected, "{password}");
+        assert!(candidates.check_password(&secret(password)).is_none(), "{password}");
+    }
+    assert!(Candidates::of([]).is_none());
+}
+
+#[test]
 fn only_the_right_password_logs_in() {
     assert!(login(ServerExchange::new(verifier("pencil")), "pencil", None).is_ok());
     for wrong in ["Pencil", "", "pencil "] {
@@ -222,11 +241,10 @@ fn a_server_that_does_not_know_the_verifier_is_found_out() {
 fn nothing_secret_is_shown() {
     let keys = login(ServerExchange::new(verifier("pencil")), "pencil", None).unwrap();
     let client = ClientExchange::with(secret("pencil"), "", "client".to_owned());
-    let shown = format!("{keys:?} {client:?} {:?}", ServerExchange::new(verifier("pencil")));
-    assert_eq!(
-        shown,
-        "ClientKeys([redacted]) ClientExchange ServerExchange { verifier: Verifier([redacted]) }"
-    );
+    let server = ServerExchange::new(verifier("pencil"));
+    assert_eq!(format!("{keys:?} {client:?}"), "ClientKeys([redacted]) ClientExchange");
+    let redacted = "ServerExchange { candidates: Candidates { first: Verifier([redacted]), others: [] } }";
+    assert_eq!(format!("{server:?}"), redacted);
 }
 
 proptest! {

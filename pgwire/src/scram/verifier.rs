@@ -54,6 +54,18 @@ impl Verifier {
         })
     }
 
+    /// Makes the verifier for another password of the same person: it shares the salt of this one, so that
+    /// one exchange can try both. What a salt is for holds all the same: no two people share one.
+    #[must_use]
+    pub fn beside(&self, password: &Secret) -> Self {
+        Self::derive(password, &self.salt, self.iterations).expect("they were within bounds before")
+    }
+
+    /// Can both be tried in one exchange?
+    pub(super) fn is_salted_like(&self, other: &Self) -> bool {
+        self.salt == other.salt && self.iterations == other.iterations
+    }
+
     /// Makes a verifier of nobody, to go through the motions with somebody unknown. The salt depends
     /// on `seed` and `identity` only, so that asking twice does not tell; `seed` must be secret, and
     /// the same after a restart and in every replica. `identity` is whatever makes a person one: the
