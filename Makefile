@@ -3,12 +3,13 @@
 
 CARGO ?= cargo
 
-.PHONY: help dev test check format lint postgres
+.PHONY: help dev test check format lint postgres bench
 
 help:
 	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
 	@echo 'make test    run every test'
 	@echo 'make check   what CI runs: formatting, lints, tests'
+	@echo 'make bench   the gateway and PgBouncer side by side; options go into ARGS'
 
 # Options of `tenantry dev` go into ARGS, such as ARGS="--ephemeral".
 dev: postgres
@@ -28,3 +29,8 @@ lint:
 
 postgres:
 	@scripts/install-postgres >/dev/null
+
+bench: postgres
+	@command -v pgbouncer >/dev/null || apt-get install -y -qq pgbouncer >/dev/null
+	$(CARGO) build --locked --release --package tenantry
+	@benches/side_by_side.py $(ARGS)
