@@ -10,7 +10,7 @@
 //! undone when they did nothing, and to be cut off anywhere.
 //!
 //! Each operation is one file, in this order: its steps, then what they do, then the three standard tests
-//! ([`standard`](mod@provision)): undone after a failure at each step, each step repeated, killed and resumed at each step.
+//! (`standard`): undone after a failure at each step, each step repeated, killed and resumed at each step.
 
 mod backoff;
 mod context;

@@ -84,12 +84,21 @@ impl Executor {
             let asked_at = Instant::now();
             match self.state.catalog.operation_renew(claim, self.lease).await {
                 Ok(_) => renewed_at = asked_at,
-                Err(CatalogError::Fenced) => return,
+                Err(CatalogError::Fenced) => return self.unless_finished(claim).await,
                 Err(error) => tracing::warn!(%error, "the claim could not be renewed"),
             }
             if renewed_at.elapsed() >= self.lease {
                 return;
             }
+        }
+    }
+
+    /// A finished operation has no claim to renew. It may be the walk that has just finished it, and is about to
+    /// say so; if it was somebody else, the walk learns that with its next write.
+    async fn unless_finished(&self, claim: &Claim) {
+        let record = self.state.catalog.operation_get(claim.operation).await;
+        if record.is_ok_and(|record| record.is_some_and(|record| record.state.is_finished())) {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -6,7 +6,7 @@ use super::failpoint::{Action, Failpoints, Moment};
 use super::registry::OperationKind;
 use super::step::Step;
 use crate::testing::{World, eventually, somebody};
-use catalog_schema::{NewOperation, NewTenant, OperationState, TenantRecord};
+use catalog_schema::{NewOperation, NewTenant, OperationFilter, OperationState, Page, TenantRecord};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -211,15 +211,27 @@ pub(super) async fn drive(world: &World, scripts: Vec<Script>) -> OperationState
     loop {
         worker += 1;
         let executor = executor(world, &failpoints, worker);
-        let claimed = eventually("an operation to claim", async || {
-            world.catalog.operation_claim(&executor.worker, LEASE).await.unwrap()
+        let claimed = eventually("an operation to claim, or none left", async || {
+            match world.catalog.operation_claim(&executor.worker, LEASE).await.unwrap() {
+                Some(claimed) => Some(Ok(claimed)),
+                None => finished(world).await.map(Err),
+            }
         });
-        match executor.work(claimed.await).await {
-            Ended::Finished(state) => return state,
+        match claimed.await {
             // Lost: on a busy machine a renewal can come too late, and that too has to end well.
-            Ended::Parked(_) | Ended::Crashed | Ended::Lost => {}
+            Ok(claimed) => match executor.work(claimed).await {
+                Ended::Finished(state) => return state,
+                Ended::Parked(_) | Ended::Crashed | Ended::Lost => {}
+            },
+            Err(state) => return state,
         }
     }
+}
+
+/// The end of the newest operation, if none is unfinished.
+async fn finished(world: &World) -> Option<OperationState> {
+    let newest = world.catalog.operations(&OperationFilter::default(), &Page::first(1)).await.unwrap();
+    newest.first().map(|operation| operation.state).filter(|state| state.is_finished())
 }
 
 pub(super) fn executor(world: &World, failpoints: &Arc<dyn Failpoints>, number: u32) -> Executor {
