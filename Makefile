@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help dev test check format lint postgres bench
+.PHONY: help dev test check format lint postgres drivers bench
 
 help:
 	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
@@ -16,7 +16,7 @@ dev: postgres
 	$(CARGO) build --locked --package tenantry
 	@exec $${CARGO_TARGET_DIR:-target}/debug/tenantry dev $(ARGS)
 
-test: postgres
+test: postgres drivers
 	$(CARGO) test --locked --workspace
 
 check: format lint test
@@ -29,6 +29,10 @@ lint:
 
 postgres:
 	@scripts/install-postgres >/dev/null
+
+# The clients that the gateway is tried with, into target/drivers.
+drivers:
+	@tests/drivers/prepare
 
 bench: postgres
 	@command -v pgbouncer >/dev/null || apt-get install -y -qq pgbouncer >/dev/null

@@ -13,6 +13,7 @@ import java.util.*;
 import java.util.concurrent.*;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyManager;
+import org.postgresql.jdbc.PreferQueryMode;
 
 public final class Check {
     // What is going to happen happens within this many seconds, or not at all.
@@ -107,7 +108,9 @@ public final class Check {
                     OffsetDateTime then = OffsetDateTime.of(2024, 2, 29, 1, 2, 3, 0, ZoneOffset.UTC);
                     same(Timestamp.from(then.toInstant()), one(connection, "select ?::timestamptz", then));
                     byte[] data = {0, -1, 16};
-                    same(true, Arrays.equals(data, (byte[]) one(connection, "select ?::bytea", (Object) data)));
+                    // pgjdbc has no way to write one into a simple query.
+                    boolean simple = connection.unwrap(PGConnection.class).getPreferQueryMode() == PreferQueryMode.SIMPLE;
+                    same(true, simple || Arrays.equals(data, (byte[]) one(connection, "select ?::bytea", (Object) data)));
                     Array array = (Array) one(connection, "select ?::int[]", connection.createArrayOf("int4", new Integer[] {1, null, 3}));
                     same(List.of("1", "null", "3"), Arrays.stream((Object[]) array.getArray()).map(String::valueOf).toList());
                 }

@@ -140,10 +140,12 @@ def check_pipelines():
                 same(list(range(300)), [cursor.fetchone()[0] for cursor in cursors])
         with check("results fetched before the pipeline's sync"):
             with connection.pipeline() as pipeline:
-                first = connection.execute("select pg_backend_pid()").fetchone()
-                second = connection.execute("select pg_backend_pid()").fetchone()
+                first = connection.execute("select pg_backend_pid()").fetchone()[0]
+                # Its transaction is open until the sync: nobody else may come upon its connection.
+                with psycopg.connect(DSN, autocommit=True) as other:
+                    same(False, backend(other) == first)
+                same(first, backend(connection))
                 pipeline.sync()
-                same(first, second)
         with check("an error aborts a pipeline up to its sync and no further"):
             with connection.pipeline() as pipeline:
                 connection.execute("insert into psycopg_items values (-10, 'undone')")

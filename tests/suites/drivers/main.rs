@@ -1,0 +1,67 @@
+//! Real clients against the whole stack: those in `tests/drivers`, and tokio-postgres.
+//!
+//! `tests/drivers/prepare` installs the clients; `make test` runs it first. A client that is not there is
+//! not tried, which is said on standard error, and is a failure on CI.
+
+mod tokio_client;
+
+use harness::{SharedStack, Stack, Tenant, run};
+use std::io::Write;
+use std::path::Path;
+use std::sync::LazyLock;
+use tokio::process::Command;
+
+static STACK: LazyLock<SharedStack> = LazyLock::new(|| SharedStack::start(Stack::start));
+
+/// What `tests/drivers/run` ends with when the client is not there.
+const ABSENT: i32 = 77;
+
+/// A tenant with connections enough for clients that pin some.
+async fn tenant(slug: &str) -> Tenant {
+    STACK.create_tenant_with(serde_json::json!({ "slug": slug, "region": "eu", "plan": "standard" })).await
+}
+
+/// Runs one client's checks.
+async fn try_client(name: &str) {
+    let tenant = tenant(name).await;
+    let suites = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("drivers");
+    let mut command = Command::new(suites.with_file_name("drivers").join("run"));
+    command
+        .arg(name)
+        .env("TENANTRY_DSN", &tenant.connection_string)
+        .env("TENANTRY_HTTP", &tenant.http_endpoint)
+        .env("TENANTRY_API_KEY", &tenant.api_key)
+        .env("TENANTRY_DRIVERS_DIR", target);
+    let output = run(command, "").await;
+    if output.code != Some(ABSENT) {
+        let _said = output.success();
+        return;
+    }
+    let on_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!on_ci, "{name} was not tried: {}", output.stderr);
+    // Not by eprintln!, which is hidden when the test succeeds.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {name} was not tried: {}", output.stderr.trim_end());
+}
+
+macro_rules! clients {
+    ($($test:ident: $name:literal,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                try_client($name).await;
+            }
+        )*
+    };
+}
+
+clients! {
+    psql: "psql",
+    pgbench: "pgbench",
+    psycopg: "psycopg",
+    asyncpg: "asyncpg",
+    node_pg: "node-pg",
+    postgres_js: "postgres-js",
+    neon: "neon",
+    jdbc: "jdbc",
+}
