@@ -13,6 +13,7 @@ use config::GatewayConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tenancy::{GatewayId, Revision};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
@@ -21,6 +22,10 @@ use tokio_util::task::TaskTracker;
 
 /// Connections that the kernel keeps for us while we accept others; it cuts this to `net.core.somaxconn`.
 const LISTEN_BACKLOG: u32 = 4096;
+
+/// How long servers get to let go of the connections that we close at the end, so that what was cut off is
+/// cancelled there too.
+const LET_GO_MAX: Duration = Duration::from_secs(2);
 
 /// Why a gateway could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +85,8 @@ pub struct Shared {
     pub client_places: Arc<Semaphore>,
     /// Fires when the gateway is to drain.
     pub drain: CancellationToken,
+    /// Fires when the drain's time is up: clients that are still there are cut off.
+    pub cut_off: CancellationToken,
 }
 
 /// A gateway that listens and is about to run.
@@ -122,6 +129,7 @@ impl Gateway {
             passwords: PasswordChecks::default(),
             client_places: Arc::new(Semaphore::new(config.limits.client_limit as usize)),
             drain,
+            cut_off: CancellationToken::new(),
             config,
         });
         let follower = Follower {
@@ -176,11 +184,19 @@ impl Gateway {
             clients.wait().await;
         };
         if tokio::time::timeout(shared.config.drain_timeout(), drained).await.is_err() {
-            tracing::warn!(clients = clients.len(), "clients were still busy when the drain's time was up");
+            tracing::warn!(
+                clients = clients.len(),
+                "clients are still busy at the end of the drain and are cut off"
+            );
+            shared.cut_off.cancel();
+            clients.wait().await;
         }
         stop.cancel();
         background.close();
         background.wait().await;
+        if tokio::time::timeout(LET_GO_MAX, shared.pools.all_closed()).await.is_err() {
+            tracing::warn!("not every server has let go of its connections");
+        }
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ async fn shared() -> Arc<Shared> {
         passwords: PasswordChecks::default(),
         client_places: Arc::new(Semaphore::new(1)),
         drain,
+        cut_off: CancellationToken::new(),
         config,
     })
 }

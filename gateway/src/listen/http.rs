@@ -52,7 +52,10 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, drain: Cancellation
         match accepted {
             Ok((stream, peer)) => {
                 let (builder, shared, drain) = (Arc::clone(&builder), Arc::clone(&shared), drain.clone());
-                clients.spawn(async move { serve(stream, peer, &builder, &shared, drain).await });
+                clients.spawn(async move {
+                    let served = serve(stream, peer, &builder, &shared, drain);
+                    shared.cut_off.run_until_cancelled(served).await
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "could not accept an HTTP client");

@@ -40,8 +40,8 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationT
         match accepted {
             Ok((stream, peer)) => {
                 shared.usage.pg_connections.inc();
-                let shared = Arc::clone(&shared);
-                clients.spawn(async move { serve(stream, peer, shared).await });
+                let (cut_off, served) = (shared.cut_off.clone(), serve(stream, peer, Arc::clone(&shared)));
+                clients.spawn(async move { cut_off.run_until_cancelled(served).await });
             }
             Err(error) => {
                 tracing::warn!(%error, "could not accept a client");

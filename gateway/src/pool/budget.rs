@@ -96,6 +96,12 @@ impl Budget {
         }
     }
 
+    /// Resolves when no permit is out, and takes its turn behind those who wait for one.
+    pub async fn all_returned(&self) {
+        // Never closed, so this is no error; the permits go back at once.
+        drop(self.permits.acquire_many(self.limit()).await);
+    }
+
     fn try_acquire(self: &Arc<Self>) -> Option<ConnectPermit> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         Some(ConnectPermit { permit: Some(permit), budget: Arc::clone(self), closing: false })

@@ -102,6 +102,13 @@ impl Registry {
         }
     }
 
+    /// Resolves when every server has let go of every connection.
+    pub async fn all_closed(&self) {
+        for cluster in self.clusters() {
+            cluster.budget().all_returned().await;
+        }
+    }
+
     fn cluster(&self, placement: &PlacementRecord) -> Arc<Cluster> {
         let record = &placement.cluster;
         let cluster = Arc::clone(

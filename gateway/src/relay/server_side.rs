@@ -6,6 +6,7 @@ use super::ledger::{Due, Origin, Request, Settled, Verdict};
 use super::pin::PinReason;
 use super::settings::Settings;
 use crate::pool::Lease;
+use pgwire::Severity;
 use pgwire::backend::{self, TransactionStatus};
 use pgwire::frame::{HEADER_LEN, Header, peek_header};
 use std::sync::Arc;
@@ -71,10 +72,7 @@ fn absorb_message(
         }
         b'C' => command_complete(exchange, client, lease, header),
         b'Z' => ready(exchange, client, lease, header),
-        b'E' => {
-            lease.pool().usage().server_errors.inc();
-            reply(exchange, client, lease, header)
-        }
+        b'E' => error(exchange, client, lease, header),
         _ => reply(exchange, client, lease, header),
     }
 }
@@ -94,6 +92,22 @@ fn reply(
     }
     apply(exchange, client, lease, settled)?;
     Ok(Step::Next)
+}
+
+/// An error that answers a request. A fatal one ends the connection too, and there is nothing to add to it.
+fn error(
+    exchange: &mut Exchange,
+    client: &mut ClientState,
+    lease: &mut Lease,
+    header: Header,
+) -> Result<Step, ServerFault> {
+    if header.len <= READ_WHOLE_MAX {
+        let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
+        let severity = backend::ErrorFields::new(body).severity();
+        exchange.server_is_leaving |= matches!(severity, Some(Severity::Fatal | Severity::Panic));
+    }
+    lease.pool().usage().server_errors.inc();
+    reply(exchange, client, lease, header)
 }
 
 fn whole_body(exchange: &mut Exchange, header: Header) -> Result<Option<&[u8]>, ServerFault> {
