@@ -5,6 +5,8 @@ use harness::Tenant;
 use harness::wire::WireClient;
 use pgwire::backend::Authentication;
 use pgwire::frontend::write;
+use pgwire::scram::ClientExchange;
+use tenancy::Secret;
 
 /// A client that is about to answer the offer of SCRAM-SHA-256.
 async fn offered(tenant: &Tenant) -> WireClient {
@@ -120,7 +122,7 @@ async fn nothing_but_a_password_message_is_taken_before_the_login() {
 async fn a_proof_cannot_be_replayed() {
     let tenant = STACK.create_tenant("replayed", "eu").await;
     let mut first = offered(&tenant).await;
-    let exchange = pgwire::scram::ClientExchange::new(tenancy::Secret::new(tenant.password())).expect("randomness");
+    let exchange = ClientExchange::new(Secret::new(tenant.password())).expect("randomness");
     let hello = exchange.client_first();
     first.send(&initial("SCRAM-SHA-256", &hello)).await.expect("sent");
     let challenge = first.message().await.expect("a challenge");

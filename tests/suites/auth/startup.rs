@@ -151,7 +151,7 @@ async fn who_takes_too_long_is_sent_away() {
 #[tokio::test]
 async fn a_bad_setting_is_refused_and_harms_nobody() {
     let tenant = STACK.create_tenant("settings", "eu").await;
-    for (name, value) in [("datestyle", "nonsense"), ("no_such_setting", "1"), ("log_statement", "all")] {
+    for (name, value) in [("DateStyle", "nonsense"), ("no_such_setting", "1"), ("log_statement", "all")] {
         let parameters = [("user", "app"), ("database", "settings"), (name, value)];
         let refused = WireClient::login_as(&tenant.config(), &parameters).await;
         let error = refused.err().unwrap_or_else(|| panic!("{name} was accepted"));
