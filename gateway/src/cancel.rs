@@ -68,7 +68,7 @@ impl CancelRegistry {
         if !matches!(sent, Ok(Ok(()))) {
             tracing::warn!(%address, "a cancel request could not be passed on");
         }
-        slot.end_cancel();
+        slot.end_cancel((address, server_key));
         true
     }
 }
@@ -110,8 +110,11 @@ impl CancelSlot {
         }
     }
 
-    fn end_cancel(&self) {
-        if let Doing::Running { under_way, .. } = &mut *self.lock() {
+    /// A cancel for this connection has ended. By now the session may use another one.
+    fn end_cancel(&self, ended: (SocketAddr, CancelKey)) {
+        if let Doing::Running { server, under_way } = &mut *self.lock()
+            && *server == ended
+        {
             *under_way = under_way.saturating_sub(1);
         }
     }
@@ -189,7 +192,7 @@ mod tests {
         assert!(!slot.stopped());
         slot.running(server());
         assert!(slot.begin_cancel().is_some());
-        slot.end_cancel();
+        slot.end_cancel(server());
         assert!(slot.stopped());
         assert!(slot.begin_cancel().is_none());
     }
@@ -200,9 +203,10 @@ mod tests {
         slot.running(server());
         slot.begin_cancel();
         slot.stopped();
-        slot.running(server());
-        slot.end_cancel();
+        let next = (server().0, CancelKey { process_id: 3, secret: 4 });
+        slot.running(next);
         slot.begin_cancel();
+        slot.end_cancel(server());
         assert!(!slot.stopped());
     }
 }
