@@ -4,7 +4,7 @@
     make bench                      # builds, installs pgbouncer and pgbench when root, runs this
     benches/side_by_side.py [--seconds 8] [--rounds 3] [--clients 1,16,64] [--modes simple,extended,prepared]
 
-Starts an ephemeral `tenantry dev`, provisions a tenant, starts a PgBouncer before the same database,
+Starts a `tenantry dev` in a temporary directory, provisions a tenant, starts a PgBouncer before the same database,
 and drives both, and PostgreSQL itself, with `pgbench -S`. Targets take turns within each round, so that
 a slow spell of the machine hits all of them. Prints medians and ratios; absolute figures are the
 machine's, ratios are ours. Only loopback addresses are used, and everything started here is stopped.
@@ -91,10 +91,10 @@ def process(command, **options):
 
 @contextlib.contextmanager
 def tenantry(directory):
-    """An ephemeral installation. Yields what dev.json says, the tenant, and the process."""
+    """An installation. Yields what dev.json says, the tenant, and the process."""
     binary = ROOT / "target" / "release" / "tenantry"
     ports = ["--pg-port", "0", "--http-port", "0", "--admin-port", "0", "--control-plane-port", "0"]
-    command = [str(binary), "dev", "--ephemeral", "--data-dir", str(directory), *ports]
+    command = [str(binary), "dev", "--data-dir", str(directory), *ports]
     with process(command) as child:
         def ready():
             if child.poll() is not None:

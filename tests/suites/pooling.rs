@@ -326,6 +326,29 @@ async fn a_name_prepared_twice_is_the_servers_error_and_ends_the_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failed_unnamed_statement_does_not_take_the_next_one_along() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "superseded", "single").await;
+    let mut client = login(&tenant).await;
+    let mut out = Vec::new();
+    for text in [&b"no sql"[..], b"select 'second'"] {
+        write::parse(&mut out, b"", text, &[]).expect("it fits");
+        write::sync(&mut out);
+    }
+    client.send(&out).await.expect("the gateway reads");
+    assert_eq!(tags(&client.until_ready().await.expect("an answer")), "EZ");
+    assert_eq!(tags(&client.until_ready().await.expect("an answer")), "1Z");
+    out.clear();
+    write::bind_text(&mut out, b"", b"", &[]).expect("it fits");
+    write::execute(&mut out, b"", 0).expect("it fits");
+    write::sync(&mut out);
+    client.send(&out).await.expect("the gateway reads");
+    let messages = client.until_ready().await.expect("an answer");
+    assert_eq!(tags(&messages), "2DCZ");
+    assert_eq!(messages[1].first_column(), "second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn statements_of_others_cannot_be_reached_by_name() {
     let stack: &Stack = &STACK;
     let tenant = tenant(stack, "unreachable", "single").await;

@@ -177,6 +177,14 @@ impl Ledger {
         })
     }
 
+    /// Is a Parse of the client's unnamed statement among what is due?
+    #[must_use]
+    pub fn prepares_unnamed(&self) -> bool {
+        self.due
+            .iter()
+            .any(|due| due.request == Request::Parse && due.client_name.as_deref() == Some(&[][..]))
+    }
+
     /// Notes a Sync. One sent while the server reads COPY data is ignored by the server.
     pub fn expect_sync(&mut self, origin: Origin) {
         if !self.copy_in {

@@ -253,6 +253,10 @@ fn undo(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease, du
         _ => {}
     }
     if let Some(name) = due.client_name {
-        client.statements.remove(&name);
+        // A later Parse has already put another unnamed statement in this one's place.
+        let superseded = name.is_empty() && exchange.ledger.prepares_unnamed();
+        if !superseded {
+            client.statements.remove(&name);
+        }
     }
 }
