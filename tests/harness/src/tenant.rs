@@ -19,7 +19,12 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    pub(crate) fn from_created(created: &Value) -> Self {
+    /// Reads it from the control plane's answer to the request that made it.
+    ///
+    /// # Panics
+    /// When it is no such answer.
+    #[must_use]
+    pub fn from_created(created: &Value) -> Self {
         let text = |pointer: &str| match created.pointer(pointer).and_then(Value::as_str) {
             Some(text) => text.to_owned(),
             None => panic!("the control plane's answer has no {pointer}: {created}"),
