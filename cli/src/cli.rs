@@ -67,6 +67,15 @@ enum Command {
 }
 
 impl Cli {
+    /// How many threads to run it on, when that is configured; else one a core.
+    #[must_use]
+    pub fn worker_threads(&self) -> Option<usize> {
+        match &self.command {
+            Command::Gateway(command) => command.gateway_worker_threads(),
+            _ => None,
+        }
+    }
+
     /// Does what the command line says.
     ///
     /// # Errors
