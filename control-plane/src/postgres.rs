@@ -10,6 +10,7 @@ pub(crate) mod clusters;
 pub(crate) mod database;
 pub(crate) mod dsn;
 mod error;
+pub(crate) mod grants;
 pub(crate) mod login;
 pub(crate) mod marker;
 pub(crate) mod privileges;

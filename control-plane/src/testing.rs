@@ -10,7 +10,7 @@ use catalog_schema::{Catalog, Context, MasterKey, NewCluster, migrate};
 use launcher::{Binaries, Scratch, Server, ServerOptions};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tenancy::{ClusterId, Secret};
+use tenancy::{ClusterId, Secret, TenantId};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -74,6 +74,23 @@ impl World {
             metrics: Arc::new(Metrics::new().unwrap()),
         };
         Self { catalog, engine, admin }
+    }
+
+    /// A session in a tenant's database as its role, with the password that the catalog knows.
+    pub(crate) async fn log_in(&self, tenant: TenantId) -> tokio_postgres::Client {
+        self.try_log_in(tenant).await.expect("the tenant's role may log in")
+    }
+
+    /// The same, if the server lets it in.
+    pub(crate) async fn try_log_in(&self, tenant: TenantId) -> Option<tokio_postgres::Client> {
+        let placement = self.catalog.placement_get(tenant).await.unwrap().unwrap();
+        let mut login = tokio_postgres::Config::new();
+        login.host("127.0.0.1").port(shared_server().await.port());
+        login.user(placement.role.as_str()).password(placement.secret.expose());
+        let connected = login.dbname(placement.database.as_str()).connect(tokio_postgres::NoTls).await;
+        let (client, connection) = connected.ok()?;
+        tokio::spawn(connection);
+        Some(client)
     }
 
     /// Does the cluster have a database, or a role, of this name?

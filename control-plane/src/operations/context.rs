@@ -91,6 +91,11 @@ impl StepContext {
         Ok(ddl)
     }
 
+    /// An admin session of the step's own in any database of the cluster, by its name.
+    pub(crate) async fn visit(&self, endpoint: &Endpoint, database: &str) -> Result<Session, PostgresError> {
+        self.state.clusters.enter(endpoint, database).await
+    }
+
     /// The admin session inside the tenant's database; one serves all steps, because the first into a new
     /// database is slow. It ends with the operation's walk.
     pub(crate) async fn enter(
@@ -100,7 +105,7 @@ impl StepContext {
     ) -> Result<MappedMutexGuard<'_, Session>, PostgresError> {
         let mut inside = self.inside.lock().await;
         if inside.as_ref().is_none_or(Session::closed) {
-            *inside = Some(self.state.clusters.enter(endpoint, database).await?);
+            *inside = Some(self.state.clusters.enter(endpoint, database.as_str()).await?);
         }
         MutexGuard::try_map(inside, Option::as_mut)
             .map_err(|_| PostgresError::Lost { address: format!("{}:{}", endpoint.host, endpoint.port) })

@@ -184,6 +184,30 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_neighbour_has_granted_or_got_keeps_nobody() {
+        let world = World::new().await;
+        let neighbour = standard::tenant_in(&world, TenantState::Active).await;
+        let (tenant, _) = standard::request::<Purge>(&world).await;
+        let role = world.catalog.placement_get(tenant).await.unwrap().unwrap().role;
+        let other = world.catalog.placement_get(neighbour).await.unwrap().unwrap();
+        let database = &other.database;
+        world.admin.batch_execute(&format!("grant {role} to {}", other.role)).await.unwrap();
+        let client = world.log_in(neighbour).await;
+        let grants = format!(
+            "create table kept (n int); insert into kept values (1);
+             create table given (n int); insert into given values (2);
+             grant usage, create on schema public to {role}; grant connect on database {database} to {role};
+             alter default privileges grant select on tables to {role}; alter table given owner to {role};"
+        );
+        client.batch_execute(&grants).await.unwrap();
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        Purge::assert_done(&world, tenant).await;
+        let row = client.query_one("select (select n from kept) + (select n from given)", &[]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), 3, "the neighbour's data stays");
+        client.batch_execute("drop table given").await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn sessions_inside_are_ended_and_a_hanging_gateway_is_waited_for_only_so_long() {
         let world = World::new().await;
         let (tenant, _) = standard::request::<Purge>(&world).await;

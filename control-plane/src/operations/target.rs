@@ -7,7 +7,7 @@
 use super::context::StepContext;
 use super::error::StepError;
 use crate::postgres::database::{self, Owned};
-use crate::postgres::{ClusterDdl, Endpoint, role};
+use crate::postgres::{ClusterDdl, Endpoint, grants, role};
 use catalog_schema::{NameKind, PlacementDetail};
 
 /// Where the tenant's data is, and the way there.
@@ -58,6 +58,7 @@ impl Target {
             let mut tx = cx.fenced().await?;
             tx.role_created(self.placement.tenant, oid).await?;
             tx.commit().await?;
+            self.take_grants_back(cx, &ddl, oid).await?;
             role::drop(&ddl, &self.placement.role).await?;
         }
         ddl.release().await;
@@ -80,6 +81,19 @@ impl Target {
         }
         // What is on record decides, not what is found: dropping checks one against the other.
         Ok(found.and(self.placement.database_oid))
+    }
+
+    /// Frees the role of what other tenants have granted it: no neighbour can keep it from being dropped.
+    /// Databases beyond the first few are left to the next attempt, which the drop then leads to.
+    async fn take_grants_back(&self, cx: &StepContext, ddl: &ClusterDdl, oid: u32) -> Result<(), StepError> {
+        let role = &self.placement.role;
+        grants::take_back(ddl, role).await?;
+        for elsewhere in grants::databases(ddl, oid).await? {
+            let inside = cx.visit(&self.endpoint, &elsewhere).await?;
+            grants::hand_over(&inside, role).await?;
+            grants::take_back(&inside, role).await?;
+        }
+        Ok(())
     }
 
     async fn record_dropped(&self, cx: &StepContext, kind: NameKind, name: &str) -> Result<(), StepError> {

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tenancy::{ClusterId, DatabaseName, Secret};
+use tenancy::{ClusterId, Secret};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
@@ -76,13 +76,9 @@ impl Clusters {
         }
     }
 
-    /// Opens an admin session in one tenant's database. The caller drops it at the end of its step.
-    pub(crate) async fn enter(
-        &self,
-        endpoint: &Endpoint,
-        database: &DatabaseName,
-    ) -> Result<Session, PostgresError> {
-        open_verified(endpoint, database.as_str()).await
+    /// Opens an admin session in one database of the cluster. The caller drops it at the end of its step.
+    pub(crate) async fn enter(&self, endpoint: &Endpoint, database: &str) -> Result<Session, PostgresError> {
+        open_verified(endpoint, database).await
     }
 
     fn slot(&self, cluster: ClusterId) -> Slot {

@@ -102,7 +102,9 @@ fn passes_by_itself(code: &SqlState, message: &str) -> bool {
     let class = code.code().get(..2).unwrap_or_default();
     // The server has no code of its own for two sessions changing one catalog row.
     let concurrent = *code == SqlState::INTERNAL_ERROR && message.contains("tuple concurrently");
-    matches!(class, "08" | "40" | "53" | "55" | "57" | "58") || concurrent
+    // Somebody has granted something to the role just after all such grants were taken back.
+    let depended_on = *code == SqlState::DEPENDENT_OBJECTS_STILL_EXIST;
+    matches!(class, "08" | "40" | "53" | "55" | "57" | "58") || concurrent || depended_on
 }
 
 #[cfg(test)]
@@ -120,6 +122,7 @@ mod tests {
         );
         assert!(reported(SqlState::OBJECT_IN_USE, "being accessed by other users").retryable());
         assert!(reported(SqlState::INTERNAL_ERROR, "tuple concurrently updated").retryable());
+        assert!(reported(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, "role cannot be dropped").retryable());
         assert!(reported(SqlState::DISK_FULL, "no space left on device").retryable());
     }
 

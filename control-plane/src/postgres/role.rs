@@ -8,8 +8,11 @@ use super::quote::{identifier, literal};
 use super::session::Session;
 use tenancy::{RoleName, TenantId};
 
+/// What the comments on tenants' roles begin with; the tenant's id follows.
+pub(super) const MARK: &str = "tenantry tenant ";
+
 fn mark(tenant: TenantId) -> String {
-    format!("tenantry tenant {tenant}")
+    format!("{MARK}{tenant}")
 }
 
 /// Makes the role, or takes over the one that an interrupted attempt made. Returns its oid.
@@ -40,7 +43,7 @@ pub(crate) async fn ensure(
 }
 
 /// Lets an admin that is no superuser make databases for the role and clean up after it.
-async fn act_for(session: &Session, role: &RoleName) -> Result<(), PostgresError> {
+pub(super) async fn act_for(session: &Session, role: &RoleName) -> Result<(), PostgresError> {
     let sql = "select pg_has_role(current_user, $1::name, 'usage')";
     if session.query_one(sql, &[&role.as_str()]).await?.get(0) {
         return Ok(());

@@ -21,6 +21,10 @@ const STATEMENT_GRACE: Duration = Duration::from_secs(10);
 /// How long a statement may wait for a lock before it is given up and tried again.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a session may lie idle. A process that is stopped, not dead, must not keep the DDL lock: the server
+/// ends its session, and whoever kept one that has ended opens another.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// What a connection is opened with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Login<'a> {
@@ -127,9 +131,10 @@ fn configuration(login: Login<'_>) -> tokio_postgres::Config {
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_user_timeout(STATEMENT_GRACE)
         .options(format!(
-            "-c search_path=pg_catalog -c standard_conforming_strings=on -c statement_timeout={} -c lock_timeout={}",
+            "-c search_path=pg_catalog -c standard_conforming_strings=on -c statement_timeout={} -c lock_timeout={} -c idle_session_timeout={}",
             STATEMENT_TIMEOUT.as_millis(),
             LOCK_TIMEOUT.as_millis(),
+            IDLE_TIMEOUT.as_millis(),
         ));
     if !login.password.expose().is_empty() {
         configuration.password(login.password.expose());
