@@ -13,6 +13,7 @@ mod error;
 pub(crate) mod grants;
 pub(crate) mod login;
 pub(crate) mod marker;
+pub(crate) mod prepared;
 pub(crate) mod privileges;
 pub(crate) mod probe;
 mod quote;

@@ -34,8 +34,9 @@ pub(crate) async fn shared_server() -> &'static Server {
 /// A server of the test's own.
 pub(crate) async fn start_server(scratch: &Scratch, name: &str) -> Server {
     let binaries = Binaries::find(None, None).await.expect("PostgreSQL is installed");
-    let options =
-        ServerOptions::throwaway(binaries, &scratch.path().join(name)).setting("max_connections", "300");
+    let options = ServerOptions::throwaway(binaries, &scratch.path().join(name))
+        .setting("max_connections", "300")
+        .setting("max_prepared_transactions", "10");
     Server::start(options).await.unwrap()
 }
 

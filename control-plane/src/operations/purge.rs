@@ -8,7 +8,7 @@ use super::error::StepError;
 use super::gateways;
 use super::step::Step;
 use super::target::Target;
-use crate::postgres::{database, role};
+use crate::postgres::role;
 use serde_json::{Value, json};
 use tenancy::TenantState;
 
@@ -42,7 +42,7 @@ async fn fence(cx: &StepContext) -> Result<Value, StepError> {
     let ddl = cx.change_cluster(&target.endpoint).await?;
     role::forbid_login(&ddl, &target.placement.role, cx.tenant()).await?;
     let ended = match target.database_on_record(cx, &ddl).await? {
-        Some(oid) => database::fence(&ddl, &target.owned(), oid).await?,
+        Some(oid) => target.fence(cx, &ddl, oid).await?,
         None => 0,
     };
     ddl.release().await;
@@ -205,6 +205,21 @@ mod tests {
         let row = client.query_one("select (select n from kept) + (select n from given)", &[]).await.unwrap();
         assert_eq!(row.get::<_, i32>(0), 3, "the neighbour's data stays");
         client.batch_execute("drop table given").await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_owner_has_declared_or_prepared_keeps_nothing() {
+        let world = World::new().await;
+        let (tenant, _) = standard::request::<Purge>(&world).await;
+        let database = world.catalog.placement_get(tenant).await.unwrap().unwrap().database;
+        let client = world.log_in(tenant).await;
+        client.batch_execute(&format!("alter database {database} is_template true")).await.unwrap();
+        let prepare = format!("create table t (n int); prepare transaction 'it''s {database}'");
+        for statement in ["begin", prepare.as_str()] {
+            client.batch_execute(statement).await.unwrap();
+        }
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        Purge::assert_done(&world, tenant).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

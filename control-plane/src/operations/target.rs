@@ -7,7 +7,7 @@
 use super::context::StepContext;
 use super::error::StepError;
 use crate::postgres::database::{self, Owned};
-use crate::postgres::{ClusterDdl, Endpoint, grants, role};
+use crate::postgres::{ClusterDdl, Endpoint, grants, prepared, role};
 use catalog_schema::{NameKind, PlacementDetail};
 
 /// Where the tenant's data is, and the way there.
@@ -36,6 +36,23 @@ impl Target {
             role: &self.placement.role,
             tenant: self.placement.tenant,
         }
+    }
+
+    /// Shuts the database and ends all that goes on inside. Returns how many sessions that were.
+    pub(super) async fn fence(&self, cx: &StepContext, ddl: &ClusterDdl, oid: u32) -> Result<i64, StepError> {
+        let ended = database::fence(ddl, &self.owned(), oid).await?;
+        let left = prepared::find(ddl, &self.placement.database).await?;
+        if left.is_empty() {
+            return Ok(ended);
+        }
+        // They end only from inside. The role may not log in any more, so for once the door can be opened.
+        database::open(ddl, &self.owned(), oid).await?;
+        let inside = cx.visit(&self.endpoint, self.placement.database.as_str()).await?;
+        for transaction in &left {
+            prepared::roll_back(&inside, transaction).await?;
+        }
+        drop(inside);
+        Ok(ended + database::fence(ddl, &self.owned(), oid).await?)
     }
 
     /// Drops the database if it exists, and records that it is gone. Returns its oid if there was one.

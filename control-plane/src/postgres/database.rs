@@ -53,7 +53,8 @@ pub(crate) async fn fence(session: &Session, owned: &Owned<'_>, recorded: u32) -
         return Ok(0);
     }
     let name = identifier(owned.database.as_str());
-    session.batch(&format!("alter database {name} with allow_connections false")).await?;
+    // A template cannot be dropped, and its owner may declare it one.
+    session.batch(&format!("alter database {name} with is_template false allow_connections false")).await?;
     let row = session
         .query_one(
             "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
@@ -64,13 +65,30 @@ pub(crate) async fn fence(session: &Session, owned: &Owned<'_>, recorded: u32) -
     Ok(row.get(0))
 }
 
+/// Undoes what the owner can do to its database so that it lets nobody in, and a fence too.
+pub(crate) async fn open(session: &Session, owned: &Owned<'_>, recorded: u32) -> Result<(), PostgresError> {
+    if !exists_as(session, owned, recorded).await? {
+        return Ok(());
+    }
+    let name = identifier(owned.database.as_str());
+    session
+        .batch(&format!(
+            "alter database {name} with is_template false allow_connections true connection limit -1"
+        ))
+        .await
+}
+
 /// Drops the database, whoever is inside, if it is the one that the ledger recorded.
 pub(crate) async fn drop(session: &Session, owned: &Owned<'_>, recorded: u32) -> Result<(), PostgresError> {
     if !exists_as(session, owned, recorded).await? {
         return Ok(());
     }
     let name = identifier(owned.database.as_str());
-    match session.batch(&format!("drop database {name} with (force)")).await {
+    let dropping = async {
+        session.batch(&format!("alter database {name} with is_template false")).await?;
+        session.batch(&format!("drop database {name} with (force)")).await
+    };
+    match dropping.await {
         Err(error) if error.says_undefined() => Ok(()),
         outcome => outcome,
     }
