@@ -64,22 +64,27 @@ impl Pool {
             if self.is_retired() {
                 return Err(route_changed());
             }
-            self.open(permit).await?;
+            slot = self.open(permit, slot).await?;
         }
     }
 
     /// Opens a connection and adds it to the idle ones. Runs to its end even if the client that wanted it
-    /// leaves: a login under way is seen by the server whether or not anybody waits for it.
-    async fn open(self: &Arc<Self>, permit: super::ConnectPermit) -> Result<(), Refusal> {
+    /// leaves: a login under way is seen by the server whether or not anybody waits for it. The slot stays
+    /// taken as long, or clients that come and go could have more opened than the pool may hold.
+    async fn open(
+        self: &Arc<Self>,
+        permit: super::ConnectPermit,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<OwnedSemaphorePermit, Refusal> {
         let pool = Arc::clone(self);
         let opened = tokio::spawn(async move {
             let _counted = Counted::new(&pool.opening);
             let connection = pool.connector.connect(&pool.cluster.record(), permit).await?;
             pool.add(connection);
-            Ok(())
+            Ok(slot)
         });
         match opened.await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(slot)) => Ok(slot),
             Ok(Err(error)) => Err(self.refuse(&error)),
             Err(_panicked) => Err(Refusal::new(ErrorKind::Internal, "the connection attempt failed")),
         }

@@ -170,6 +170,8 @@ fn command_complete(
             lease.server().statements.clear();
             client.statements.clear();
         }
+        // A client that keeps no connection has prepared nothing in SQL: it has named one of ours.
+        b"DEALLOCATE" if client.pin.is_none() => exchange.doubtful = true,
         _ => {}
     }
     reply(exchange, client, lease, header)

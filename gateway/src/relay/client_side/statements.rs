@@ -9,7 +9,7 @@ use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Origin, Request};
-use crate::relay::prepared::Statement;
+use crate::relay::prepared::{NAME_PREFIX, Statement};
 use pgwire::frame::{HEADER_LEN, Header};
 use pgwire::frontend::{self, write};
 use std::sync::Arc;
@@ -159,7 +159,8 @@ pub(super) fn describe_or_close(
     Ok(Step::Next)
 }
 
-/// A named statement is only forgotten: other clients of the pool may use the one on the server.
+/// A named statement is only forgotten: other clients of the pool may use the one on the server. A name of
+/// ours must not reach it for the same reason; to the client it is nobody's, and closing that is no error.
 fn close_statement(
     exchange: &mut Exchange,
     client: &mut ClientState,
@@ -168,10 +169,11 @@ fn close_statement(
 ) -> Step {
     let statement = client.statements.named(&name).cloned();
     client.statements.remove(&name);
-    if statement.is_none() {
+    if statement.is_none() && !name.starts_with(NAME_PREFIX.as_bytes()) {
         return forward(exchange, header, Due::to_client(Request::Close));
     }
-    let due = Due { statement, client_name: Some(name), ..Due::of(Request::Close, Origin::Local) };
+    let client_name = statement.is_some().then_some(name);
+    let due = Due { statement, client_name, ..Due::of(Request::Close, Origin::Local) };
     exchange.ledger.expect(due);
     exchange.up.discard(header.len);
     Step::Next
