@@ -8,8 +8,8 @@ mod answer;
 mod explain;
 pub mod health;
 
-use crate::app::Shared;
 use crate::metrics::GatewayMetrics;
+use crate::shared::Shared;
 use answer::Answer;
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode};

@@ -2,11 +2,11 @@
 
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
-use crate::cancel::CancelRegistry;
 use crate::metrics::{GatewayMetrics, GatewayUsage};
 use crate::pool::{Registry, sweep};
 use crate::resolve::Routes;
-use crate::resolve::follow::{Follower, Progress};
+use crate::resolve::follow::Follower;
+use crate::shared::Shared;
 use crate::{admin, listen};
 use catalog_schema::{Catalog, CatalogError, GatewayHeartbeat, MasterKey, SealError};
 use config::GatewayConfig;
@@ -61,32 +61,6 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// Metrics and probes, not for applications.
     pub admin: SocketAddr,
-}
-
-/// What all connections share.
-pub struct Shared {
-    /// The settings.
-    pub config: GatewayConfig,
-    /// From names to tenants.
-    pub routes: Arc<Routes>,
-    /// Server connections.
-    pub pools: Arc<Registry>,
-    /// From cancel keys to sessions.
-    pub cancels: Arc<CancelRegistry>,
-    /// Counters that belong to no tenant.
-    pub usage: GatewayUsage,
-    /// How far the catalog was followed.
-    pub progress: Arc<Progress>,
-    /// Makes unknown users look like known ones.
-    pub mock_seed: MockSeed,
-    /// Password checks of HTTP clients, bounded and remembered.
-    pub passwords: PasswordChecks,
-    /// Places for clients of either protocol, authenticated or not.
-    pub client_places: Arc<Semaphore>,
-    /// Fires when the gateway is to drain.
-    pub drain: CancellationToken,
-    /// Fires when the drain's time is up: clients that are still there are cut off.
-    pub cut_off: CancellationToken,
 }
 
 /// A gateway that listens and is about to run.

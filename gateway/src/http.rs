@@ -28,7 +28,7 @@ pub mod script;
 pub mod sql;
 pub mod value;
 
-use crate::app::Shared;
+use crate::shared::Shared;
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use reply::Reply;

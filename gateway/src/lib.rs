@@ -28,5 +28,6 @@ pub mod pool;
 pub mod relay;
 pub mod resolve;
 pub mod session;
+pub mod shared;
 
 pub use app::{Addresses, Gateway, GatewayError};

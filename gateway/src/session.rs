@@ -8,12 +8,12 @@
 //! [`crate::pool::Lease`] but through an [`Admitted`], and none to that but through a password.
 
 use crate::admit::{self, ClientPermit};
-use crate::app::Shared;
 use crate::authenticate::scram;
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
 use crate::resolve::Tenant;
 use crate::resolve::startup::{self, Target};
+use crate::shared::Shared;
 use pgwire::startup::Startup;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Where a tenant's connections go and why, for operators. Without secrets: of a credential only that
 //! it exists.
 
-use crate::app::Shared;
 use crate::error::Refusal;
 use crate::metrics::collector::readings::OpenPools;
 use crate::pool::{Pool, Registry};
+use crate::shared::Shared;
 use catalog_schema::{CredentialKind, CredentialRecord, PlacementRecord};
 use serde::Serialize;
 use std::sync::atomic::Ordering;

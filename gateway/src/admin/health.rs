@@ -2,8 +2,8 @@
 //! probe means the same wherever it asks.
 
 use super::answer::{self, Answer};
-use crate::app::Shared;
 use crate::resolve::follow::Progress;
+use crate::shared::Shared;
 use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 

@@ -4,12 +4,12 @@
 //! same. Without a key the connection string's user and password are checked. Both are in the headers, so
 //! nobody's body is read before its sender is known.
 
-use crate::app::Shared;
 use crate::authenticate::api_key;
 use crate::authenticate::password::Attempt;
 use crate::error::Refusal;
 use crate::resolve::Tenant;
 use crate::resolve::connection_string::ConnectionString;
+use crate::shared::Shared;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The HTTP listener: connections, and how long each may stay.
 
-use crate::app::Shared;
 use crate::http;
+use crate::shared::Shared;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;

@@ -1,10 +1,10 @@
 //! The PostgreSQL listener: from the first byte to the relay.
 
 use super::wire::{ClientWire, WireError};
-use crate::app::Shared;
 use crate::error::Refusal;
 use crate::relay::session;
 use crate::session::{Accepted, Admitted, Refused};
+use crate::shared::Shared;
 use pgwire::backend::write;
 use pgwire::startup::{FirstPacket, Startup};
 use std::net::SocketAddr;

@@ -6,7 +6,7 @@ mod tenant_families;
 
 use super::family::Family;
 use super::tenants::{Tenants, View};
-use crate::app::Shared;
+use crate::shared::Shared;
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Registry, TextEncoder, proto};

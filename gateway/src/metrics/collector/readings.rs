@@ -1,10 +1,10 @@
 //! Everything that a scrape looks at, read once, as plain numbers.
 
-use crate::app::Shared;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::pool::{Cluster, Pool, PoolKey, Registry};
 use crate::resolve::Tenant;
+use crate::shared::Shared;
 use catalog_schema::RouteRecord;
 use std::collections::HashMap;
 use std::sync::Arc;
