@@ -179,11 +179,7 @@ async fn write_marker(cx: &StepContext) -> Result<Value, StepError> {
 }
 
 async fn set_secret(cx: &StepContext) -> Result<Value, StepError> {
-    let target = Target::expect(cx).await?;
-    let verifier = secrets::verifier(&target.placement.secret).await?;
-    let ddl = cx.change_cluster(&target.endpoint).await?;
-    role::set_verifier(&ddl, &target.placement.role, &verifier).await?;
-    ddl.release().await;
+    Target::expect(cx).await?.set_secret(cx).await?;
     Ok(Value::Null)
 }
 

@@ -1,17 +1,26 @@
 //! Lets a suspended tenant in again. Like suspending, the request itself changes the state.
+//!
+//! Its role and database are put in order again, so that suspending and resuming repairs a tenant that has locked
+//! the gateways out, by another password for instance.
 
 use super::context::StepContext;
 use super::error::StepError;
 use super::gateways;
 use super::step::Step;
+use super::target::Target;
 use serde_json::{Value, json};
 use tenancy::TenantState;
 
 /// In order.
-pub(super) static STEPS: [Step; 2] = [
+pub(super) static STEPS: [Step; 3] = [
     Step::new("admit", "let the tenant's clients in", |cx| Box::pin(admit(cx)))
         .begun_by_request()
         .undo(|cx| Box::pin(refuse(cx))),
+    // Before the gateways are waited for: they may be serving the tenant already.
+    Step::new("allow-login", "let the role log in with the password on record", |cx| {
+        Box::pin(allow_login(cx))
+    })
+    .undo(|cx| Box::pin(forbid_login(cx))),
     Step::new("await-gateways", "wait until every gateway lets them in", |cx| Box::pin(gateways::follow(cx))),
 ];
 
@@ -29,12 +38,22 @@ async fn refuse(cx: &StepContext) -> Result<(), StepError> {
     Ok(())
 }
 
+async fn allow_login(cx: &StepContext) -> Result<Value, StepError> {
+    Target::expect(cx).await?.open_login(cx).await?;
+    Ok(Value::Null)
+}
+
+async fn forbid_login(cx: &StepContext) -> Result<(), StepError> {
+    Target::expect(cx).await?.shut_login(cx).await.map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::operations::registry::OperationKind;
     use crate::operations::standard::{self, Scenario};
     use crate::testing::World;
+    use catalog_schema::OperationState;
     use tenancy::TenantId;
 
     struct Resume;
@@ -47,11 +66,13 @@ mod tests {
         async fn assert_done(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
             assert_eq!(record.state, TenantState::Active);
+            world.log_in(tenant).await;
         }
 
         async fn assert_undone(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
             assert_eq!(record.state, TenantState::Suspended);
+            assert!(world.try_log_in(tenant).await.is_none());
         }
     }
 
@@ -63,6 +84,28 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn repeats_each_step() {
         standard::repeats_each_step::<Resume>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_locked_the_gateways_out_is_repaired() {
+        let world = World::new().await;
+        let tenant = standard::tenant_in(&world, TenantState::Active).await;
+        let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
+        let client = world.log_in(tenant).await;
+        let locking = format!(
+            "alter database {database} connection limit 0;
+             alter role current_user set default_transaction_read_only = on;
+             alter role current_user in database {database} set statement_timeout = 1;
+             alter role current_user password 'another';",
+            database = placement.database
+        );
+        client.batch_execute(&locking).await.unwrap();
+        assert!(world.try_log_in(tenant).await.is_none());
+        standard::suspend(&world, tenant).await;
+        standard::request_on(&world, tenant, OperationKind::Resume, TenantState::Active).await;
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        let client = world.log_in(tenant).await;
+        client.batch_execute("create table t (n int)").await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]

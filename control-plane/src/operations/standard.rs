@@ -150,12 +150,22 @@ fn last_undoable(kind: OperationKind) -> Option<&'static Step> {
 pub(super) async fn request<S: Scenario>(world: &World) -> (TenantId, OperationId) {
     let Some(state) = S::FROM else { return request_provision(world).await };
     let tenant = tenant_in(world, state).await;
+    (tenant, request_on(world, tenant, S::KIND, S::REQUESTED).await)
+}
+
+/// Does what the API's handler does in its transaction.
+pub(super) async fn request_on(
+    world: &World,
+    tenant: TenantId,
+    kind: OperationKind,
+    state: TenantState,
+) -> OperationId {
     let mut tx = world.catalog.begin(&somebody()).await.unwrap();
-    let tenant = tx.tenant_set_state(tenant, S::REQUESTED).await.unwrap();
-    let operation = new_operation(S::KIND, &tenant);
+    let tenant = tx.tenant_set_state(tenant, state).await.unwrap();
+    let operation = new_operation(kind, &tenant);
     tx.operation_enqueue(&operation).await.unwrap();
     tx.commit().await.unwrap();
-    (tenant.id, operation.id)
+    operation.id
 }
 
 fn new_operation(kind: OperationKind, tenant: &TenantRecord) -> NewOperation {
@@ -197,11 +207,15 @@ pub(super) async fn tenant_in(world: &World, state: TenantState) -> TenantId {
     let (tenant, _) = request_provision(world).await;
     assert_eq!(drive(world, vec![]).await, OperationState::Succeeded);
     if state == TenantState::Suspended {
-        let mut tx = world.catalog.begin(&somebody()).await.unwrap();
-        tx.tenant_set_state(tenant, state).await.unwrap();
-        tx.commit().await.unwrap();
+        suspend(world, tenant).await;
     }
     tenant
+}
+
+/// Suspends a tenant, all the way.
+pub(super) async fn suspend(world: &World, tenant: TenantId) {
+    request_on(world, tenant, OperationKind::Suspend, TenantState::Suspended).await;
+    assert_eq!(drive(world, vec![]).await, OperationState::Succeeded);
 }
 
 /// Works the only unfinished operation off, as workers do, one after the other as they die.

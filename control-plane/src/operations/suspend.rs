@@ -1,21 +1,27 @@
 //! Refuses a tenant at the door. Its data stays as it is.
 //!
 //! The request itself changes the state, so that gateways refuse at once however much work is queued; the
-//! operation tells when all of them do.
+//! operation tells when all of them do, and shuts the door in PostgreSQL too: the tenant may know the password of
+//! its role, because it may have set it.
 
 use super::context::StepContext;
 use super::error::StepError;
 use super::gateways;
 use super::step::Step;
+use super::target::Target;
 use serde_json::{Value, json};
 use tenancy::TenantState;
 
 /// In order.
-pub(super) static STEPS: [Step; 2] = [
+pub(super) static STEPS: [Step; 3] = [
     Step::new("refuse", "refuse the tenant's clients", |cx| Box::pin(refuse(cx)))
         .begun_by_request()
         .undo(|cx| Box::pin(admit(cx))),
     Step::new("await-gateways", "wait until every gateway refuses them", |cx| Box::pin(gateways::follow(cx))),
+    Step::new("forbid-login", "let the role log in no more and end its sessions", |cx| {
+        Box::pin(forbid_login(cx))
+    })
+    .undo(|cx| Box::pin(allow_login(cx))),
 ];
 
 async fn refuse(cx: &StepContext) -> Result<Value, StepError> {
@@ -32,12 +38,22 @@ async fn admit(cx: &StepContext) -> Result<(), StepError> {
     Ok(())
 }
 
+async fn forbid_login(cx: &StepContext) -> Result<Value, StepError> {
+    let ended = Target::expect(cx).await?.shut_login(cx).await?;
+    Ok(json!({ "sessions_ended": ended }))
+}
+
+async fn allow_login(cx: &StepContext) -> Result<(), StepError> {
+    Target::expect(cx).await?.open_login(cx).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::operations::registry::OperationKind;
     use crate::operations::standard::{self, Scenario};
     use crate::testing::World;
+    use catalog_schema::OperationState;
     use tenancy::TenantId;
 
     struct Suspend;
@@ -50,11 +66,13 @@ mod tests {
         async fn assert_done(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
             assert_eq!(record.state, TenantState::Suspended);
+            assert!(world.try_log_in(tenant).await.is_none());
         }
 
         async fn assert_undone(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
             assert_eq!(record.state, TenantState::Active);
+            world.log_in(tenant).await;
         }
     }
 
@@ -66,6 +84,20 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn repeats_each_step() {
         standard::repeats_each_step::<Suspend>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_is_inside_is_put_out() {
+        let world = World::new().await;
+        let (tenant, _) = standard::request::<Suspend>(&world).await;
+        let client = world.log_in(tenant).await;
+        let own = "alter role current_user password 'known to the tenant'";
+        client.batch_execute(own).await.unwrap();
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        assert!(client.simple_query("select 1").await.is_err());
+        let role = world.catalog.placement_get(tenant).await.unwrap().unwrap().role;
+        let sql = "select rolcanlogin from pg_roles where rolname = $1";
+        assert!(!world.admin.query_one(sql, &[&role.as_str()]).await.unwrap().get::<_, bool>(0));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use super::context::StepContext;
 use super::error::StepError;
 use crate::postgres::database::{self, Owned};
 use crate::postgres::{ClusterDdl, Endpoint, grants, prepared, role};
+use crate::secrets;
 use catalog_schema::{NameKind, PlacementDetail};
 
 /// Where the tenant's data is, and the way there.
@@ -36,6 +37,37 @@ impl Target {
             role: &self.placement.role,
             tenant: self.placement.tenant,
         }
+    }
+
+    /// Gives the role the password that the catalog knows.
+    pub(super) async fn set_secret(&self, cx: &StepContext) -> Result<(), StepError> {
+        let verifier = secrets::verifier(&self.placement.secret).await?;
+        let ddl = cx.change_cluster(&self.endpoint).await?;
+        role::set_verifier(&ddl, &self.placement.role, &verifier).await?;
+        ddl.release().await;
+        Ok(())
+    }
+
+    /// Lets the role log in no more and ends its sessions. Returns how many there were.
+    pub(super) async fn shut_login(&self, cx: &StepContext) -> Result<i64, StepError> {
+        let ddl = cx.change_cluster(&self.endpoint).await?;
+        role::forbid_login(&ddl, &self.placement.role, self.placement.tenant).await?;
+        let ended = role::end_sessions(&ddl, &self.placement.role).await?;
+        ddl.release().await;
+        Ok(ended)
+    }
+
+    /// Makes the role and the database such that the gateway gets in, whatever their owner has done to them.
+    pub(super) async fn open_login(&self, cx: &StepContext) -> Result<(), StepError> {
+        let PlacementDetail { database, role, secret, tenant, .. } = &self.placement;
+        let verifier = secrets::verifier(secret).await?;
+        let ddl = cx.change_cluster(&self.endpoint).await?;
+        role::find(&ddl, role, *tenant).await?.ok_or(StepError::Missing("the tenant's role"))?;
+        let oid = self.database_on_record(cx, &ddl).await?.ok_or(StepError::Missing("the database"))?;
+        database::open(&ddl, &self.owned(), oid).await?;
+        role::allow_login(&ddl, role, database, &verifier).await?;
+        ddl.release().await;
+        Ok(())
     }
 
     /// Shuts the database and ends all that goes on inside. Returns how many sessions that were.

@@ -6,7 +6,7 @@
 use super::error::PostgresError;
 use super::quote::{identifier, literal};
 use super::session::Session;
-use tenancy::{RoleName, TenantId};
+use tenancy::{DatabaseName, RoleName, TenantId};
 
 /// What the comments on tenants' roles begin with; the tenant's id follows.
 pub(super) const MARK: &str = "tenantry tenant ";
@@ -58,6 +58,31 @@ pub(crate) async fn set_verifier(
     verifier: &str,
 ) -> Result<(), PostgresError> {
     session.batch(&format!("alter role {} password {}", identifier(role.as_str()), literal(verifier))).await
+}
+
+/// Lets the role log in again with the password of this verifier, and takes back the settings that it has given
+/// itself: with some of them no session of its own ever begins. Every role may change its own password and settings.
+pub(crate) async fn allow_login(
+    session: &Session,
+    role: &RoleName,
+    database: &DatabaseName,
+    verifier: &str,
+) -> Result<(), PostgresError> {
+    let (name, database) = (identifier(role.as_str()), identifier(database.as_str()));
+    let statements = format!(
+        "alter role {name} reset all;
+         alter role {name} in database {database} reset all;
+         alter role {name} login connection limit -1 password {};",
+        literal(verifier)
+    );
+    session.batch(&statements).await
+}
+
+/// Ends the role's sessions, in whatever database. Returns how many there were.
+pub(crate) async fn end_sessions(session: &Session, role: &RoleName) -> Result<i64, PostgresError> {
+    let sql = "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
+               where usename = $1 and backend_type = 'client backend'";
+    Ok(session.query_one(sql, &[&role.as_str()]).await?.get(0))
 }
 
 /// Lets the role log in no more. A role that is gone already cannot either.
