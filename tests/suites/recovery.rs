@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tenantry::client::path;
 use tokio_postgres::Client;
@@ -47,7 +47,7 @@ fn config(stack: &Stack, name: &str, adapt: impl Fn(String) -> String) -> PathBu
     file
 }
 
-fn start(config: &PathBuf) -> ChildProcess {
+fn start(config: &Path) -> ChildProcess {
     ChildProcess::tenantry(["control-plane", "--config", &config.display().to_string()])
 }
 

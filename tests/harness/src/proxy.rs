@@ -4,7 +4,7 @@ use crate::wait::eventually;
 use socket2::SockRef;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -60,6 +60,7 @@ pub struct FaultProxy {
     /// Raised to end all connections of the moment.
     cut: watch::Sender<Option<End>>,
     open: Arc<AtomicUsize>,
+    passed: Arc<[AtomicU64; 2]>,
     accepting: JoinHandle<()>,
 }
 
@@ -75,20 +76,22 @@ impl FaultProxy {
         let (from_target, from_target_seen) = watch::channel(Fault::None);
         let (cut, cut_seen) = watch::channel(None);
         let open = Arc::new(AtomicUsize::new(0));
+        let passed = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+        let passing = Arc::clone(&passed);
         let counter = Arc::clone(&open);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let faults = (to_target_seen.clone(), from_target_seen.clone());
-                let (cut, guard) = (cut_seen.clone(), Open::count(&counter));
+                let (cut, guard, passed) = (cut_seen.clone(), Open::count(&counter), Arc::clone(&passing));
                 tokio::spawn(async move {
                     if let Ok(server) = TcpStream::connect(target).await {
-                        serve(client, server, faults, cut).await;
+                        serve(client, server, faults, cut, &passed).await;
                     }
                     drop(guard);
                 });
             }
         });
-        Self { address, to_target, from_target, cut, open, accepting }
+        Self { address, to_target, from_target, cut, open, passed, accepting }
     }
 
     /// Where it listens.
@@ -114,6 +117,12 @@ impl FaultProxy {
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
+    }
+
+    /// Bytes that have passed in one direction, over all connections.
+    #[must_use]
+    pub fn passed(&self, direction: Direction) -> u64 {
+        self.passed[usize::from(direction == Direction::FromTarget)].load(Ordering::SeqCst)
     }
 
     /// Waits until so many connections are open.
@@ -151,14 +160,21 @@ impl Drop for Open {
 
 type Faults = (watch::Receiver<Fault>, watch::Receiver<Fault>);
 
-async fn serve(client: TcpStream, server: TcpStream, faults: Faults, mut cut: watch::Receiver<Option<End>>) {
+async fn serve(
+    client: TcpStream,
+    server: TcpStream,
+    faults: Faults,
+    mut cut: watch::Receiver<Option<End>>,
+    passed: &[AtomicU64; 2],
+) {
     // A proxy that gathers small packets would hide what it is to show.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     cut.mark_unchanged();
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
-    let mut up = Pump { from: client_read, to: server_write, fault: faults.0, passed: 0 };
-    let mut down = Pump { from: server_read, to: client_write, fault: faults.1, passed: 0 };
+    let mut up = Pump { from: client_read, to: server_write, fault: faults.0, passed: 0, total: &passed[0] };
+    let mut down =
+        Pump { from: server_read, to: client_write, fault: faults.1, passed: 0, total: &passed[1] };
     let end = tokio::select! {
         end = both(&mut up, &mut down) => end,
         changed = cut.changed() => match changed {
@@ -184,7 +200,7 @@ async fn serve(client: TcpStream, server: TcpStream, faults: Faults, mut cut: wa
 }
 
 /// Runs both directions until both have ended in order, or one has ended for both.
-async fn both(up: &mut Pump, down: &mut Pump) -> End {
+async fn both(up: &mut Pump<'_>, down: &mut Pump<'_>) -> End {
     let first = tokio::select! {
         end = up.run() => (end, true),
         end = down.run() => (end, false),
@@ -196,14 +212,15 @@ async fn both(up: &mut Pump, down: &mut Pump) -> End {
     }
 }
 
-struct Pump {
+struct Pump<'p> {
     from: OwnedReadHalf,
     to: OwnedWriteHalf,
     fault: watch::Receiver<Fault>,
     passed: u64,
+    total: &'p AtomicU64,
 }
 
-impl Pump {
+impl Pump<'_> {
     async fn run(&mut self) -> End {
         let mut buffer = [0_u8; CHUNK_BYTES];
         loop {
@@ -232,7 +249,9 @@ impl Pump {
                     if self.to.write_all(&buffer[..count]).await.is_err() {
                         return End::Reset;
                     }
-                    self.passed += u64::try_from(count).unwrap_or(u64::MAX);
+                    let count = u64::try_from(count).unwrap_or(u64::MAX);
+                    self.passed += count;
+                    self.total.fetch_add(count, Ordering::SeqCst);
                 }
                 Err(_) => return End::Reset,
             }

@@ -1,0 +1,160 @@
+//! Servers that end a session, and networks between the gateway and a cluster that lose things.
+
+use super::{STACK, assert_no_connection_is_lost, error_of, login, run, single};
+use harness::wire::WireClient;
+use harness::{Direction, End, Fault, FaultProxy, Tenant, eventually, wait_until};
+use pgwire::backend::tag;
+use pgwire::frontend::write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+async fn send_query(client: &mut WireClient, sql: &str) {
+    let mut bytes = Vec::new();
+    write::query(&mut bytes, sql.as_bytes()).expect("it fits");
+    client.send(&bytes).await.expect("sent");
+}
+
+#[tokio::test]
+async fn a_session_that_the_server_ends_is_ended_in_its_words() {
+    let tenant = single("terminated", "eu").await;
+    let mut client = login(&tenant).await;
+    send_query(&mut client, "select pg_sleep(3600)").await;
+    let labels = ["tenant=\"terminated\"", "state=\"active\""];
+    wait_until("it runs", async || STACK.metric("tenantry_pool_connections", &labels).await == 1.0).await;
+    assert_eq!(STACK.end_sessions(&tenant).await, 1);
+    assert_eq!(error_of(&client.until_end().await.expect("an orderly end")), "57P01");
+
+    let mut client = login(&tenant).await;
+    run(&mut client, "begin").await;
+    assert_eq!(STACK.end_sessions(&tenant).await, 1);
+    assert_eq!(error_of(&client.until_end().await.expect("an orderly end")), "57P01");
+    assert_no_connection_is_lost(&tenant).await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_while_idle_is_nobodys_loss() {
+    let tenant = single("pruned", "eu").await;
+    let mut client = login(&tenant).await;
+    for round in 0..5 {
+        assert_eq!(client.value("select 'served'").await, "served", "round {round}");
+        assert_eq!(STACK.end_sessions(&tenant).await, 1);
+    }
+    assert_eq!(client.value("select 'served'").await, "served");
+}
+
+/// A time-out of the server's is an answer like any other.
+#[tokio::test]
+async fn the_servers_own_timeouts_reach_the_client() {
+    let tenant = single("timed", "eu").await;
+    let mut client = login(&tenant).await;
+    run(&mut client, "begin; set local statement_timeout = 50").await;
+    assert_eq!(error_of(&client.query("select pg_sleep(60)").await.expect("an answer")), "57014");
+    run(&mut client, "rollback").await;
+    run(&mut client, "begin; set local idle_in_transaction_session_timeout = 50").await;
+    assert_eq!(error_of(&client.until_end().await.expect("an orderly end")), "25P03");
+    assert_no_connection_is_lost(&tenant).await;
+}
+
+/// Puts a network of ours between the gateway and a cluster.
+async fn proxied(cluster: &str, tenant: &Tenant) -> FaultProxy {
+    let known = STACK.descriptor().clusters.iter().find(|known| known.name == cluster).expect("a cluster");
+    let target: tokio_postgres::Config = known.admin_dsn.parse().expect("a connection string");
+    let proxy = FaultProxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, target.get_ports()[0]))).await;
+    let port = i32::from(proxy.address().port());
+    let set = "update catalog.clusters set port = $1 where name = $2";
+    STACK.catalog_admin().await.execute(set, &[&port, &cluster]).await.expect("an administrator may");
+    eventually("the gateway goes through the proxy", async || {
+        let mut client = WireClient::login(&tenant.config()).await.ok()?;
+        client.query("select 1").await.ok()?;
+        (proxy.open() > 0).then_some(())
+    })
+    .await;
+    proxy
+}
+
+/// The connection is cut after every single byte of a reply, so between any two messages of it too. The
+/// client never hears of an end that did not come, and the next one is served.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_cut_anywhere_is_never_taken_for_a_whole_one() {
+    let tenant = single("cut", "us").await;
+    let proxy = proxied("us-1", &tenant).await;
+    let reply = async |client: &mut WireClient| {
+        let before = proxy.passed(Direction::FromTarget);
+        assert_eq!(client.value("select 'a reply'").await, "a reply");
+        proxy.passed(Direction::FromTarget) - before
+    };
+    let mut client = login(&tenant).await;
+    let length = reply(&mut client).await;
+    STACK.end_sessions(&tenant).await;
+    let whole = reply(&mut client).await;
+    assert!(length > 20 && whole > length, "{length} of {whole}: the login is not counted");
+    drop(client);
+
+    for cut in whole - length..whole {
+        let (end, what) = if cut % 2 == 0 { (End::Close, "closed") } else { (End::Reset, "reset") };
+        STACK.end_sessions(&tenant).await;
+        proxy.set(Direction::FromTarget, Fault::After(cut, end));
+        let mut client = login(&tenant).await;
+        send_query(&mut client, "select 'a reply'").await;
+        let heard = client.until_end().await.unwrap_or_else(|error| panic!("{what} after {cut}: {error}"));
+        assert!(
+            heard.iter().all(|message| message.tag != tag::READY_FOR_QUERY),
+            "{what} after {cut}: {heard:?}"
+        );
+        proxy.set(Direction::FromTarget, Fault::None);
+    }
+    let mut client = login(&tenant).await;
+    assert_eq!(client.value("select 'whole'").await, "whole");
+    assert_no_connection_is_lost(&tenant).await;
+    let out_of_sync = STACK.metric("tenantry_gateway_out_of_sync_total", &[]).await;
+    assert!(out_of_sync < 1.0, "a cut is no reply out of turn");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_swallows_everything_is_given_up() {
+    let tenant = single("swallowed", "ap").await;
+    let proxy = proxied("ap-1", &tenant).await;
+    let mut client = login(&tenant).await;
+    STACK.end_sessions(&tenant).await;
+    for direction in [Direction::ToTarget, Direction::FromTarget] {
+        proxy.set(direction, Fault::After(0, End::BlackHole));
+        let answer = client.query("select 1").await.expect("an error leaves the client connected");
+        assert_eq!(error_of(&answer), "08006", "{direction:?}");
+        let (status, body) = STACK.http_query(&tenant, "select 1", &[]).await;
+        assert_eq!((status, body["code"].as_str()), (502, Some("08006")), "{body:#}");
+        proxy.set(direction, Fault::None);
+        proxy.end_all(End::Close);
+    }
+    assert_eq!(client.value("select 'there again'").await, "there again");
+    assert_no_connection_is_lost(&tenant).await;
+}
+
+/// A network that is slow, or delivers in crumbs, changes nothing but the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_network_loses_nothing() {
+    let tenant = single("slow", "sa").await;
+    let proxy = proxied("sa-1", &tenant).await;
+    STACK.end_sessions(&tenant).await;
+    for (to_target, from_target) in [
+        (Fault::Slices(1), Fault::Slices(1)),
+        (Fault::Slices(3), Fault::Slices(7)),
+        (Fault::Latency(Duration::from_millis(10)), Fault::Latency(Duration::from_millis(10))),
+    ] {
+        proxy.set(Direction::ToTarget, to_target);
+        proxy.set(Direction::FromTarget, from_target);
+        let client = tenant.connect().await;
+        let count = client.query_one("select count(*) from generate_series(1, $1)", &[&7_i32]);
+        assert_eq!(count.await.expect("an answer").get::<_, i64>(0), 7);
+        let rows = client.query("select n, repeat('x', n) from generate_series(1, 100) n", &[]);
+        let rows = rows.await.expect("rows");
+        assert!(
+            rows.iter()
+                .all(|row| row.get::<_, &str>(1).len() == usize::try_from(row.get::<_, i32>(0)).unwrap())
+        );
+        assert_eq!(rows.len(), 100);
+        client.batch_execute("begin; create table if not exists t (n int); rollback").await.expect("served");
+        let (status, body) = STACK.http_query(&tenant, "select $1::int + 1 as n", &["41"]).await;
+        assert_eq!((status, &body["rows"][0]["n"]), (200, &42.into()), "{body:#}");
+    }
+    assert_no_connection_is_lost(&tenant).await;
+}
