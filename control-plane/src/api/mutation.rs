@@ -51,6 +51,22 @@ impl Mutation {
         }
     }
 
+    /// The answer to a request that was made before, if it was. Nothing stays open: for handlers that do something
+    /// slow before their change, and need not do it again.
+    pub(super) async fn answered(
+        state: &ApiState,
+        caller: &Caller,
+        body: &[u8],
+    ) -> ApiResult<Option<Response>> {
+        if caller.idempotency_key.is_none() {
+            return Ok(None);
+        }
+        match Self::begin(state, caller, body).await? {
+            Begun::Fresh(change) => change.abandon().await.map(|()| None),
+            Begun::Replay(answer) => Ok(Some(answer)),
+        }
+    }
+
     /// Opens a change that will not be made: everything is checked by the catalog itself, and then rolled back.
     pub(super) async fn rehearse(state: &ApiState, caller: &Caller) -> ApiResult<Self> {
         Ok(Self { tx: state.catalog.begin(&caller.context).await?, key: None })

@@ -15,6 +15,8 @@ pub(crate) struct Probe {
     pub(crate) system_identifier: String,
     pub(crate) in_recovery: bool,
     pub(crate) max_connections: i32,
+    /// Those of them that only superusers and, since 16, members of `pg_use_reserved_connections` get.
+    pub(crate) reserved_connections: i32,
     /// Whether the admin may create databases and roles and act for the roles it makes.
     pub(crate) admin_suffices: bool,
 }
@@ -29,6 +31,8 @@ pub(crate) async fn probe(dsn: &AdminDsn) -> Result<Probe, PostgresError> {
                     (select system_identifier::text from pg_control_system()),
                     pg_is_in_recovery(),
                     current_setting('max_connections')::int,
+                    current_setting('superuser_reserved_connections')::int
+                      + coalesce(current_setting('reserved_connections', true)::int, 0),
                     rolsuper or (rolcreatedb and rolcreaterole and rolinherit)
              from pg_roles where rolname = current_user",
             &[],
@@ -39,6 +43,7 @@ pub(crate) async fn probe(dsn: &AdminDsn) -> Result<Probe, PostgresError> {
         system_identifier: row.get(1),
         in_recovery: row.get(2),
         max_connections: row.get(3),
-        admin_suffices: row.get(4),
+        reserved_connections: row.get(4),
+        admin_suffices: row.get(5),
     })
 }

@@ -1,8 +1,8 @@
 //! Registering servers: each is looked at first.
 
-use crate::fixture::{Plane, eventually, servers};
+use crate::fixture::{Plane, eventually, servers, start};
 use control_plane::failpoint::NoFailpoints;
-use launcher::Server;
+use launcher::{Scratch, Server};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -61,6 +61,29 @@ async fn the_way_to_a_cluster_may_change_but_not_the_server() {
     let changed = plane.expect(200, plane.patch("/v1/clusters/eu-1", json!({ "admin_dsn": dsn }))).await;
     assert_eq!(changed["admin_user"], "second_admin");
     plane.tenant("acme").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_budget_leaves_room_for_the_control_plane() {
+    let plane = Plane::start().await;
+    let budget = |budget: u32| plane.patch("/v1/clusters/eu-1", json!({ "connection_budget": budget }));
+    // Of 300 connections 3 are the superuser's, and 5 ours.
+    assert_eq!(plane.refused(budget(293)).await, "invalid-field");
+    let raised = plane.expect(200, budget(292)).await;
+    assert_eq!(raised["connection_budget"], 292);
+    plane.expect(200, budget(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_registration_is_answered_although_the_server_is_gone() {
+    let plane = Plane::start().await;
+    let scratch = Scratch::create().unwrap();
+    let server = start(&scratch, "passing").await;
+    let body = cluster("eu-2", server.dsn("postgres").expose());
+    let register = || plane.post("/v1/clusters", body.clone()).header("Idempotency-Key", "k");
+    let first = plane.expect(201, register()).await;
+    drop(server);
+    assert_eq!(plane.expect(201, register()).await, first);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,15 +37,17 @@ pub(crate) async fn servers() -> &'static Servers {
     SERVERS
         .get_or_init(|| async {
             let scratch = Scratch::create().unwrap();
-            let binaries = Binaries::find(None, None).await.expect("PostgreSQL is installed");
-            let start = |name: &str| {
-                let options = ServerOptions::throwaway(binaries.clone(), &scratch.path().join(name));
-                Server::start(options.setting("max_connections", "300"))
-            };
-            let (catalog, other) = tokio::join!(start("catalog"), start("other"));
-            Servers { catalog: catalog.unwrap(), other: other.unwrap(), _scratch: scratch }
+            let (catalog, other) = tokio::join!(start(&scratch, "catalog"), start(&scratch, "other"));
+            Servers { catalog, other, _scratch: scratch }
         })
         .await
+}
+
+/// A server that ends when it is dropped.
+pub(crate) async fn start(scratch: &Scratch, name: &str) -> Server {
+    let binaries = Binaries::find(None, None).await.expect("PostgreSQL is installed");
+    let options = ServerOptions::throwaway(binaries, &scratch.path().join(name));
+    Server::start(options.setting("max_connections", "300")).await.unwrap()
 }
 
 /// One running control plane.

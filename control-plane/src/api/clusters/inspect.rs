@@ -8,7 +8,7 @@ use std::time::Duration;
 use tenancy::Secret;
 use tokio::time::timeout;
 
-/// How long the look may take. A transaction of the catalog stays open meanwhile, which the catalog bears for 15 s.
+/// How long the look may take. Nothing of the catalog is held meanwhile; it is the client that waits.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A server that can be a cluster, and how it was reached.
@@ -51,11 +51,19 @@ pub(super) async fn inspect(dsn: AdminDsn) -> ApiResult<Inspected> {
     Ok(Inspected { dsn, probe })
 }
 
-/// A budget above what the server lets in could never be used, and would starve it when tried.
+/// Connections that are left to the control plane and to people, who need not be superusers.
+const SPARE: i32 = 5;
+
+/// A budget above what the server lets in could never be used, and would lock the control plane out when tried.
 pub(super) fn check_budget(connection_budget: u32, probe: &Probe) -> ApiResult<()> {
-    if i64::from(connection_budget) <= i64::from(probe.max_connections) {
+    let Probe { max_connections, reserved_connections, .. } = probe;
+    let room = max_connections.saturating_sub(*reserved_connections).saturating_sub(SPARE);
+    if i64::from(connection_budget) <= i64::from(room) {
         return Ok(());
     }
-    let detail = format!("the server's max_connections is {}", probe.max_connections);
+    let detail = format!(
+        "at most {room}: the server's max_connections is {max_connections}, {reserved_connections} of them \
+         reserved by the server, and {SPARE} are kept for the control plane"
+    );
     Err(Problem::new(ProblemKind::InvalidField).detail(detail).field("connection_budget"))
 }

@@ -62,15 +62,18 @@ pub(in super::super) async fn cluster_register(
     check_count("capacity", capacity)?;
     let dsn = inspect::parse(&Secret::new(value.admin_dsn))?;
 
-    let mut change = match Mutation::begin(&state, &caller, &bytes).await? {
-        Begun::Fresh(change) => change,
-        Begun::Replay(answer) => return Ok(answer),
-    };
+    if let Some(answer) = Mutation::answered(&state, &caller, &bytes).await? {
+        return Ok(answer);
+    }
     if state.catalog.region_get(&region).await?.is_none() {
         return Err(super::super::problem::Problem::new(ProblemKind::RegionUnknown).field("region"));
     }
     let Inspected { dsn, probe } = inspect::inspect(dsn).await?;
     inspect::check_budget(connection_budget, &probe)?;
+    let mut change = match Mutation::begin(&state, &caller, &bytes).await? {
+        Begun::Fresh(change) => change,
+        Begun::Replay(answer) => return Ok(answer),
+    };
     let new = NewCluster {
         id: ClusterId::generate(),
         name,

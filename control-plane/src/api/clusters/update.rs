@@ -9,6 +9,7 @@ use super::super::words;
 use super::inspect;
 use super::{Cluster, check_count, find};
 use crate::context::ApiState;
+use crate::postgres::dsn::AdminDsn;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -49,16 +50,19 @@ pub(in super::super) async fn cluster_update(
 ) -> ApiResult<Response> {
     let Body { value, bytes } = body;
     let known = find(&state, &cluster).await?;
+    if let Some(answer) = Mutation::answered(&state, &caller, &bytes).await? {
+        return Ok(answer);
+    }
+    let patch = patch(&state, value, &known).await?;
     let mut change = match Mutation::begin(&state, &caller, &bytes).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };
-    let patch = patch(value, &known).await?;
     let changed = change.tx.cluster_update(known.cluster.id, caller.expected_version, &patch).await?;
     change.finish(StatusCode::OK, &Cluster::from(changed)).await
 }
 
-async fn patch(value: ClusterUpdate, known: &ClusterDetail) -> ApiResult<ClusterPatch> {
+async fn patch(api: &ApiState, value: ClusterUpdate, known: &ClusterDetail) -> ApiResult<ClusterPatch> {
     let ClusterUpdate { state, admin_dsn, connection_budget, capacity } = value;
     let state = state.map(|word| field("state", &word)).transpose()?;
     connection_budget.map_or(Ok(()), |budget| check_count("connection_budget", budget))?;
@@ -66,8 +70,32 @@ async fn patch(value: ClusterUpdate, known: &ClusterDetail) -> ApiResult<Cluster
     let patch = ClusterPatch { state, connection_budget, capacity, ..ClusterPatch::default() };
     match admin_dsn {
         Some(dsn) => with_new_way(patch, &Secret::new(dsn), known).await,
-        None => Ok(patch),
+        None => {
+            let raised = connection_budget.filter(|budget| *budget > known.cluster.connection_budget);
+            if let Some(budget) = raised {
+                check_raised(api, budget, known).await?;
+            }
+            Ok(patch)
+        }
     }
+}
+
+/// A lower budget always fits; a higher one takes a look at the server, the way that is on record.
+async fn check_raised(api: &ApiState, budget: u32, known: &ClusterDetail) -> ApiResult<()> {
+    let admin = api.catalog.cluster_admin(known.cluster.id).await?.ok_or(ProblemKind::ClusterNotFound)?;
+    let dsn = AdminDsn {
+        host: admin.cluster.host,
+        port: admin.cluster.port,
+        user: admin.user,
+        password: admin.password,
+        database: admin.database,
+    };
+    let inspected = inspect::inspect(dsn).await?;
+    if inspected.probe.system_identifier != known.cluster.system_identifier {
+        let detail = "another server answers at the cluster's address, by its system identifier";
+        return Err(Problem::new(ProblemKind::ClusterUnreachable).detail(detail).field("connection_budget"));
+    }
+    inspect::check_budget(budget, &inspected.probe)
 }
 
 /// The address and the admin may change, the server may not: its tenants' databases are on it.
