@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// The error code of an operation that is undone because somebody asked for it.
 const CANCELLED: &str = "cancelled";
 
-/// How long an operation that only a newer release knows is left alone.
+/// How long an operation that only another release knows is left alone.
 const UNKNOWN_KIND_PAUSE: Duration = Duration::from_secs(30);
 
 /// Starts of a step, retries and crashes together, after which it is taken for one that brings the process down.
@@ -131,9 +131,9 @@ impl Executor {
         }
     }
 
-    /// Gives an operation back that only a newer release can work on.
+    /// Gives an operation back that only another release can work on.
     async fn leave_alone(&self, audit: &Context, claim: &Claim) -> Ended {
-        tracing::error!("an operation of a newer release is left alone");
+        tracing::error!("an operation of another release is left alone");
         let waiting = async {
             let mut tx = self.state.catalog.begin_fenced(audit, claim).await?;
             tx.operation_wait(UNKNOWN_KIND_PAUSE, None).await?;

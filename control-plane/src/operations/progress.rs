@@ -12,23 +12,32 @@ const RELISTEN_PAUSE: Duration = Duration::from_secs(1);
 /// notifies with every step, and whoever is woken asks the catalog.
 const WAKE_PAUSE: Duration = Duration::from_millis(20);
 
-/// A count that rises whenever some operation was queued, moved on or was cancelled. It says no more than that.
+/// Two counts. One rises whenever some operation was queued, moved on or was cancelled, and says no more than that;
+/// the other whenever we have begun to listen.
 #[derive(Clone)]
-pub(crate) struct Progress(watch::Sender<u64>);
+pub(crate) struct Progress {
+    moves: watch::Sender<u64>,
+    listens: watch::Sender<u64>,
+}
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self(watch::Sender::new(0))
+        Self { moves: watch::Sender::new(0), listens: watch::Sender::new(0) }
     }
 
     /// A subscription that sees what happens from now on.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
+        self.moves.subscribe()
+    }
+
+    /// A subscription to the moments at which we begin to listen, again after the catalog was away.
+    pub(super) fn subscribe_listening(&self) -> watch::Receiver<u64> {
+        self.listens.subscribe()
     }
 
     /// Wakes everybody.
     pub(crate) fn wake(&self) {
-        self.0.send_modify(|count| *count = count.wrapping_add(1));
+        rise(&self.moves);
     }
 
     /// Passes the catalog's notifications on until `shutdown`.
@@ -49,6 +58,7 @@ impl Progress {
 
     async fn listen_once(&self, catalog: &Catalog) -> Result<(), CatalogError> {
         let mut wakeups = catalog.listen_operations().await?;
+        rise(&self.listens);
         // What happened before we listened was not announced to us.
         self.wake();
         loop {
@@ -57,4 +67,8 @@ impl Progress {
             tokio::time::sleep(WAKE_PAUSE).await;
         }
     }
+}
+
+fn rise(count: &watch::Sender<u64>) {
+    count.send_modify(|count| *count = count.wrapping_add(1));
 }

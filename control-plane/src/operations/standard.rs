@@ -179,7 +179,7 @@ fn new_operation(kind: OperationKind, tenant: &TenantRecord) -> NewOperation {
     }
 }
 
-fn new_tenant() -> NewTenant {
+pub(super) fn new_tenant() -> NewTenant {
     let id = TenantId::generate();
     NewTenant {
         id,

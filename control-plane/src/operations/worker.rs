@@ -39,10 +39,18 @@ impl Worker {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let executor = Arc::new(self.executor(shutdown.clone()));
         let mut news = self.progress.subscribe();
+        let mut relistened = self.progress.subscribe_listening();
         let mut running: JoinSet<Ended> = JoinSet::new();
         let mut parked_until: Option<Instant> = None;
+        let mut schema_fits = false;
         while !shutdown.is_cancelled() {
-            self.claim_all(&executor, &mut running).await;
+            // Told by the notifications' end that the catalog was away: it may have been migrated meanwhile.
+            schema_fits &= !relistened.has_changed().unwrap_or(false);
+            relistened.mark_unchanged();
+            schema_fits = schema_fits || self.schema_fits().await;
+            if schema_fits {
+                self.claim_all(&executor, &mut running).await;
+            }
             let now = Instant::now();
             parked_until = parked_until.filter(|until| *until > now);
             let look_again =
@@ -70,6 +78,17 @@ impl Worker {
             // Unique for each start: a claim of a process that has died is never taken for ours.
             worker: Uuid::now_v7().simple().to_string(),
             shutdown,
+        }
+    }
+
+    /// Work on a catalog of another version could be wrong in ways that nobody has thought of.
+    async fn schema_fits(&self) -> bool {
+        match self.state.catalog.check_version().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "no operation is claimed before the catalog's schema is known to fit");
+                false
+            }
         }
     }
 

@@ -115,10 +115,16 @@ impl Deref for ClusterDdl {
 /// A recycled address must not have its databases changed: the server proves first which one it is.
 async fn open_verified(endpoint: &Endpoint, database: &str) -> Result<Session, PostgresError> {
     let session = Session::open(endpoint.login(database)).await?;
-    let row = session.query_one("select system_identifier::text from pg_control_system()", &[]).await?;
-    let found: String = row.get(0);
+    let sql = "select (select system_identifier::text from pg_control_system()), pg_is_in_recovery()";
+    let row = session.query_one(sql, &[]).await?;
+    let (found, standby): (String, bool) = (row.get(0), row.get(1));
     if found == endpoint.system_identifier {
-        return Ok(session);
+        // A standby has its primary's identifier. It changes nothing, and may not know yet what was changed.
+        return if standby {
+            Err(PostgresError::Standby { address: session.address().to_owned() })
+        } else {
+            Ok(session)
+        };
     }
     let (address, expected) = (session.address().to_owned(), endpoint.system_identifier.clone());
     Err(PostgresError::OtherServer { address, expected, found })

@@ -28,6 +28,9 @@ pub(crate) enum PostgresError {
     /// Another process has held the cluster's DDL lock for too long.
     #[error("{address} is busy with other changes")]
     Busy { address: String },
+    /// The server is a standby; after a failover the address leads to the primary again.
+    #[error("{address} is a standby, changes need the primary")]
+    Standby { address: String },
     /// The server is not the one that the catalog knows.
     #[error("{address} is another server than registered: its system identifier is {found}, not {expected}")]
     OtherServer { address: String, expected: String, found: String },
@@ -77,7 +80,11 @@ impl PostgresError {
     /// May the same step succeed later, with nobody changing anything?
     pub(crate) fn retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::TimedOut { .. } | Self::Busy { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::Busy { .. }
+            | Self::Standby { .. } => true,
             // A role just made or a pg_hba.conf just reloaded may take a moment; attempts are bounded anyway.
             Self::LoginRefused { .. } => true,
             Self::Reported { code, message, .. } => passes_by_itself(code, message),

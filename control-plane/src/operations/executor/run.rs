@@ -50,14 +50,15 @@ impl Run {
 }
 
 impl Executor {
-    /// Takes up an operation where its record says it stands. `None` for one that only a newer release knows.
+    /// Takes up an operation where its record says it stands. `None` for one whose kind or steps only another
+    /// release knows.
     pub(super) fn open(&self, claimed: ClaimedOperation, audit: Context) -> Option<Run> {
         let ClaimedOperation { claim, operation, steps } = claimed;
         let (kind, tenant) = OperationKind::parse(&operation.kind).zip(operation.tenant)?;
         let mut cx = StepContext::new(self.state.clone(), claim, audit, tenant);
         let mut states = vec![StepState::Pending; kind.steps().len()];
         for record in steps {
-            restore(&mut cx, &mut states, kind, record);
+            restore(&mut cx, &mut states, kind, record)?;
         }
         Some(Run {
             kind,
@@ -70,12 +71,21 @@ impl Executor {
     }
 }
 
-fn restore(cx: &mut StepContext, states: &mut [StepState], kind: OperationKind, record: StepRecord) {
-    let place = usize::try_from(record.ordinal).unwrap_or(usize::MAX);
-    if let (Some(state), Some(step)) = (states.get_mut(place), kind.steps().get(place)) {
-        *state = record.state;
-        cx.remember(step.name, record.output);
+/// `None` for a step that is not ours: what was done under another name must be neither skipped nor undone as ours.
+fn restore(
+    cx: &mut StepContext,
+    states: &mut [StepState],
+    kind: OperationKind,
+    record: StepRecord,
+) -> Option<()> {
+    let place = usize::try_from(record.ordinal).ok()?;
+    let (state, step) = states.get_mut(place).zip(kind.steps().get(place))?;
+    if record.name != step.name {
+        return None;
     }
+    *state = record.state;
+    cx.remember(step.name, record.output);
+    Some(())
 }
 
 /// The catalog's number for a step.

@@ -3,9 +3,10 @@
 use super::*;
 use crate::operations::context::StepContext;
 use crate::operations::failpoint::{Action, Moment, NoFailpoints};
+use crate::operations::registry::OperationKind;
 use crate::operations::standard::{self, LEASE};
 use crate::testing::{World, eventually};
-use tenancy::TenantState;
+use tenancy::{OperationId, TenantId, TenantState};
 
 fn executor(world: &World, number: u32) -> Executor {
     let none: Arc<dyn Failpoints> = Arc::new(NoFailpoints);
@@ -57,24 +58,39 @@ async fn a_worker_that_shuts_down_hands_back_and_the_next_goes_on_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operation_of_a_newer_release_is_left_alone() {
+async fn an_operation_of_another_release_is_left_alone() {
     let world = World::new().await;
+    let known = OperationKind::Provision.step_names();
+    let renamed = known.iter().map(|name| name.replace("create-role", "make-role")).collect();
+    let longer = known.iter().cloned().chain(["vanish".to_owned()]).collect();
+    for (kind, steps) in
+        [("teleport", vec!["vanish".to_owned()]), ("provision", renamed), ("provision", longer)]
+    {
+        let (tenant, operation) = left_by_another_release(&world, kind, steps).await;
+        let executor = executor(&world, 1);
+        let claimed = claim(&world, &executor).await;
+        assert_eq!(claimed.operation.id, operation);
+        assert_eq!(executor.work(claimed).await, Ended::Parked(UNKNOWN_KIND_PAUSE));
+        let record = world.catalog.operation_get(operation).await.unwrap().unwrap();
+        assert_eq!((record.state, record.claimed_by), (OperationState::Waiting, None));
+        assert!(world.catalog.placement_get(tenant).await.unwrap().is_none());
+    }
+}
+
+async fn left_by_another_release(world: &World, kind: &str, steps: Vec<String>) -> (TenantId, OperationId) {
     let mut tx = world.catalog.begin(&crate::testing::somebody()).await.unwrap();
+    let tenant = tx.tenant_create(&standard::new_tenant()).await.unwrap().id;
     let new = catalog_schema::NewOperation {
-        id: tenancy::OperationId::generate(),
-        kind: "teleport".to_owned(),
-        tenant: None,
+        id: OperationId::generate(),
+        kind: kind.to_owned(),
+        tenant: Some(tenant),
         params: json!({}),
-        steps: vec!["vanish".to_owned()],
+        steps,
         run_at: None,
     };
     tx.operation_enqueue(&new).await.unwrap();
     tx.commit().await.unwrap();
-    let executor = executor(&world, 1);
-    let claimed = claim(&world, &executor).await;
-    assert_eq!(executor.work(claimed).await, Ended::Parked(UNKNOWN_KIND_PAUSE));
-    let record = world.catalog.operation_get(new.id).await.unwrap().unwrap();
-    assert_eq!((record.state, record.claimed_by), (OperationState::Waiting, None));
+    (tenant, new.id)
 }
 
 /// Dies at one step, always.
