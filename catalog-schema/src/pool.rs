@@ -23,9 +23,10 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 const KEEPALIVE_RETRIES: u32 = 3;
 /// Set on the server for every connection: a lost client must not keep its locks, and no statement
-/// may outlast the caller's patience. Milliseconds.
-const SERVER_SETTINGS: &str =
-    "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=15000";
+/// may outlast the caller's patience. Milliseconds. Nothing is left to the defaults of the server or the
+/// database that would change what a statement sees.
+const SERVER_SETTINGS: &str = "-c statement_timeout=5000 -c lock_timeout=3000 \
+     -c idle_in_transaction_session_timeout=15000 -c default_transaction_isolation=read\\ committed";
 
 /// One connection, and whether it may be used again.
 pub(crate) struct Link {

@@ -41,7 +41,9 @@ impl Tx {
         key: MasterKey,
         context: Context,
     ) -> Result<Self, CatalogError> {
-        session.run("begin").await?;
+        // Not what the server or the database has for a default: waiting for a lock and then seeing what its holder
+        // has done is what the checks in here rely on.
+        session.run("begin isolation level read committed").await?;
         Ok(Self { session: Some(session), key, context, audit: Vec::new(), failed: false })
     }
 

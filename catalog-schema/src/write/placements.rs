@@ -65,7 +65,8 @@ impl Tx {
     /// another oid is on record, or when the catalog is unavailable.
     pub async fn database_created(&mut self, tenant: TenantId, oid: u32) -> Result<(), CatalogError> {
         let sql = "with placed as (
-                     update catalog.placements set database_oid = $2 where tenant_id = $1 returning database_name)
+                     update catalog.placements set database_oid = $2
+                     where tenant_id = $1 and database_oid is distinct from $2 returning database_name)
                    update catalog.physical_names n set oid = $2 from placed
                    where n.kind = 'database' and n.name = placed.database_name";
         self.made(sql, tenant, NameKind::Database, oid).await
@@ -78,7 +79,8 @@ impl Tx {
     /// another oid is on record, or when the catalog is unavailable.
     pub async fn role_created(&mut self, tenant: TenantId, oid: u32) -> Result<(), CatalogError> {
         let sql = "update catalog.physical_names n set oid = $2 from catalog.placements p
-                   where p.tenant_id = $1 and n.kind = 'role' and n.name = p.role_name";
+                   where p.tenant_id = $1 and n.kind = 'role' and n.name = p.role_name
+                     and n.oid is distinct from $2";
         self.made(sql, tenant, NameKind::Role, oid).await
     }
 
@@ -142,7 +144,9 @@ impl Tx {
         oid: u32,
     ) -> Result<(), CatalogError> {
         if self.execute(sql, &[uuid(tenant.as_uuid()), bigint(i64::from(oid))]).await? == 0 {
-            return Err(CatalogError::NotFound { what: "placement" });
+            let placed = "select from catalog.placements where tenant_id = $1";
+            let placed = self.row(placed, &[uuid(tenant.as_uuid())]).await?;
+            return placed.map(drop).ok_or(CatalogError::NotFound { what: "placement" });
         }
         let detail = json!({ "kind": kind.as_str(), "oid": oid });
         self.audit("physical-name.created", Some(tenant), &tenant.to_string(), detail);

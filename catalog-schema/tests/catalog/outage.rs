@@ -126,10 +126,19 @@ async fn a_pool_whose_connections_are_all_in_use_says_so() {
     let fixture = Fixture::new().await;
     let catalog = connect(&fixture.dsn, 1).await;
     let held = catalog.begin(&context()).await.unwrap();
-    let waiting = timeout(DEADLINE, catalog.current_revision()).await.expect("there is a bound");
-    assert!(waiting.unwrap_err().is_unavailable());
+    let waiting = timeout(DEADLINE, catalog.begin(&context())).await.expect("there is a bound");
+    assert!(waiting.err().expect("refused").is_unavailable());
     held.rollback().await.unwrap();
+    assert!(catalog.begin(&context()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_read_beside_a_transaction_never_waits_for_it() {
+    let fixture = Fixture::migrated().await;
+    let catalog = connect(&fixture.dsn, 1).await;
+    let held = catalog.begin(&context()).await.unwrap();
     assert!(catalog.current_revision().await.is_ok());
+    held.rollback().await.unwrap();
 }
 
 #[tokio::test]

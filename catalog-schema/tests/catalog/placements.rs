@@ -110,6 +110,12 @@ async fn an_oid_is_recorded_once() {
     assert_eq!(oids, [Some(17), Some(u32::MAX)]);
     assert_eq!(fixture.catalog.placement_get(id).await.unwrap().unwrap().database_oid, Some(u32::MAX));
     let mut tx = fixture.tx().await;
+    tx.role_created(id, 17).await.unwrap();
+    tx.commit().await.unwrap();
+    let sql = "select count(*) from catalog.audit where action = 'physical-name.created'";
+    let told: i64 = fixture.raw().await.query_one(sql, &[]).await.unwrap().get(0);
+    assert_eq!(told, 2, "what changes nothing is not told of");
+    let mut tx = fixture.tx().await;
     assert_eq!(rule(tx.database_created(id, 5).await.unwrap_err()), Constraint::LedgerAppendOnly);
     let mut tx = fixture.tx().await;
     let unplaced = tx.database_created(TenantId::generate(), 5).await.unwrap_err();
