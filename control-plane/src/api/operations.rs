@@ -183,10 +183,19 @@ pub(super) async fn operation_list(
         None => None,
     };
     let in_state = wanted.state.as_deref().map(|word| field_as(ProblemKind::InvalidQuery, "state", word));
-    let filter =
-        OperationFilter { tenant, state: in_state.transpose()?, kind: wanted.kind, unfinished: false };
+    let kind = wanted.kind.as_deref().map(known_kind).transpose()?;
+    let filter = OperationFilter { tenant, state: in_state.transpose()?, kind, unfinished: false };
     let operations = state.catalog.operations(&filter, &query.page()?).await?;
     shown(&Page::cut(operations, limit, |operation| operation.id.as_uuid(), Operation::without_steps))
+}
+
+fn known_kind(word: &str) -> ApiResult<String> {
+    let known = OperationKind::parse(word).map(|kind| kind.as_str().to_owned());
+    known.ok_or_else(|| {
+        let kinds = OperationKind::ALL.map(OperationKind::as_str).join(", ");
+        let problem = Problem::new(ProblemKind::InvalidQuery).detail("there are no operations of this kind");
+        problem.hint(format!("known kinds: {kinds}")).field("kind")
+    })
 }
 
 /// Show an operation and its steps.

@@ -62,8 +62,11 @@ pub(super) async fn region_create(
 ) -> ApiResult<Response> {
     let name: RegionName = field("name", &body.value.name)?;
     let jurisdiction = body.value.jurisdiction.unwrap_or_else(|| name.to_string());
-    if jurisdiction.trim().is_empty() || jurisdiction.chars().count() > JURISDICTION_CHARS_MAX {
-        let detail = format!("a jurisdiction has 1 to {JURISDICTION_CHARS_MAX} characters");
+    let length_fits =
+        !jurisdiction.trim().is_empty() && jurisdiction.chars().count() <= JURISDICTION_CHARS_MAX;
+    if !length_fits || jurisdiction.chars().any(char::is_control) {
+        let detail =
+            format!("a jurisdiction has 1 to {JURISDICTION_CHARS_MAX} characters, none a control character");
         return Err(Problem::new(ProblemKind::InvalidField).detail(detail).field("jurisdiction"));
     }
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {

@@ -74,6 +74,10 @@ async fn malformed_requests_are_told_apart() {
     assert_eq!(plane.refused(plane.get("/v1/tenants?limit=x")).await, "invalid-query");
     assert_eq!(plane.refused(plane.get("/v1/tenants?colour=red")).await, "invalid-query");
     assert_eq!(plane.refused(plane.get("/v1/tenants?state=sleepy")).await, "invalid-query");
+    assert_eq!(plane.refused(plane.get("/v1/operations?kind=teleport")).await, "invalid-query");
+    plane.expect(200, plane.get("/v1/operations?kind=purge")).await;
+    let region = plane.post("/v1/regions", json!({ "name": "us", "jurisdiction": "U\u{0}S" }));
+    assert_eq!(plane.refused(region).await, "invalid-field");
     assert_eq!(plane.refused(plane.get("/v1/tenants?cursor=zzz")).await, "invalid-cursor");
     assert_eq!(plane.refused(plane.get("/v1/nothing")).await, "not-found");
     assert_eq!(plane.refused(plane.request(Method::PUT, "/v1/tenants")).await, "method-not-allowed");
