@@ -34,8 +34,8 @@ enum Doing {
     /// Nothing that could be cancelled.
     #[default]
     Nothing,
-    /// Waiting for a connection.
-    Waiting,
+    /// Waiting for a connection, and whether that was cancelled.
+    Waiting { cancelled: bool },
     /// Using one. `under_way` counts the cancels being passed on.
     Running { server: (SocketAddr, CancelKey), under_way: u32 },
 }
@@ -65,10 +65,11 @@ impl CancelRegistry {
             return true;
         };
         let sent = tokio::time::timeout(CANCEL_MAX, send_cancel(address, server_key)).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            tracing::warn!(%address, "a cancel request could not be passed on");
+        match sent {
+            Ok(Ok(())) => slot.end_cancel((address, server_key)),
+            // It may yet arrive: the connection stays marked, and is closed after use.
+            _ => tracing::warn!(%address, "a cancel request could not be passed on"),
         }
-        slot.end_cancel((address, server_key));
         true
     }
 }
@@ -76,12 +77,15 @@ impl CancelRegistry {
 impl CancelSlot {
     /// The session waits for a connection.
     pub fn waiting(&self) {
-        *self.lock() = Doing::Waiting;
+        *self.lock() = Doing::Waiting { cancelled: false };
     }
 
     /// Resolves when the waiting session is cancelled.
     pub async fn cancelled(&self) {
-        self.cancelled.notified().await;
+        // The bell may have rung for an earlier wait that ended before it was heard.
+        while !matches!(*self.lock(), Doing::Waiting { cancelled: true }) {
+            self.cancelled.notified().await;
+        }
     }
 
     /// The session uses this connection.
@@ -99,7 +103,8 @@ impl CancelSlot {
     fn begin_cancel(&self) -> Option<(SocketAddr, CancelKey)> {
         match &mut *self.lock() {
             Doing::Nothing => None,
-            Doing::Waiting => {
+            Doing::Waiting { cancelled } => {
+                *cancelled = true;
                 self.cancelled.notify_one();
                 None
             }

@@ -255,6 +255,105 @@ async fn session_state_never_reaches_another_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_a_failed_query_took_is_not_left_to_the_next_client() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "failed-locks", "single").await;
+    let mut probe = login(&tenant).await;
+    let failing =
+        ["select pg_advisory_lock(7), 1 / 0", "do $$ begin perform pg_advisory_lock(7); raise 'x'; end $$"];
+    for sql in failing {
+        let mut client = login(&tenant).await;
+        let messages = client.query(sql).await.expect("an answer");
+        assert!(tags(&messages).contains('E'), "{}", tags(&messages));
+        drop(client);
+        let held = "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()";
+        assert_eq!(value(&mut probe, held).await, "0", "after {sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_behind_a_discard_is_judged_by_what_is_left() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "discards", "single").await;
+    let (mut client, mut other) = (login(&tenant).await, login(&tenant).await);
+    for _ in 0..2 {
+        let mut out = Vec::new();
+        write::query(&mut out, b"discard all").expect("it fits");
+        write::parse(&mut out, b"s", b"select 'kept'", &[]).expect("it fits");
+        write::bind_text(&mut out, b"", b"s", &[]).expect("it fits");
+        write::execute(&mut out, b"", 0).expect("it fits");
+        write::sync(&mut out);
+        client.send(&out).await.expect("the gateway reads");
+        assert_eq!(tags(&client.until_ready().await.expect("an answer")), "CZ");
+        assert_eq!(tags(&client.until_ready().await.expect("an answer")), "12DCZ");
+        for client in [&mut client, &mut other] {
+            let mut out = Vec::new();
+            write::parse(&mut out, b"t", b"select 'kept'", &[]).expect("it fits");
+            write::bind_text(&mut out, b"", b"t", &[]).expect("it fits");
+            write::execute(&mut out, b"", 0).expect("it fits");
+            write::close(&mut out, STATEMENT, b"t").expect("it fits");
+            write::sync(&mut out);
+            client.send(&out).await.expect("the gateway reads");
+            assert_eq!(tags(&client.until_ready().await.expect("an answer")), "12DC3Z");
+        }
+    }
+    // In one batch, with nothing to make the server answer but what the gateway sends.
+    let mut out = Vec::new();
+    for text in [&b"deallocate all"[..], b"select 'after'"] {
+        write::parse(&mut out, b"", text, &[]).expect("it fits");
+        write::bind_text(&mut out, b"", b"", &[]).expect("it fits");
+        write::execute(&mut out, b"", 0).expect("it fits");
+    }
+    write::sync(&mut out);
+    client.send(&out).await.expect("the gateway reads");
+    assert_eq!(tags(&client.until_ready().await.expect("an answer")), "12C12DCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_the_startup_packet_outlive_a_discard() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "startup-settings", "single").await;
+    let mut config = tenant.config();
+    config.options("-c timezone=Asia/Tokyo -c statement_timeout=7s");
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a login");
+    tokio::spawn(connection);
+    let mut other = login(&tenant).await;
+    for reset in ["select 1", "discard all", "reset all", "begin; reset all; rollback"] {
+        client.batch_execute(reset).await.expect("an answer");
+        assert_eq!(value(&mut other, "show statement_timeout").await, "0", "after {reset}");
+        for (setting, expected) in [("timezone", "Asia/Tokyo"), ("statement_timeout", "7s")] {
+            let row = client.query_one(&format!("show {setting}"), &[]).await.expect("an answer");
+            assert_eq!(row.get::<_, String>(0), expected, "after {reset}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_cannot_make_the_gateway_send_without_bound() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "amplifier", "single").await;
+    let mut client = login(&tenant).await;
+    let mut out = Vec::new();
+    // A large unnamed statement, forgotten by the server and described again, a thousand times over.
+    let text = format!("select '{}'", "x".repeat(1024 * 1024));
+    write::parse(&mut out, b"", text.as_bytes(), &[]).expect("it fits");
+    write::sync(&mut out);
+    for _ in 0..200 {
+        write::query(&mut out, b"").expect("it fits");
+        write::describe(&mut out, STATEMENT, b"").expect("it fits");
+        write::sync(&mut out);
+    }
+    client.send(&out).await.expect("the gateway reads");
+    assert_eq!(tags(&client.until_ready().await.expect("an answer")), "1Z");
+    for _ in 0..200 {
+        assert_eq!(tags(&client.until_ready().await.expect("an answer")), "IZ");
+        assert_eq!(tags(&client.until_ready().await.expect("an answer")), "tTZ");
+    }
+    let resident = stack.metric("process_resident_memory_bytes", &[]).await;
+    assert!(resident < 600e6, "the process has grown to {resident} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_reports_follows_the_client_to_its_next_connection() {
     let stack: &Stack = &STACK;
     let tenant = tenant(stack, "follows", "single").await;

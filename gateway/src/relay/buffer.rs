@@ -3,14 +3,20 @@
 //! A [`Flow`] reads into one buffer, notes which pieces of it to forward and what to put between them,
 //! and writes all of it with as few system calls as it can.
 
+use crate::error::Refusal;
+use pgwire::frame::{Header, peek_header};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use tenancy::ErrorKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What one read takes at most. Larger messages pass through in parts.
 pub const BUFFER_BYTES: usize = 16 * 1024;
+
+/// Pieces that a flow keeps room for; an exchange with more is unusual.
+const PIECES_KEPT: usize = 64;
 
 /// Slices handed to one `writev`; the kernel takes up to 1,024, but exchanges rarely have more than a few.
 const SLICES_MAX: usize = 16;
@@ -64,6 +70,7 @@ impl Flow {
         self.data.truncate(BUFFER_BYTES);
         self.data.shrink_to(BUFFER_BYTES);
         self.pieces.clear();
+        self.pieces.shrink_to(PIECES_KEPT);
         self.staged.clear();
         self.staged.shrink_to(BUFFER_BYTES);
         (self.cursor, self.end, self.pass, self.skip) = (0, 0, 0, 0);
@@ -76,6 +83,21 @@ impl Flow {
         &self.data[self.cursor..self.end]
     }
 
+    /// The header of the next message, once it has arrived.
+    ///
+    /// # Errors
+    /// A length that no message has, or more than `message_bytes_max`.
+    pub fn next_header(&self, message_bytes_max: usize) -> Result<Option<Header>, Refusal> {
+        let header = peek_header(self.unread()).map_err(|error| Refusal::protocol(error.to_string()))?;
+        match header {
+            Some(header) if header.len > message_bytes_max => Err(Refusal::new(
+                ErrorKind::TooLarge,
+                format!("a message of {} bytes is larger than the {message_bytes_max} allowed", header.len),
+            )),
+            header => Ok(header),
+        }
+    }
+
     /// Is the flow between two messages, with nothing read ahead and nothing left to write?
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -86,6 +108,12 @@ impl Flow {
     #[must_use]
     pub fn at_boundary(&self) -> bool {
         self.pass == 0 && self.skip == 0
+    }
+
+    /// Bytes of our own that wait to be written.
+    #[must_use]
+    pub fn staged_len(&self) -> usize {
+        self.staged.len()
     }
 
     /// Nothing is left to write.

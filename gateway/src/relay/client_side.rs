@@ -3,17 +3,24 @@
 mod statements;
 mod target;
 
-use super::exchange::{ClientState, Exchange};
+use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
 use super::{effects, effects::Effects};
 use crate::error::Refusal;
 use crate::pool::Lease;
-use pgwire::frame::{HEADER_LEN, Header, peek_header};
-use tenancy::ErrorKind;
+use pgwire::frame::{HEADER_LEN, Header};
+use pgwire::frontend::write;
 
 /// A simple query up to this size is read whole before it is sent, so that its effects are known. The
 /// connection of a larger one is closed after use.
 const QUERY_READ_WHOLE_MAX: usize = 1024 * 1024;
+
+/// Bytes of our own that may wait to be written in either direction before the client is read on.
+const STAGED_BYTES_MAX: usize = 64 * 1024;
+
+/// Replies that may be due before the client is read on. Each is at least five bytes, so the server has
+/// filled its own buffer of 8 KiB, and sent it, long before.
+const DUE_MAX: usize = 16 * 1024;
 
 /// How far the client's bytes were dealt with.
 pub enum Absorbed {
@@ -39,8 +46,12 @@ pub fn absorb(
     lease: &mut Lease,
 ) -> Result<Absorbed, Refusal> {
     while exchange.up.continue_message() {
-        let Some(header) = next_header(exchange, client)? else { return Ok(Absorbed::All) };
-        if must_wait(exchange, header, lease) {
+        let header = exchange.up.next_header(client.bounds.message_bytes_max)?;
+        let Some(header) = header else { return Ok(Absorbed::All) };
+        if is_full(exchange) || must_wait(exchange, header, lease) {
+            return Ok(Absorbed::All);
+        }
+        if waits_for_discard(exchange, header) {
             return Ok(Absorbed::All);
         }
         match absorb_message(exchange, client, lease, header)? {
@@ -52,18 +63,28 @@ pub fn absorb(
     Ok(Absorbed::All)
 }
 
-fn next_header(exchange: &Exchange, client: &ClientState) -> Result<Option<Header>, Refusal> {
-    let header = peek_header(exchange.up.unread()).map_err(|error| Refusal::protocol(error.to_string()))?;
-    match header {
-        Some(header) if header.len > client.bounds.message_bytes_max => Err(Refusal::new(
-            ErrorKind::TooLarge,
-            format!(
-                "a message of {} bytes is larger than the {} allowed",
-                header.len, client.bounds.message_bytes_max
-            ),
-        )),
-        header => Ok(header),
+/// A client that sends ahead without end, or makes us add much to what it sends, is read on when some of it
+/// has been dealt with.
+fn is_full(exchange: &Exchange) -> bool {
+    exchange.up.staged_len() >= STAGED_BYTES_MAX
+        || exchange.down.staged_len() >= STAGED_BYTES_MAX
+        || exchange.ledger.len() >= DUE_MAX
+}
+
+/// What is sent behind a statement that discards prepared ones is judged by what is left of them. A
+/// Flush makes the server answer what it has, so that the wait ends though no Sync may be under way.
+fn waits_for_discard(exchange: &mut Exchange, header: Header) -> bool {
+    if exchange.ledger.is_empty() {
+        exchange.discard = Discard::None;
     }
+    if exchange.discard == Discard::None || !matches!(header.tag, b'P' | b'B' | b'D' | b'C') {
+        return false;
+    }
+    if exchange.discard == Discard::Sent {
+        exchange.up.stage(write::flush);
+        exchange.discard = Discard::Awaited;
+    }
+    true
 }
 
 /// While others wait for a connection, a client that sends its requests ahead gets its turns one by
@@ -79,13 +100,21 @@ fn absorb_message(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, Refusal> {
+    if exchange.ledger.is_skipping() && !matches!(header.tag, b'S' | b'X') {
+        exchange.up.discard(header.len);
+        return Ok(Step::Next);
+    }
     match header.tag {
         b'Q' => Ok(query(exchange, header)),
         b'P' => statements::parse(exchange, client, lease, header),
         b'B' => statements::bind(exchange, client, lease, header),
         b'D' | b'C' => statements::describe_or_close(exchange, client, lease, header),
         b'E' => Ok(forward(exchange, header, Due::to_client(Request::Execute))),
-        b'F' => Ok(forward(exchange, header, Due::to_client(Request::FunctionCall))),
+        // Which function it calls is not read.
+        b'F' => {
+            let due = Due { effects: Effects::UNKNOWN, ..Due::to_client(Request::FunctionCall) };
+            Ok(forward(exchange, header, due))
+        }
         b'S' => {
             exchange.ledger.expect_sync(Origin::Client);
             exchange.up.forward(header.len);
@@ -135,5 +164,6 @@ fn query(exchange: &mut Exchange, header: Header) -> Step {
     };
     // The server forgets the unnamed statement when it gets a simple query.
     exchange.unnamed_on_server = false;
+    exchange.note_discard(effects);
     forward(exchange, header, Due { effects, ..Due::to_client(Request::Query) })
 }

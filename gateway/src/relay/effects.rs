@@ -30,6 +30,8 @@ impl Effects {
     pub const LIBRARY: Self = Self(1 << 6);
     /// All settings were put back to the role's defaults, unless the transaction is rolled back.
     pub const RESET_ALL: Self = Self(1 << 8);
+    /// Prepared statements are discarded.
+    pub const DISCARD: Self = Self(1 << 9);
     /// Code that we do not read (`DO`): the connection is closed after use rather than trusted.
     pub const UNKNOWN: Self = Self(1 << 7);
 
@@ -62,14 +64,8 @@ impl BitOrAssign for Effects {
 /// Settings that every supported server reports when they change
 /// (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-ASYNC>) and that a client can
 /// change. Their values follow the client from connection to connection.
-pub const REPORTED: [&str; 6] = [
-    "application_name",
-    "client_encoding",
-    "DateStyle",
-    "IntervalStyle",
-    "TimeZone",
-    "standard_conforming_strings",
-];
+pub const REPORTED: [&str; 5] =
+    ["application_name", "client_encoding", "DateStyle", "IntervalStyle", "TimeZone"];
 
 /// Reads the effects of a text of one or more statements.
 #[must_use]
@@ -107,14 +103,20 @@ fn of_head(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
         Effects::LIBRARY
     } else if is(word, "do") {
         Effects::UNKNOWN
-    } else if is(word, "declare") {
-        of_declare(tokens)
+    } else if is(word, "discard") || is(word, "deallocate") {
+        Effects::DISCARD
     } else if is(word, "create") {
         of_create(tokens)
+    } else if is(word, "update") {
+        of_update(tokens)
     } else {
         Effects::NONE
     }
 }
+
+/// Changes what a backslash in a string means, and with it how we would have to read a text. Whoever
+/// changes it keeps the connection, if only for one transaction.
+const LEXICAL_SETTING: &str = "standard_conforming_strings";
 
 fn of_set(tokens: &mut Tokens<'_>) -> Effects {
     let mut name = next_word(tokens);
@@ -122,6 +124,9 @@ fn of_set(tokens: &mut Tokens<'_>) -> Effects {
         name = next_word(tokens);
     }
     let Some(name) = name else { return Effects::SETTING };
+    if is(name, "local") && next_is(tokens, LEXICAL_SETTING) {
+        return Effects::SETTING;
+    }
     let ends_with_transaction = ["local", "transaction", "constraints"].iter().any(|word| is(name, word));
     let reported = is(name, "names")
         || (is(name, "time") && next_is(tokens, "zone"))
@@ -135,24 +140,6 @@ fn of_reset(tokens: &mut Tokens<'_>) -> Effects {
         Some(name) if REPORTED.iter().any(|setting| is(name, setting)) => Effects::NONE,
         _ => Effects::SETTING,
     }
-}
-
-fn of_declare(tokens: &mut Tokens<'_>) -> Effects {
-    while let Some(token) = tokens.peek() {
-        match token {
-            Token::End => break,
-            Token::Word(word) if is(word, "with") => {
-                tokens.next();
-                if next_is(tokens, "hold") {
-                    return Effects::HOLD_CURSOR;
-                }
-            }
-            _ => {
-                tokens.next();
-            }
-        }
-    }
-    Effects::NONE
 }
 
 fn of_create(tokens: &mut Tokens<'_>) -> Effects {
@@ -169,46 +156,56 @@ fn of_create(tokens: &mut Tokens<'_>) -> Effects {
     Effects::NONE
 }
 
-/// Effects that can stand anywhere in a statement: functions, and `INTO TEMP`.
+/// `pg_settings` is a view whose rows can be updated, which is another way to SET.
+fn of_update(tokens: &mut Tokens<'_>) -> Effects {
+    let mut ahead = tokens.clone().take_while(|token| !matches!(token, Token::Word(word) if is(word, "set")));
+    let names_view = ahead.any(|token| matches!(token, Token::Word(word) if is(word, "pg_settings")));
+    if names_view { Effects::SETTING } else { Effects::NONE }
+}
+
+/// Effects that can stand anywhere in a statement.
 fn of_body(tokens: &mut Tokens<'_>) -> Effects {
     let mut effects = Effects::NONE;
     while let Some(token) = tokens.next() {
         match token {
             Token::End => break,
-            Token::Word(word) if is_session_lock(word) => effects |= Effects::ADVISORY_LOCK,
-            Token::Word(word) if is(word, "set_config") => effects |= of_set_config(tokens),
-            Token::Word(word) if is(word, "into") => {
-                if let Some(Token::Word(next)) = tokens.peek()
-                    && is_temporary(next)
-                {
-                    effects |= Effects::TEMPORARY;
-                }
-            }
-            _ => {}
+            Token::Word(word) => effects |= of_word(word, tokens),
+            Token::Text(_) | Token::Symbol(_) => {}
         }
     }
     effects
 }
 
+fn of_word(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
+    if is_session_lock(word) {
+        Effects::ADVISORY_LOCK
+    } else if is(word, "set_config") {
+        of_set_config(tokens.clone())
+    } else if is(word, "pg_temp") {
+        Effects::TEMPORARY
+    } else if is(word, "into") || is(word, "create") {
+        of_create(tokens)
+    } else if is(word, "with") && next_is(tokens, "hold") {
+        Effects::HOLD_CURSOR
+    } else {
+        Effects::NONE
+    }
+}
+
 /// `set_config(name, value, true)` ends with the transaction; anything else may not.
-fn of_set_config(tokens: &mut Tokens<'_>) -> Effects {
+fn of_set_config(tokens: Tokens<'_>) -> Effects {
     let mut depth = 0_u32;
     let mut last_word: &[u8] = b"";
-    while let Some(token) = tokens.peek() {
+    for token in tokens {
         match token {
             Token::End => break,
             Token::Symbol(b'(') => depth += 1,
-            Token::Symbol(b')') => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    break;
-                }
-            }
+            Token::Symbol(b')') if depth <= 1 => break,
+            Token::Symbol(b')') => depth -= 1,
             Token::Word(word) => last_word = word,
             Token::Symbol(b',') => last_word = b"",
             Token::Text(_) | Token::Symbol(_) => {}
         }
-        tokens.next();
     }
     if is(last_word, "true") { Effects::NONE } else { Effects::SETTING }
 }

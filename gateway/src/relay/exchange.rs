@@ -2,6 +2,7 @@
 
 use super::buffer::Flow;
 use super::client_side::{self, Absorbed};
+use super::effects::Effects;
 use super::ledger::Ledger;
 use super::pin::PinReason;
 use super::prepared::ClientStatements;
@@ -103,6 +104,17 @@ impl Drop for Borrowed {
     }
 }
 
+/// A `DISCARD` or `DEALLOCATE` on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// There is none.
+    None,
+    /// It has gone to the server.
+    Sent,
+    /// Something waits for its answer.
+    Awaited,
+}
+
 /// The two directions between a client and a server, and the replies due.
 pub struct Exchange {
     /// From the client to the server.
@@ -119,6 +131,11 @@ pub struct Exchange {
     pub doubtful: bool,
     /// The server has said that it is about to close the connection.
     pub server_is_leaving: bool,
+    /// A statement that discards prepared ones is under way.
+    pub discard: Discard,
+    /// Settings are being put back to the role's defaults: what the server reports of them until it is
+    /// ready is not the client's wish.
+    pub resetting: bool,
     /// Something of the client's has gone to the server since the connection was leased.
     pub has_begun: bool,
 }
@@ -133,18 +150,28 @@ impl Default for Exchange {
             status: TransactionStatus::Idle,
             doubtful: false,
             server_is_leaving: false,
+            discard: Discard::None,
+            resetting: false,
             has_begun: false,
         }
     }
 }
 
 impl Exchange {
+    /// Notes that a statement with these effects has gone to the server.
+    pub fn note_discard(&mut self, effects: Effects) {
+        if effects.any_of(Effects::DISCARD) && self.discard == Discard::None {
+            self.discard = Discard::Sent;
+        }
+    }
+
     fn reset(&mut self) {
         self.up.reset();
         self.down.reset();
         self.ledger.reset();
         (self.unnamed_on_server, self.doubtful) = (false, false);
-        (self.server_is_leaving, self.has_begun) = (false, false);
+        (self.server_is_leaving, self.has_begun, self.resetting) = (false, false, false);
+        self.discard = Discard::None;
         self.status = TransactionStatus::Idle;
     }
 
@@ -157,6 +184,9 @@ impl Exchange {
         self.status = TransactionStatus::Idle;
         self.doubtful = false;
         self.has_begun = false;
+        self.server_is_leaving = false;
+        self.resetting = false;
+        self.discard = Discard::None;
         let server = lease.server();
         settings::stage_steps(server, &client.settings, &mut self.up, &mut self.ledger)?;
         Ok(())
@@ -261,6 +291,7 @@ impl Exchange {
         match server_side::absorb(self, client, lease) {
             Ok(()) => Poll::Ready(Ok(moved)),
             Err(ServerFault::OutOfSync) => Poll::Ready(Err(Outcome::OutOfSync)),
+            Err(ServerFault::Lost) => Poll::Ready(Err(self.server_lost())),
         }
     }
 

@@ -106,6 +106,9 @@ pub struct Settled {
     pub effects: Effects,
 }
 
+/// Replies that a ledger keeps room for; a client that sends more ahead is unusual.
+const DUE_KEPT: usize = 256;
+
 /// The replies that are due, in order.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -126,6 +129,7 @@ impl Ledger {
     /// Makes it as good as new, keeping its memory.
     pub fn reset(&mut self) {
         self.due.clear();
+        self.due.shrink_to(DUE_KEPT);
         (self.parses, self.readies) = (0, 0);
         (self.copy_in, self.owes_sync, self.skipping) = (false, false, false);
     }
@@ -134,6 +138,12 @@ impl Ledger {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.due.is_empty()
+    }
+
+    /// The server throws away everything up to the next Sync, so nothing else need be sent to it.
+    #[must_use]
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
     }
 
     /// Nothing is due, and the server waits for no Sync: what it said last of itself still holds.
@@ -171,7 +181,10 @@ impl Ledger {
         let Some(last_ready) = self.due.iter().rposition(|due| due.request.ends_with_ready()) else {
             return false;
         };
-        self.due.range(..last_ready).filter(|due| due.request == Request::Parse).any(|due| {
+        let changes_names = |due: &&Due| {
+            due.request == Request::Parse || (due.request, due.origin) == (Request::Close, Origin::Replay)
+        };
+        self.due.range(..last_ready).filter(changes_names).any(|due| {
             due.client_name.as_deref() == Some(client_name)
                 || due.statement.as_ref().is_some_and(|pending| Arc::ptr_eq(pending, statement))
         })
@@ -238,7 +251,11 @@ impl Ledger {
             (b'T', Request::Query) | (b'D' | b'H' | b'd' | b'c', Request::Query | Request::Execute) => {}
             (b'G' | b'W', Request::Query | Request::Execute) => self.copy_begins(),
             (b'V', Request::FunctionCall) => {}
-            (b'E', _) => self.fail(request, settled),
+            (b'E', _) => {
+                // A lock that was taken before the error is still held.
+                settled.effects |= std::mem::replace(&mut self.due[0].effects, Effects::NONE);
+                self.fail(request, settled);
+            }
             (b'Z', request) if request.ends_with_ready() => {
                 self.done(settled);
                 let mut sent_since = self.due.iter().rev().take_while(|due| !due.request.ends_with_ready());

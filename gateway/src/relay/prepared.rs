@@ -24,6 +24,9 @@ const POOL_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Statements that one server connection keeps prepared; each costs the backend some kilobytes.
 const PER_SERVER_MAX: usize = 500;
 
+/// Bytes of text of the statements that one server connection keeps prepared. A single larger one stays.
+const PER_SERVER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// A statement's text and parameter types.
@@ -145,6 +148,7 @@ impl Known {
 #[derive(Debug, Default)]
 pub struct ServerStatements {
     prepared: HashMap<u64, Prepared>,
+    bytes: usize,
     clock: u64,
 }
 
@@ -162,27 +166,34 @@ impl ServerStatements {
         self.prepared.get_mut(&statement.id).map(|prepared| prepared.last_used = clock).is_some()
     }
 
-    /// It is about to be prepared. Returns the one to close for it, when there are too many.
-    pub fn add(&mut self, statement: &Arc<Statement>) -> Option<Arc<Statement>> {
+    /// Takes out one to close, if there are too many for another one. To be asked until there is none.
+    pub fn crowded_out_by(&mut self, statement: &Statement) -> Option<Arc<Statement>> {
+        let too_many = self.prepared.len() >= PER_SERVER_MAX;
+        let too_large = self.bytes + statement.cost() > PER_SERVER_BYTES_MAX;
+        let crowded_out = (too_many || too_large).then(|| self.least_recently_used()).flatten()?;
+        self.remove(&crowded_out);
+        Some(crowded_out)
+    }
+
+    /// It is about to be prepared, or turned out not to have been closed.
+    pub fn add(&mut self, statement: &Arc<Statement>) {
         self.clock += 1;
-        let crowded_out =
-            (self.prepared.len() >= PER_SERVER_MAX).then(|| self.least_recently_used()).flatten();
-        if let Some(statement) = &crowded_out {
-            self.prepared.remove(&statement.id);
+        let prepared = Prepared { last_used: self.clock, statement: Arc::clone(statement) };
+        if self.prepared.insert(statement.id, prepared).is_none() {
+            self.bytes += statement.cost();
         }
-        self.prepared
-            .insert(statement.id, Prepared { last_used: self.clock, statement: Arc::clone(statement) });
-        crowded_out
     }
 
     /// It could not be prepared after all.
     pub fn remove(&mut self, statement: &Statement) {
-        self.prepared.remove(&statement.id);
+        if self.prepared.remove(&statement.id).is_some() {
+            self.bytes -= statement.cost();
+        }
     }
 
     /// The session was reset.
     pub fn clear(&mut self) {
-        self.prepared.clear();
+        *self = Self::default();
     }
 
     fn least_recently_used(&self) -> Option<Arc<Statement>> {

@@ -10,8 +10,6 @@ use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
 use pgwire::Severity;
 use pgwire::backend::{TransactionStatus, write};
-use pgwire::frame::{Header, peek_header};
-use tenancy::ErrorKind;
 
 /// What the client's next message asks for.
 pub enum First {
@@ -41,7 +39,7 @@ pub fn first_request(up: &mut Flow, client: &ClientState) -> Result<First, Refus
     if !up.continue_message() {
         return Ok(First::Incomplete);
     }
-    let Some(header) = header(up, client)? else { return Ok(First::Incomplete) };
+    let Some(header) = up.next_header(client.bounds.message_bytes_max)? else { return Ok(First::Incomplete) };
     // No connection for a client that is slow to say what it wants.
     if up.unread().len() < header.len.min(BUFFER_BYTES) {
         return Ok(First::Incomplete);
@@ -59,20 +57,6 @@ pub fn first_request(up: &mut Flow, client: &ClientState) -> Result<First, Refus
         }
         _ => First::Needs(Need::Connection),
     })
-}
-
-fn header(up: &Flow, client: &ClientState) -> Result<Option<Header>, Refusal> {
-    let header = peek_header(up.unread()).map_err(|error| Refusal::protocol(error.to_string()))?;
-    match header {
-        Some(header) if header.len > client.bounds.message_bytes_max => Err(Refusal::new(
-            ErrorKind::TooLarge,
-            format!(
-                "a message of {} bytes is larger than the {} allowed",
-                header.len, client.bounds.message_bytes_max
-            ),
-        )),
-        header => Ok(header),
-    }
 }
 
 /// A request being refused, message by message.
@@ -94,7 +78,9 @@ impl<'r> Refusing<'r> {
     /// The client broke the protocol.
     pub fn advance(&mut self, exchange: &mut Exchange, client: &ClientState) -> Result<bool, Refusal> {
         while exchange.up.continue_message() {
-            let Some(header) = header(&exchange.up, client)? else { return Ok(false) };
+            let Some(header) = exchange.up.next_header(client.bounds.message_bytes_max)? else {
+                return Ok(false);
+            };
             if !self.told {
                 self.told = true;
                 exchange.down.stage(|out| write_refusal(out, self.refusal, Severity::Error));

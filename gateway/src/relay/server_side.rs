@@ -18,6 +18,8 @@ const READ_WHOLE_MAX: usize = 64 * 1024;
 pub enum ServerFault {
     /// It sent what was not due, or something malformed.
     OutOfSync,
+    /// It is shutting down, or could not be set up for the client.
+    Lost,
 }
 
 enum Step {
@@ -88,6 +90,7 @@ fn reply(
     match exchange.ledger.settle(header.tag, &mut settled) {
         Verdict::Forward => exchange.down.forward(header.len),
         Verdict::Swallow => exchange.down.discard(header.len),
+        Verdict::OutOfSync if exchange.server_is_leaving => return Err(ServerFault::Lost),
         Verdict::OutOfSync => return Err(ServerFault::OutOfSync),
     }
     apply(exchange, client, lease, settled)?;
@@ -130,17 +133,20 @@ fn parameter(
     header: Header,
 ) -> Result<Step, ServerFault> {
     let ours = exchange.ledger.current_origin() == Some(Origin::Setup);
+    let resetting = exchange.resetting;
     let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
     let (name, value) = backend::parameter_status(body).map_err(|_malformed| ServerFault::OutOfSync)?;
     let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
     let server = lease.server();
     server.report_parameter(&name, &value);
-    if !ours && REPORTED.iter().any(|setting| *setting == name) {
+    let wished = client.settings.get(&name).is_some();
+    if !ours && !resetting && REPORTED.iter().any(|setting| *setting == name) {
         // The client has changed it: from now on it is part of its session, wherever that runs.
         client.settings = Arc::new(client.settings.with(&name, &value));
         server.settings = Arc::new(server.settings.with(&name, &value));
     }
-    if ours {
+    // A default that the client's next connection will not have is no news for it.
+    if ours || (resetting && wished) {
         exchange.down.discard(header.len);
     } else {
         exchange.down.forward(header.len);
@@ -165,6 +171,7 @@ fn command_complete(
             client.settings = Arc::clone(&client.startup_settings);
             client.pin = None;
             exchange.unnamed_on_server = false;
+            exchange.resetting = true;
         }
         b"DEALLOCATE ALL" => {
             lease.server().statements.clear();
@@ -189,7 +196,9 @@ fn ready(
     if for_client && exchange.status == TransactionStatus::Idle {
         lease.pool().usage().transactions.inc();
     }
-    reply(exchange, client, lease, header)
+    let step = reply(exchange, client, lease, header)?;
+    exchange.resetting = false;
+    Ok(step)
 }
 
 /// Our own replies go out when everything before them has been answered.
@@ -211,10 +220,11 @@ fn apply(
     if !settled.effects.is_none() {
         keep_state(exchange, client, lease, settled.effects);
     }
-    for due in settled.failed {
+    // Last first, as each was noted on top of those before it.
+    for due in settled.failed.into_iter().rev() {
         if due.origin == Origin::Setup {
-            // These settings were accepted before, so something else has changed: do not go on without.
-            return Err(ServerFault::OutOfSync);
+            // These settings were accepted before, so the connection is at fault: do not go on with it.
+            return Err(ServerFault::Lost);
         }
         undo(exchange, client, lease, due);
     }
@@ -227,7 +237,10 @@ fn keep_state(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lea
         exchange.doubtful = true;
     }
     if effects.any_of(Effects::RESET_ALL) {
+        // Should its transaction be rolled back, the server reports what is in force then.
         lease.server().settings_uncertain = true;
+        client.settings = Arc::clone(&client.startup_settings);
+        exchange.resetting = true;
     }
     if client.pin.is_none()
         && let Some(reason) = PinReason::from_effects(effects)

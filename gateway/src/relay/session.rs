@@ -24,10 +24,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tenancy::ErrorKind;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
+
+/// How long a client that is sent away gets to take its last messages.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
 /// A client between admission and farewell.
 struct Session {
@@ -87,6 +91,7 @@ async fn greet(
     tenant: &Arc<Tenant>,
     settings: Settings,
 ) -> Result<(Arc<Pool>, Arc<Welcome>, CancelGuard), Refusal> {
+    refuse_other_lexical_rules(&settings)?;
     let pool = shared.pools.pool_of(tenant)?;
     let welcome = welcome::welcome(&pool, settings).await?;
     let cancel = shared
@@ -107,14 +112,30 @@ async fn greet(
     Ok((pool, welcome, cancel))
 }
 
+/// What a statement does is read from its text, by the rules of standard strings.
+fn refuse_other_lexical_rules(settings: &Settings) -> Result<(), Refusal> {
+    match settings.get("standard_conforming_strings") {
+        None | Some("on" | "true" | "yes" | "1") => Ok(()),
+        Some(_) => Err(Refusal::new(
+            ErrorKind::Unsupported,
+            "standard_conforming_strings cannot be off from the start",
+        )
+        .hint("SET it where it is needed; the client then keeps its connection")),
+    }
+}
+
 async fn farewell(stream: &mut TcpStream, tenant: &Tenant, refusal: &Refusal) {
     tenant.usage().refused(refusal.kind());
     tracing::info!(kind = refusal.kind().as_str(), "a client was sent away");
     let mut message = Vec::with_capacity(256);
     write_refusal(&mut message, refusal, Severity::Fatal);
-    if stream.write_all(&message).await.is_ok() {
-        let _ = stream.shutdown().await;
-    }
+    let told = async {
+        if stream.write_all(&message).await.is_ok() {
+            let _ = stream.shutdown().await;
+        }
+    };
+    // A client that does not read is not waited for.
+    let _ = tokio::time::timeout(FAREWELL_MAX, told).await;
 }
 
 impl Session {

@@ -60,7 +60,9 @@ impl Settings {
         reset.chain(set)
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// The value of one of them.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 

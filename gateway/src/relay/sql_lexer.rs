@@ -19,6 +19,7 @@ pub enum Token<'a> {
 }
 
 /// Splits a text into tokens.
+#[derive(Clone)]
 pub struct Lexer<'a> {
     sql: &'a [u8],
     at: usize,

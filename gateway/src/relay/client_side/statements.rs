@@ -106,6 +106,7 @@ pub(super) fn bind(
         return Ok(Step::NeedMore);
     }
     let effects = target.effects(client);
+    exchange.note_discard(effects);
     let head_len = HEADER_LEN + portal_len + 1 + name_len + 1;
     let rest_len = header.len - head_len;
     let server_name = target.prepare(exchange, client, lease)?;

@@ -100,11 +100,12 @@ pub(super) fn stage_parse(
     lease: &mut Lease,
     statement: &Arc<Statement>,
 ) -> Result<(), Refusal> {
-    if let Some(crowded_out) = lease.server().statements.add(statement) {
+    while let Some(crowded_out) = lease.server().statements.crowded_out_by(statement) {
         exchange.up.stage(|out| write::close(out, b'S', crowded_out.server_name()))?;
         let due = Due { statement: Some(crowded_out), ..Due::of(Request::Close, Origin::Replay) };
         exchange.ledger.expect(due);
     }
+    lease.server().statements.add(statement);
     exchange.up.stage(|out| write::parse_raw(out, statement.server_name(), statement.body()))?;
     Ok(())
 }

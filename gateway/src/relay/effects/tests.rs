@@ -57,6 +57,9 @@ fn other_settings_stay() {
             "set session authorization bob",
             "set role bob",
             "set search_path = a, b",
+            "set standard_conforming_strings = off",
+            "set local standard_conforming_strings = off",
+            "update pg_settings set setting = '1s' where name = 'statement_timeout'",
             "reset statement_timeout",
             "select 1; set a.b = 'c'",
             "select set_config('a.b', 'c', false)",
@@ -78,12 +81,21 @@ fn objects_of_the_session_stay() {
             "create or replace temp view v as select 1",
             "create local temporary table t (a int)",
             "select 1 as a into temp t",
+            "select 1 as a into local temporary t",
+            "create table pg_temp.t (a int)",
+            "explain analyze create temp table t as select 1",
         ],
     );
     check(Effects::HOLD_CURSOR, &["declare c cursor with hold for select 1"]);
+    check(Effects::DISCARD, &["discard all", "DEALLOCATE ALL", "deallocate s"]);
     check(
         Effects::ADVISORY_LOCK,
-        &["select pg_advisory_lock(1)", "select pg_catalog.pg_try_advisory_lock(1, 2)"],
+        &[
+            "select pg_advisory_lock(1)",
+            "select pg_catalog.pg_try_advisory_lock(1, 2)",
+            "declare c cursor for select pg_advisory_lock(1)",
+            "select set_config('a.b', pg_advisory_lock(1)::text, true)",
+        ],
     );
     check(Effects::RESET_ALL, &["reset all", "select 1; RESET ALL;"]);
     check(Effects::LIBRARY, &["load 'auto_explain'"]);

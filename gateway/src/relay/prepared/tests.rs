@@ -27,12 +27,26 @@ fn a_crowded_server_closes_the_statement_longest_unused() {
     let statements: Vec<_> =
         (0..=PER_SERVER_MAX).map(|n| cache.intern(format!("select {n}\0").as_bytes())).collect();
     for statement in &statements[..PER_SERVER_MAX] {
-        assert!(server.add(statement).is_none());
+        assert!(server.crowded_out_by(statement).is_none());
+        server.add(statement);
     }
     assert!(server.has(&statements[0]));
-    let closed = server.add(&statements[PER_SERVER_MAX]).expect("one too many");
+    let closed = server.crowded_out_by(&statements[PER_SERVER_MAX]).expect("one too many");
     assert_eq!(closed.server_name(), statements[1].server_name());
     assert!(!server.has(&closed));
+    assert!(server.crowded_out_by(&statements[PER_SERVER_MAX]).is_none());
+}
+
+#[test]
+fn a_servers_statements_are_bounded_in_bytes() {
+    let cache = StatementCache::default();
+    let mut server = ServerStatements::default();
+    for filler in 0..10_u8 {
+        let statement = cache.intern(&vec![filler; PER_SERVER_BYTES_MAX / 3]);
+        while server.crowded_out_by(&statement).is_some() {}
+        server.add(&statement);
+        assert!(server.bytes <= PER_SERVER_BYTES_MAX);
+    }
 }
 
 #[test]

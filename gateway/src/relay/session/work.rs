@@ -1,6 +1,6 @@
 //! A client at work: its requests, one lease after the other.
 
-use super::{Next, Session};
+use super::{FAREWELL_MAX, Next, Session};
 use crate::admit;
 use crate::error::Refusal;
 use crate::pool::Lease;
@@ -103,32 +103,40 @@ impl Session {
         let usage = lease.pool().usage();
         usage.bytes_to_server.add(exchange.up.take_bytes_written());
         usage.bytes_to_client.add(exchange.down.take_bytes_written());
-        let may_be_reused = self.cancel.slot().stopped() && !exchange.doubtful;
+        let is_clean = self.cancel.slot().stopped() && !exchange.doubtful && !exchange.server_is_leaving;
         match outcome {
-            Some(Outcome::Idle) => {
-                if may_be_reused {
-                    lease.release();
-                }
-                Next::Idle
+            Some(Outcome::Idle) if is_clean => lease.release(),
+            // Closed before the client is told anything, which may take as long as it likes.
+            _ => drop(lease),
+        }
+        let refusal = match outcome {
+            Some(Outcome::Idle) if !exchange.server_is_leaving => return Next::Idle,
+            Some(Outcome::ClientLeft) => return Next::Gone,
+            // The client has had the server's last words, or has them before it now.
+            Some(Outcome::Idle | Outcome::ServerLost { told: true }) => None,
+            Some(Outcome::ServerLost { told: false }) => {
+                let message = "the server closed the connection unexpectedly";
+                Some(Refusal::new(ErrorKind::ServerLost, message))
             }
-            Some(Outcome::ClientLeft) => Next::Gone,
-            Some(Outcome::Refused(refusal)) => Next::SendAway(refusal),
-            Some(Outcome::ServerLost { told }) => {
-                if told || self.flush(exchange).await.is_err() {
-                    let _ = self.flush(exchange).await;
-                    return Next::Gone;
-                }
-                Next::SendAway(Refusal::new(
-                    ErrorKind::ServerLost,
-                    "the server closed the connection unexpectedly",
-                ))
-            }
+            Some(Outcome::Refused(refusal)) => Some(refusal),
             Some(Outcome::OutOfSync) => {
                 self.shared.usage.out_of_sync.inc();
                 tracing::error!("a server's reply was not the one due; both connections are closed");
-                Next::SendAway(Refusal::new(ErrorKind::Internal, "the server's replies are out of sync"))
+                Some(Refusal::new(ErrorKind::Internal, "the server's replies are out of sync"))
             }
-            None => Next::SendAway(self.reason_to_leave()),
+            None => Some(self.reason_to_leave()),
+        };
+        self.finish(exchange, refusal).await
+    }
+
+    /// Ends the session: what the client is owed first, then why. A message cut in half can have
+    /// nothing after it.
+    async fn finish(&mut self, exchange: &mut Exchange, refusal: Option<Refusal>) -> Next {
+        let whole = exchange.down.at_boundary();
+        let flushed = tokio::time::timeout(FAREWELL_MAX, self.flush(exchange)).await;
+        match refusal {
+            Some(refusal) if whole && matches!(flushed, Ok(Ok(()))) => Next::SendAway(refusal),
+            _ => Next::Gone,
         }
     }
 
