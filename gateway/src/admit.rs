@@ -40,7 +40,15 @@ pub fn admit(tenant: &Tenant) -> Result<ClientPermit, Refusal> {
 /// # Errors
 /// It is suspended, not ready, or gone.
 pub fn check_state(tenant: &Tenant) -> Result<(), Refusal> {
-    match tenant.state() {
+    may_work(tenant.state())
+}
+
+/// May new work start for a tenant in this state?
+///
+/// # Errors
+/// As for [`check_state`].
+pub fn may_work(state: TenantState) -> Result<(), Refusal> {
+    match state {
         TenantState::Active => Ok(()),
         TenantState::Suspended => Err(Refusal::new(ErrorKind::TenantSuspended, "the tenant is suspended")
             .hint("its data is kept; whoever runs this service can resume it")),

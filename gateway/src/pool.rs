@@ -24,8 +24,12 @@ pub mod sweep;
 pub mod tenant_pool;
 
 pub use budget::{Budget, ConnectPermit};
+pub use checkout::CheckoutError;
 pub use cluster::Cluster;
 pub use key::PoolKey;
 pub use lease::Lease;
 pub use registry::Registry;
 pub use tenant_pool::Pool;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::identity::{self, Identity};
 use super::{ConnectError, ServerConnection, close};
 use crate::pool::ConnectPermit;
-use catalog_schema::{ClusterRecord, PlacementRecord};
+use catalog_schema::PlacementRecord;
 use pgwire::CancelKey;
 use pgwire::WriteError;
 use pgwire::backend::{self, Authentication};
@@ -20,6 +20,9 @@ const LOGIN_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// Opens connections for one pool.
 pub struct Connector {
+    /// As the tenant's own route says: another tenant's may be newer or older.
+    host: String,
+    port: u16,
     database: DatabaseName,
     role: RoleName,
     secret: Secret,
@@ -34,6 +37,8 @@ impl Connector {
     #[must_use]
     pub fn new(tenant: TenantId, placement: &PlacementRecord, timeout: Duration) -> Self {
         Self {
+            host: placement.cluster.host.clone(),
+            port: placement.cluster.port,
             database: placement.database.clone(),
             role: placement.role.clone(),
             secret: placement.secret.clone(),
@@ -47,22 +52,12 @@ impl Connector {
     ///
     /// # Errors
     /// See [`ConnectError`]. The permit returns when the server has let go of what was opened.
-    pub async fn connect(
-        &self,
-        cluster: &ClusterRecord,
-        permit: ConnectPermit,
-    ) -> Result<ServerConnection, ConnectError> {
-        tokio::time::timeout(self.timeout, self.login(cluster, permit))
-            .await
-            .unwrap_or(Err(ConnectError::Timeout))
+    pub async fn connect(&self, permit: ConnectPermit) -> Result<ServerConnection, ConnectError> {
+        tokio::time::timeout(self.timeout, self.login(permit)).await.unwrap_or(Err(ConnectError::Timeout))
     }
 
-    async fn login(
-        &self,
-        cluster: &ClusterRecord,
-        permit: ConnectPermit,
-    ) -> Result<ServerConnection, ConnectError> {
-        let stream = TcpStream::connect((cluster.host.as_str(), cluster.port)).await?;
+    async fn login(&self, permit: ConnectPermit) -> Result<ServerConnection, ConnectError> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         let mut wire = Wire::new(stream, permit);
         wire.stream().set_nodelay(true)?;
         let address = wire.stream().peer_addr()?;

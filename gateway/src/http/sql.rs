@@ -70,7 +70,7 @@ async fn work(
     drop(work);
     drop(body);
     let run = async {
-        let lease = shared.pools.pool_of(tenant)?.checkout().await?;
+        let lease = shared.pools.checkout(tenant).await?;
         query::run(lease, &script, results, &shared.usage).await
     };
     let body = timeout_at(deadline, run).await.unwrap_or_else(|_elapsed| Err(cancelled().into()))?;

@@ -1,6 +1,7 @@
 //! From a wish to a lease: slot, then connection.
 
 use super::budget::Counted;
+use super::registry::route_changed;
 use super::{Lease, Pool};
 use crate::connect::ConnectError;
 use crate::error::Refusal;
@@ -10,12 +11,43 @@ use tenancy::ErrorKind;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
+/// A pool may be retired while a client waits for it. The client then asks its successor, until it has asked
+/// this many.
+pub const POOLS_ASKED_MAX: usize = 5;
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum CheckoutError {
+    /// The pool is no longer the one of its route, before or while the client waited: the route's new pool
+    /// is to be asked. Nothing was sent to a server.
+    Retired,
+    /// The client is to be told.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for CheckoutError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// For whoever does not ask the new pool.
+impl From<CheckoutError> for Refusal {
+    fn from(error: CheckoutError) -> Self {
+        match error {
+            CheckoutError::Retired => route_changed(),
+            CheckoutError::Refused(refusal) => refusal,
+        }
+    }
+}
+
 impl Pool {
     /// A connection, for which the client may have to wait. Dropping the future leaves the queue.
     ///
     /// # Errors
-    /// The queue is full, the wait too long, or the cluster cannot be reached or refuses us.
-    pub async fn checkout(self: &Arc<Self>) -> Result<Lease, Refusal> {
+    /// The queue is full, the wait too long, the cluster cannot be reached or refuses us, or the pool is
+    /// retired.
+    pub async fn checkout(self: &Arc<Self>) -> Result<Lease, CheckoutError> {
         if let Some(lease) = self.checkout_now() {
             return Ok(lease);
         }
@@ -25,11 +57,14 @@ impl Pool {
         let outcome = timeout_at(deadline, self.wait_for_lease()).await;
         drop(waiting);
         self.usage().checked_out(asked.elapsed());
-        outcome.unwrap_or_else(|_elapsed| Err(self.too_slow()))
+        outcome.unwrap_or_else(|_elapsed| Err(self.too_slow().into()))
     }
 
     /// A connection, if one is idle and nobody waits for it.
     pub fn checkout_now(self: &Arc<Self>) -> Option<Lease> {
+        if self.waiting() > 0 {
+            return None;
+        }
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         let lease = self.take_good_idle(slot).ok()?;
         self.usage().checked_out(Duration::ZERO);
@@ -48,21 +83,26 @@ impl Pool {
         Ok(counted)
     }
 
-    async fn wait_for_lease(self: &Arc<Self>) -> Result<Lease, Refusal> {
-        let mut slot =
-            Arc::clone(&self.slots).acquire_owned().await.expect("the slots' semaphore is never closed");
+    async fn wait_for_lease(self: &Arc<Self>) -> Result<Lease, CheckoutError> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let mut slot = slot.map_err(|_closed| CheckoutError::Retired)?;
         loop {
+            // Made before the look, so that no retirement falls between the two.
+            let returned = self.returned.notified();
+            if self.is_retired() {
+                return Err(CheckoutError::Retired);
+            }
             match self.take_good_idle(slot) {
                 Ok(lease) => return Ok(lease),
                 Err(unused) => slot = unused,
             }
             let permit = tokio::select! {
                 biased;
-                () = self.returned.notified() => continue,
+                () = returned => continue,
                 permit = self.cluster.permit() => permit,
             };
             if self.is_retired() {
-                return Err(route_changed());
+                return Err(CheckoutError::Retired);
             }
             slot = self.open(permit, slot).await?;
         }
@@ -79,7 +119,7 @@ impl Pool {
         let pool = Arc::clone(self);
         let opened = tokio::spawn(async move {
             let _counted = Counted::new(&pool.opening);
-            let connection = pool.connector.connect(&pool.cluster.record(), permit).await?;
+            let connection = pool.connector.connect(permit).await?;
             pool.add(connection);
             Ok(slot)
         });
@@ -114,8 +154,4 @@ impl Pool {
         )
         .hint("the tenant or its cluster is busy: shorten transactions, or ask for a larger plan")
     }
-}
-
-fn route_changed() -> Refusal {
-    Refusal::new(ErrorKind::TenantUnavailable, "the tenant's route has just changed").hint("try again")
 }

@@ -20,7 +20,7 @@ impl bb8::ManageConnection for ServerManager {
 
     async fn connect(&self) -> Result<ServerConnection, ConnectError> {
         let permit = self.cluster.permit().await;
-        self.connector.connect(&self.cluster.record(), permit).await
+        self.connector.connect(permit).await
     }
 
     async fn is_valid(&self, connection: &mut ServerConnection) -> Result<(), ConnectError> {

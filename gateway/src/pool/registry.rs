@@ -1,6 +1,8 @@
 //! All pools of this gateway.
 
-use super::{Cluster, Pool, PoolKey};
+use super::checkout::POOLS_ASKED_MAX;
+use super::{CheckoutError, Cluster, Lease, Pool, PoolKey};
+use crate::admit;
 use crate::connect::Connector;
 use crate::error::Refusal;
 use crate::resolve::Tenant;
@@ -9,6 +11,9 @@ use config::PoolConfig;
 use dashmap::DashMap;
 use std::sync::Arc;
 use tenancy::{ClusterId, ClusterState, ErrorKind, TenantState};
+
+/// A route may change while its pool is looked up; it is then looked up again, this often at most.
+const ROUTE_CHANGES_MAX: usize = 5;
 
 /// Pools by what they connect to, and the clusters they share.
 pub struct Registry {
@@ -33,24 +38,55 @@ impl Registry {
     /// The pool that serves the tenant, made on first use.
     ///
     /// # Errors
-    /// The tenant has no database, its cluster is offline, or the cluster lies outside the regions that
-    /// the tenant allows.
+    /// The tenant may not work now, has no database, its cluster is offline, or the cluster lies outside the
+    /// regions that the tenant allows.
     pub fn pool_of(&self, tenant: &Tenant) -> Result<Arc<Pool>, Refusal> {
-        let route = tenant.route();
-        let placement = usable_placement(&route)?;
+        for _ in 0..ROUTE_CHANGES_MAX {
+            let route = tenant.route();
+            let pool = self.pool_for(tenant, &route)?;
+            if tenant.has_route(&route) {
+                return Ok(pool);
+            }
+            // The old route's pools may have been retired before this one was made for it.
+            if !fits(&pool, tenant, &tenant.route()) {
+                self.retire(&pool);
+            }
+        }
+        Err(route_changed())
+    }
+
+    /// A connection of the tenant's, from whichever pool is its route's by the time there is one.
+    ///
+    /// # Errors
+    /// See [`Registry::pool_of`] and [`Pool::checkout`].
+    pub async fn checkout(&self, tenant: &Tenant) -> Result<Lease, Refusal> {
+        let mut asked = 0;
+        loop {
+            let outcome = self.pool_of(tenant)?.checkout().await;
+            asked += 1;
+            match outcome {
+                Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    fn pool_for(&self, tenant: &Tenant, route: &RouteRecord) -> Result<Arc<Pool>, Refusal> {
+        let placement = usable_placement(route)?;
         let key = key_of(placement);
         if let Some(pool) = self.pools.get(&key)
-            && fits(&pool, tenant, &route)
+            && fits(&pool, tenant, route)
         {
             return Ok(Arc::clone(&pool));
         }
         let cluster = self.cluster(placement);
         let make = || {
             let connector = Connector::new(route.tenant_id, placement, self.settings.connect_timeout());
-            Pool::new(key.clone(), Arc::clone(&cluster), connector, route.limits, Arc::clone(tenant.usage()))
+            let (cluster, usage) = (Arc::clone(&cluster), Arc::clone(tenant.usage()));
+            Pool::new(key.clone(), placement.clone(), cluster, connector, route.limits, usage)
         };
         let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
-        if !fits(&entry, tenant, &route) {
+        if !fits(&entry, tenant, route) {
             entry.retire();
             *entry = make();
         }
@@ -60,7 +96,7 @@ impl Registry {
     /// Retires the pool of a route that is no longer in force.
     pub fn route_changed(&self, old: &RouteRecord, new: Option<&RouteRecord>) {
         if let Some(placement) = new.and_then(|route| route.placement.as_ref()) {
-            self.cluster(placement).update(&placement.cluster);
+            self.cluster(placement);
         }
         let Some(placement) = old.placement.as_ref() else { return };
         let kept = new.is_some_and(|route| {
@@ -95,6 +131,11 @@ impl Registry {
         }
     }
 
+    fn retire(&self, pool: &Arc<Pool>) {
+        self.pools.remove_if(pool.key(), |_, current| Arc::ptr_eq(current, pool));
+        pool.retire();
+    }
+
     /// Retires every pool: the gateway is stopping.
     pub fn retire_all(&self) {
         for pool in self.pools() {
@@ -109,6 +150,9 @@ impl Registry {
         }
     }
 
+    /// The cluster, with what this route says of it in force. A route that is about to be replaced may say
+    /// something older; its replacement then comes through here as well. Only the budget is shared: where to
+    /// connect is each pool's own.
     fn cluster(&self, placement: &PlacementRecord) -> Arc<Cluster> {
         let record = &placement.cluster;
         let cluster = Arc::clone(
@@ -119,10 +163,19 @@ impl Registry {
     }
 }
 
-/// A change of plan makes a new pool, and so does a tenant that was forgotten and looked up again: what it
-/// uses is counted for the tenant that is known now.
+/// Does the pool serve this route? A change of plan makes a new pool, and so does a tenant that was forgotten
+/// and looked up again: what it uses is counted for the tenant that is known now.
 fn fits(pool: &Pool, tenant: &Tenant, route: &RouteRecord) -> bool {
-    *pool.limits() == route.limits && Arc::ptr_eq(pool.usage(), tenant.usage())
+    route.state == TenantState::Active
+        && route.placement.as_ref().is_some_and(|now| same_database(pool.placement(), now))
+        && *pool.limits() == route.limits
+        && Arc::ptr_eq(pool.usage(), tenant.usage())
+        && !pool.is_retired()
+}
+
+/// What a client hears whose route keeps changing under it.
+pub(super) fn route_changed() -> Refusal {
+    Refusal::new(ErrorKind::TenantUnavailable, "the tenant's route has just changed").hint("try again")
 }
 
 fn key_of(placement: &PlacementRecord) -> PoolKey {
@@ -142,8 +195,10 @@ fn same_database(old: &PlacementRecord, new: &PlacementRecord) -> bool {
         && new.cluster.state != ClusterState::Offline
 }
 
+/// A client may have been admitted before the tenant was suspended: the route at hand decides, not the past.
 /// Residency fails closed here: no pool is made outside the tenant's regions, so no connection is.
 fn usable_placement(route: &RouteRecord) -> Result<&PlacementRecord, Refusal> {
+    admit::may_work(route.state)?;
     let placement = route.placement.as_ref().ok_or_else(|| {
         Refusal::new(ErrorKind::TenantUnavailable, "the tenant has no database yet")
             .hint("try again in a moment")

@@ -6,8 +6,9 @@ use crate::connect::{Connector, ServerConnection};
 use crate::metrics::TenantUsage;
 use crate::relay::prepared::StatementCache;
 use crate::relay::welcome::Welcomes;
+use catalog_schema::PlacementRecord;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tenancy::Limits;
 use tokio::sync::{Notify, Semaphore};
@@ -18,10 +19,11 @@ const POOL_SIZE_MAX: u32 = 10_000;
 /// A pool of interchangeable server connections.
 pub struct Pool {
     key: PoolKey,
+    placement: PlacementRecord,
     pub(super) connections: bb8::Pool<ServerManager>,
     pub(super) cluster: Arc<Cluster>,
     pub(super) connector: Arc<Connector>,
-    /// One for every connection that the plan lets the tenant use at once.
+    /// One for every connection that the plan lets the tenant use at once. Closed once the pool is retired.
     pub(super) slots: Arc<Semaphore>,
     pub(super) limits: Limits,
     /// Idle connections that nobody has claimed. Whoever lowers it owns one of them.
@@ -31,7 +33,6 @@ pub struct Pool {
     pub(super) waiting: AtomicU32,
     /// Rung when a connection became idle while somebody waits for the cluster's budget.
     pub(super) returned: Notify,
-    retired: AtomicBool,
     created: Instant,
     last_used_ms: AtomicU64,
     usage: Arc<TenantUsage>,
@@ -44,6 +45,7 @@ impl Pool {
     #[must_use]
     pub fn new(
         key: PoolKey,
+        placement: PlacementRecord,
         cluster: Arc<Cluster>,
         connector: Connector,
         limits: Limits,
@@ -63,6 +65,7 @@ impl Pool {
             .build_unchecked(manager);
         let pool = Arc::new(Self {
             key,
+            placement,
             connections,
             slots: Arc::new(Semaphore::new(limits.pool_size.min(POOL_SIZE_MAX) as usize)),
             limits,
@@ -71,7 +74,6 @@ impl Pool {
             leased: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             returned: Notify::new(),
-            retired: AtomicBool::new(false),
             created: Instant::now(),
             last_used_ms: AtomicU64::new(0),
             usage,
@@ -88,6 +90,12 @@ impl Pool {
     #[must_use]
     pub fn key(&self) -> &PoolKey {
         &self.key
+    }
+
+    /// The route's end that it was made for. Its connections are good for no other.
+    #[must_use]
+    pub fn placement(&self) -> &PlacementRecord {
+        &self.placement
     }
 
     /// The server it connects to.
@@ -152,16 +160,17 @@ impl Pool {
     }
 
     /// The route has changed: nothing new is opened, what is idle is closed, what is in use is
-    /// closed when it comes back.
+    /// closed when it comes back, and whoever waits is told at once.
     pub fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
+        self.slots.close();
+        self.returned.notify_waiters();
         while self.evict_one() {}
     }
 
     /// No longer the pool of any route.
     #[must_use]
     pub fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Acquire)
+        self.slots.is_closed()
     }
 
     /// Closes one idle connection. Says whether there was one.
@@ -174,10 +183,12 @@ impl Pool {
         true
     }
 
-    /// Closes idle connections that are older or longer unused than allowed.
+    /// Closes idle connections that are older or longer unused than allowed. The others keep their order.
     pub fn close_stale(&self, idle_timeout: Duration, lifetime_max: Duration) {
-        for _ in 0..self.idle() {
-            let Some(connection) = self.claim_idle() else { return };
+        // All at once: a connection that is put back is the next one to be taken.
+        let count = usize::try_from(self.idle()).unwrap_or(usize::MAX);
+        let claimed: Vec<Claimed> = std::iter::from_fn(|| self.claim_idle()).take(count).collect();
+        for connection in claimed.into_iter().rev() {
             let stale = connection.idle_for() >= idle_timeout
                 || connection.age() >= lifetime_max
                 || !connection.is_quiet_now();
@@ -221,6 +232,10 @@ impl Pool {
     fn announce_idle(&self) {
         self.idle.fetch_add(1, Ordering::AcqRel);
         self.returned.notify_one();
+        if self.is_retired() {
+            // It was retired after its idle connections were closed and before this one was among them.
+            while self.evict_one() {}
+        }
     }
 }
 

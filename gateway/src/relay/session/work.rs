@@ -3,7 +3,8 @@
 use super::{FAREWELL_MAX, Next, Session};
 use crate::admit;
 use crate::error::Refusal;
-use crate::pool::Lease;
+use crate::pool::checkout::POOLS_ASKED_MAX;
+use crate::pool::{CheckoutError, Lease};
 use crate::relay::exchange::{Exchange, Outcome};
 use crate::relay::refuse::{self, Refusing};
 use pgwire::backend::{TransactionStatus, write};
@@ -77,20 +78,29 @@ impl Session {
         }))
     }
 
+    /// Waits in the pool's queue. Whoever waits at a pool that is retired goes to its successor.
     async fn wait_for_lease(&mut self) -> Result<Option<Lease>, Refusal> {
-        let pool = Arc::clone(self.pool()?);
-        let slot = self.cancel.slot();
-        slot.waiting();
-        let outcome = tokio::select! {
-            biased;
-            lease = pool.checkout() => lease.map(Some),
-            () = slot.cancelled() => {
-                Err(Refusal::new(ErrorKind::Cancelled, "canceling statement due to user request"))
+        let mut asked = 0;
+        loop {
+            let pool = Arc::clone(self.pool()?);
+            let slot = self.cancel.slot();
+            slot.waiting();
+            let outcome = tokio::select! {
+                biased;
+                lease = pool.checkout() => lease.map(Some),
+                () = slot.cancelled() => {
+                    let message = "canceling statement due to user request";
+                    Err(Refusal::new(ErrorKind::Cancelled, message).into())
+                }
+                () = client_gone(&self.stream) => Ok(None),
+            };
+            slot.stopped();
+            asked += 1;
+            match outcome {
+                Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
+                outcome => return Ok(outcome?),
             }
-            () = client_gone(&self.stream) => Ok(None),
-        };
-        slot.stopped();
-        outcome
+        }
     }
 
     /// Relays until the connection can be given back, or either side ends.

@@ -1,0 +1,125 @@
+use super::{CheckoutError, ConnectPermit, Pool, Registry};
+use crate::connect::ServerConnection;
+use crate::resolve::Tenant;
+use catalog_schema::{ClusterRecord, PlacementRecord, RouteRecord};
+use pgwire::CancelKey;
+use std::sync::Arc;
+use std::time::Duration;
+use tenancy::{
+    ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, Secret, TenantId, TenantState,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+fn route() -> RouteRecord {
+    let region: tenancy::RegionName = "eu".parse().expect("a region");
+    RouteRecord {
+        tenant_id: TenantId::generate(),
+        slug: "acme".parse().expect("a slug"),
+        aliases: Vec::new(),
+        state: TenantState::Active,
+        isolation: Isolation::Database,
+        generation: Generation::default(),
+        region: region.clone(),
+        allowed_regions: vec![region.clone()],
+        limits: Limits { pool_size: 1, client_limit: 9, queue_limit: 9, checkout_timeout_ms: 60_000 },
+        placement: Some(PlacementRecord {
+            cluster: ClusterRecord {
+                id: ClusterId::generate(),
+                name: "c1".parse().expect("a name"),
+                region,
+                host: "127.0.0.1".into(),
+                port: 9,
+                system_identifier: "1".into(),
+                connection_budget: 3,
+                state: ClusterState::Active,
+            },
+            database: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
+            database_oid: None,
+            role: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
+            secret: Secret::new("secret".to_owned()),
+        }),
+        credentials: Vec::new(),
+    }
+}
+
+fn registry() -> Registry {
+    Registry::new(config::GatewayConfig::default().pool)
+}
+
+fn tenant(route: &RouteRecord) -> Tenant {
+    Tenant::new(route.clone(), CancellationToken::new())
+}
+
+/// Puts a connection into the pool, and returns its server's end.
+async fn add_connection(pool: &Pool, listener: &TcpListener) -> TcpStream {
+    let address = listener.local_addr().expect("it listens");
+    let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let permit: ConnectPermit = pool.cluster().permit().await;
+    let key = CancelKey { process_id: 0, secret: 0 };
+    pool.add(ServerConnection::new(client.expect("a connection"), address, permit, key, Vec::new()));
+    server.expect("a connection").0
+}
+
+#[test]
+fn no_pool_is_made_for_a_tenant_that_may_not_work() {
+    let (registry, mut route) = (registry(), route());
+    route.state = TenantState::Suspended;
+    let refused = registry.pool_of(&tenant(&route)).err().expect("it is suspended");
+    assert_eq!(refused.kind(), ErrorKind::TenantSuspended);
+    route.state = TenantState::Purging;
+    assert!(registry.pool_of(&tenant(&route)).is_err());
+    assert!(registry.pools().is_empty());
+}
+
+#[test]
+fn a_route_that_leads_elsewhere_gets_a_pool_of_its_own() {
+    let (registry, mut route) = (registry(), route());
+    let tenant = tenant(&route);
+    let first = registry.pool_of(&tenant).expect("a pool");
+    tenant.replace_route(route.clone());
+    assert!(Arc::ptr_eq(&first, &registry.pool_of(&tenant).expect("the same place")));
+    route.placement.as_mut().expect("placed").cluster.port += 1;
+    tenant.replace_route(route);
+    let second = registry.pool_of(&tenant).expect("a pool");
+    assert!(first.is_retired() && !second.is_retired());
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_at_once_that_the_pool_is_retired() {
+    let (registry, route) = (registry(), route());
+    let pool = registry.pool_of(&tenant(&route)).expect("a pool");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let _server = add_connection(&pool, &listener).await;
+    let lease = pool.checkout_now().expect("one is idle");
+    let retire = async {
+        while pool.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        registry.route_changed(&route, None);
+    };
+    let (outcome, ()) = tokio::join!(pool.checkout(), retire);
+    assert!(matches!(outcome, Err(CheckoutError::Retired)));
+    lease.release();
+    assert_eq!((pool.idle(), pool.waiting()), (0, 0));
+}
+
+#[tokio::test]
+async fn every_idle_connection_is_looked_at() {
+    let pool = registry().pool_of(&tenant(&route())).expect("a pool");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let mut oldest = add_connection(&pool, &listener).await;
+    let _others = [add_connection(&pool, &listener).await, add_connection(&pool, &listener).await];
+    pool.close_stale(LONG, LONG);
+    assert_eq!(pool.idle(), 3);
+    oldest.write_all(b"E").await.expect("it is open");
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while pool.idle() == 3 && std::time::Instant::now() < deadline {
+        tokio::task::yield_now().await;
+        pool.close_stale(LONG, LONG);
+    }
+    assert_eq!(pool.idle(), 2);
+}
