@@ -111,6 +111,22 @@ impl Tx {
         operation_of_row(&row.ok_or(CatalogError::NotFound { what: "operation" })?)
     }
 
+    /// Reads an operation and its steps, and keeps its worker from writing to either until the transaction ends.
+    /// `None` when there is no such operation.
+    ///
+    /// # Errors
+    /// [`CatalogError::Busy`] when its row is locked for too long, or when the catalog is unavailable.
+    pub async fn operation_lock(
+        &mut self,
+        id: OperationId,
+    ) -> Result<Option<(OperationRecord, Vec<StepRecord>)>, CatalogError> {
+        let sql = "select * from catalog.operations where id = $1 for update";
+        let Some(row) = self.row(sql, &[uuid(id.as_uuid())]).await? else { return Ok(None) };
+        let steps = self.rows(STEPS, &[uuid(id.as_uuid())]).await?;
+        let steps = steps.iter().map(step_of_row).collect::<Result<_, _>>()?;
+        Ok(Some((operation_of_row(&row)?, steps)))
+    }
+
     /// Asks to stop an operation. Its worker decides whether that is still possible; a finished one
     /// stays as it is.
     ///
@@ -184,6 +200,16 @@ impl Catalog {
 }
 
 impl FencedTx {
+    /// Has somebody asked to stop the operation? Nobody can ask any more until the transaction ends.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn operation_cancel_requested(&mut self) -> Result<bool, CatalogError> {
+        let id = self.claim.operation.as_uuid();
+        let sql = "select cancel_requested from catalog.operations where id = $1";
+        self.row(sql, &[uuid(id)]).await?.ok_or(CatalogError::Fenced)?.value("cancel_requested")
+    }
+
     /// Adds to what came of the operation: the members of `outputs`, an object, over those already there.
     ///
     /// # Errors

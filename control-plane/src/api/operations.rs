@@ -227,8 +227,8 @@ pub(super) async fn operation_cancel(
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };
-    let record = state.catalog.operation_get(id).await?.ok_or(ProblemKind::OperationNotFound)?;
-    let steps = state.catalog.operation_steps(id).await?;
+    // Locked: between this look and the request for the end the worker must not pass its point of no return.
+    let (record, steps) = change.tx.operation_lock(id).await?.ok_or(ProblemKind::OperationNotFound)?;
     if record.state.is_finished() {
         let detail = format!("it is {}", record.state);
         return Err(Problem::new(ProblemKind::OperationFinished).detail(detail));

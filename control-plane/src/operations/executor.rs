@@ -6,7 +6,7 @@ mod run;
 use super::backoff::{self, ATTEMPTS_MAX, UNDO_ATTEMPTS_MAX};
 use super::error::StepError;
 use super::failpoint::Failpoints;
-use super::journal::{self, Entry};
+use super::journal::{self, Entry, Written};
 use super::step::Step;
 use crate::context::EngineState;
 use catalog_schema::{
@@ -21,9 +21,6 @@ use tokio_util::sync::CancellationToken;
 
 /// The error code of an operation that is undone because somebody asked for it.
 const CANCELLED: &str = "cancelled";
-
-/// How long an operation that only another release knows is left alone.
-const UNKNOWN_KIND_PAUSE: Duration = Duration::from_secs(30);
 
 /// Starts of a step, retries and crashes together, after which it is taken for one that brings the process down.
 const STARTS_MAX: u32 = 3 * ATTEMPTS_MAX;
@@ -131,20 +128,6 @@ impl Executor {
         }
     }
 
-    /// Gives an operation back that only another release can work on.
-    async fn leave_alone(&self, audit: &Context, claim: &Claim) -> Ended {
-        tracing::error!("an operation of another release is left alone");
-        let waiting = async {
-            let mut tx = self.state.catalog.begin_fenced(audit, claim).await?;
-            tx.operation_wait(UNKNOWN_KIND_PAUSE, None).await?;
-            tx.commit().await
-        };
-        match waiting.await {
-            Ok(()) => Ended::Parked(UNKNOWN_KIND_PAUSE),
-            Err(_) => Ended::Lost,
-        }
-    }
-
     async fn forward(&self, run: &mut Run) -> Result<Ended, Stop> {
         for (index, step) in run.steps() {
             if run.states[index] == StepState::Done {
@@ -154,11 +137,14 @@ impl Executor {
                 return self.hand_back(run).await;
             }
             if !run.past_return() && self.cancel_requested(run).await? {
-                let error =
-                    json!({ "code": CANCELLED, "message": "cancelled on request", "retryable": false });
-                return self.turn(run, error).await;
+                return self.cancelled(run).await;
             }
-            let attempt = self.begin(run, index, step).await?;
+            let for_good = step.is_point_of_no_return() && !run.past_return();
+            let written = self.begin(run, index, step, for_good).await?;
+            if written == Written::Cancelled {
+                return self.cancelled(run).await;
+            }
+            let attempt = written.begun();
             if attempt > STARTS_MAX && !run.past_return() {
                 return self.failed(run, index, step, attempt, StepError::NeverEnds(attempt)).await;
             }
@@ -200,6 +186,11 @@ impl Executor {
         self.turn(run, record).await
     }
 
+    async fn cancelled(&self, run: &mut Run) -> Result<Ended, Stop> {
+        let error = json!({ "code": CANCELLED, "message": "cancelled on request", "retryable": false });
+        self.turn(run, error).await
+    }
+
     async fn turn(&self, run: &mut Run, error: Value) -> Result<Ended, Stop> {
         self.write(run, Entry::Turn { error: error.clone() }).await?;
         run.error = Some(error);
@@ -215,7 +206,7 @@ impl Executor {
             if self.shutdown.is_cancelled() {
                 return self.hand_back(run).await;
             }
-            let attempt = self.begin(run, index, step).await?;
+            let attempt = self.begin(run, index, step, false).await?.begun();
             match self.undo(run, step).await? {
                 Ok(()) => run.ended(index, StepState::Undone, StepOutcome::Undone),
                 Err(error) if error.fenced() => return Err(Stop::Lost(CatalogError::Fenced)),
@@ -266,20 +257,32 @@ impl Executor {
         self.park(run, Duration::ZERO, None).await
     }
 
-    async fn begin(&self, run: &mut Run, index: usize, step: &'static Step) -> Result<u32, Stop> {
-        let start = Entry::StepStart { ordinal: run::ordinal(index), name: step.name };
-        let attempt = self.write(run, start).await?;
-        run.states[index] = StepState::Running;
-        Ok(attempt)
+    async fn begin(
+        &self,
+        run: &mut Run,
+        index: usize,
+        step: &'static Step,
+        for_good: bool,
+    ) -> Result<Written, Stop> {
+        let start = Entry::StepStart { ordinal: run::ordinal(index), name: step.name, for_good };
+        let written = self.write(run, start).await?;
+        if written != Written::Cancelled {
+            run.states[index] = StepState::Running;
+        }
+        Ok(written)
     }
 
     /// Writes an entry, and with it the end of the step before. That one end waits this long costs nothing: a
     /// crash in between runs the step again, as a crash before its end would. It halves the commits.
-    async fn write(&self, run: &mut Run, entry: Entry) -> Result<u32, Stop> {
+    async fn write(&self, run: &mut Run, entry: Entry) -> Result<Written, Stop> {
         run.unwritten.push(entry);
-        let attempt = journal::write(&run.cx, &run.unwritten).await?;
-        run.unwritten.clear();
-        Ok(attempt)
+        let written = journal::write(&run.cx, &run.unwritten).await?;
+        match written {
+            Written::All { .. } => run.unwritten.clear(),
+            // What has ended has ended all the same, and is written with what comes next.
+            Written::Cancelled => drop(run.unwritten.pop()),
+        }
+        Ok(written)
     }
 
     async fn cancel_requested(&self, run: &Run) -> Result<bool, Stop> {

@@ -1,7 +1,7 @@
 //! Refuses a tenant at the door. Its data stays as it is.
 //!
 //! The request itself changes the state, so that gateways refuse at once however much work is queued; the
-//! operation tells when all of them do, and shuts the door in PostgreSQL too: the tenant may know the password of
+//! operation tells when all of them do, and shuts the door in PostgreSQL too, though not on a transaction that is about to end: the tenant may know the password of
 //! its role, because it may have set it.
 
 use super::context::StepContext;
@@ -39,7 +39,9 @@ async fn admit(cx: &StepContext) -> Result<(), StepError> {
 }
 
 async fn forbid_login(cx: &StepContext) -> Result<Value, StepError> {
-    let ended = Target::expect(cx).await?.shut_login(cx).await?;
+    let target = Target::expect(cx).await?;
+    target.wind_down(cx).await?;
+    let ended = target.shut_login(cx).await?;
     Ok(json!({ "sessions_ended": ended }))
 }
 

@@ -10,6 +10,13 @@ use crate::postgres::database::{self, Owned};
 use crate::postgres::{ClusterDdl, Endpoint, grants, prepared, role};
 use crate::secrets;
 use catalog_schema::{NameKind, PlacementDetail};
+use std::time::{Duration, Instant};
+
+/// How long what a tenant runs may take to end when it is suspended.
+const FINISH_MAX: Duration = Duration::from_secs(5);
+
+/// How often to look whether it has.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the tenant's data is, and the way there.
 pub(super) struct Target {
@@ -46,6 +53,22 @@ impl Target {
         role::set_verifier(&ddl, &self.placement.role, &verifier).await?;
         ddl.release().await;
         Ok(())
+    }
+
+    /// Lets the role log in no more, and gives what it runs a while to end.
+    pub(super) async fn wind_down(&self, cx: &StepContext) -> Result<(), StepError> {
+        let started = Instant::now();
+        loop {
+            // Between two looks others may change the cluster.
+            let ddl = cx.change_cluster(&self.endpoint).await?;
+            role::forbid_login(&ddl, &self.placement.role, self.placement.tenant).await?;
+            let busy = role::busy_sessions(&ddl, &self.placement.role).await?;
+            ddl.release().await;
+            if busy == 0 || started.elapsed() >= FINISH_MAX {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// Lets the role log in no more and ends its sessions. Returns how many there were.

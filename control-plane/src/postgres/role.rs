@@ -78,6 +78,13 @@ pub(crate) async fn allow_login(
     session.batch(&statements).await
 }
 
+/// The role's sessions that are in a transaction, in whatever database.
+pub(crate) async fn busy_sessions(session: &Session, role: &RoleName) -> Result<i64, PostgresError> {
+    let sql = "select count(*) from pg_stat_activity
+               where usename = $1 and backend_type = 'client backend' and xact_start is not null";
+    Ok(session.query_one(sql, &[&role.as_str()]).await?.get(0))
+}
+
 /// Ends the role's sessions, in whatever database. Returns how many there were.
 pub(crate) async fn end_sessions(session: &Session, role: &RoleName) -> Result<i64, PostgresError> {
     let sql = "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity

@@ -1,12 +1,16 @@
 //! An operation on its way: what its record says, kept up with as it goes.
 
-use super::{CANCELLED, Executor};
+use super::{CANCELLED, Ended, Executor};
 use crate::operations::context::StepContext;
 use crate::operations::journal::Entry;
 use crate::operations::registry::OperationKind;
 use crate::operations::step::Step;
-use catalog_schema::{ClaimedOperation, Context, Direction, StepOutcome, StepRecord, StepState};
+use catalog_schema::{Claim, ClaimedOperation, Context, Direction, StepOutcome, StepRecord, StepState};
 use serde_json::Value;
+use std::time::Duration;
+
+/// How long an operation that only another release knows is left alone.
+pub(super) const UNKNOWN_KIND_PAUSE: Duration = Duration::from_secs(30);
 
 /// One operation on its way.
 pub(super) struct Run {
@@ -50,6 +54,20 @@ impl Run {
 }
 
 impl Executor {
+    /// Gives an operation back that only another release can work on.
+    pub(super) async fn leave_alone(&self, audit: &Context, claim: &Claim) -> Ended {
+        tracing::error!("an operation of another release is left alone");
+        let waiting = async {
+            let mut tx = self.state.catalog.begin_fenced(audit, claim).await?;
+            tx.operation_wait(UNKNOWN_KIND_PAUSE, None).await?;
+            tx.commit().await
+        };
+        match waiting.await {
+            Ok(()) => Ended::Parked(UNKNOWN_KIND_PAUSE),
+            Err(_) => Ended::Lost,
+        }
+    }
+
     /// Takes up an operation where its record says it stands. `None` for one whose kind or steps only another
     /// release knows.
     pub(super) fn open(&self, claimed: ClaimedOperation, audit: Context) -> Option<Run> {

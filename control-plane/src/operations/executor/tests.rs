@@ -1,5 +1,6 @@
 //! What holds for every operation alike: claims, shutting down, and operations that are not ours to run.
 
+use super::run::UNKNOWN_KIND_PAUSE;
 use super::*;
 use crate::operations::context::StepContext;
 use crate::operations::failpoint::{Action, Moment, NoFailpoints};
@@ -34,7 +35,7 @@ async fn whoever_lost_the_claim_writes_and_changes_nothing_more() {
     assert_eq!(held.operation.id, lost.operation.id);
     assert!(held.claim.fence > lost.claim.fence);
 
-    let entry = Entry::StepStart { ordinal: 0, name: "reserve" };
+    let entry = Entry::StepStart { ordinal: 0, name: "reserve", for_good: false };
     assert!(matches!(journal::write(&cx, &[entry]).await, Err(CatalogError::Fenced)));
     let cluster = world.catalog.cluster_by_name(&"eu-1".parse().unwrap()).await.unwrap().unwrap().cluster.id;
     let endpoint = cx.endpoint(cluster).await.unwrap();
@@ -91,6 +92,23 @@ async fn left_by_another_release(world: &World, kind: &str, steps: Vec<String>) 
     tx.operation_enqueue(&new).await.unwrap();
     tx.commit().await.unwrap();
     (tenant, new.id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_undone_does_not_begin_once_somebody_asked_to_stop() {
+    let world = World::new().await;
+    let (_, operation) = standard::request_provision(&world).await;
+    let executor = executor(&world, 1);
+    let claimed = claim(&world, &executor).await;
+    let cx = context(&world, claimed.claim.clone(), &claimed);
+    let mut tx = world.catalog.begin(&crate::testing::somebody()).await.unwrap();
+    tx.operation_cancel(operation).await.unwrap();
+    tx.commit().await.unwrap();
+    let start = |for_good| Entry::StepStart { ordinal: 9, name: "activate", for_good };
+    assert_eq!(journal::write(&cx, &[start(true)]).await.unwrap(), Written::Cancelled);
+    let steps = world.catalog.operation_steps(operation).await.unwrap();
+    assert_eq!(steps[9].state, StepState::Pending);
+    assert_eq!(journal::write(&cx, &[start(false)]).await.unwrap(), Written::All { begun: 1 });
 }
 
 /// Dies at one step, always.
