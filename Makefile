@@ -2,6 +2,8 @@
 # found, or installed by scripts/install-postgres.
 
 CARGO ?= cargo
+# Programs that only the tests need.
+TOOLS := $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(CURDIR)/target)/tools
 
 .PHONY: help dev test check format lint postgres drivers bench
 
@@ -17,7 +19,8 @@ dev: postgres
 	@exec $${CARGO_TARGET_DIR:-target}/debug/tenantry dev $(ARGS)
 
 test: postgres drivers
-	$(CARGO) test --locked --workspace
+	@scripts/install-promtool "$(TOOLS)"
+	PATH="$$PATH:$(TOOLS)" $(CARGO) test --locked --workspace
 
 check: format lint test
 

@@ -6,6 +6,7 @@ use tokio::process::Command;
 #[tokio::test(flavor = "multi_thread")]
 async fn promtool_finds_nothing_to_complain_of() {
     if Command::new("promtool").arg("--version").output().await.is_err() {
+        assert!(std::env::var_os("CI").is_none(), "promtool is missing, and CI skips nothing");
         eprintln!("promtool is not installed: the metrics' names are not checked");
         return;
     }
