@@ -1,8 +1,8 @@
 //! Refuses a tenant at the door. Its data stays as it is.
 //!
 //! The request itself changes the state, so that gateways refuse at once however much work is queued; the
-//! operation tells when all of them do, and shuts the door in PostgreSQL too, though not on a transaction that is about to end: the tenant may know the password of
-//! its role, because it may have set it.
+//! operation tells when all of them do, and shuts the door in PostgreSQL too: the tenant may know the password of
+//! its role, because it may have set it. Transactions that run get a few seconds to end.
 
 use super::context::StepContext;
 use super::error::StepError;

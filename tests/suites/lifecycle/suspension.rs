@@ -46,13 +46,28 @@ async fn a_running_transaction_may_finish_and_then_its_client_leaves() {
     let mut client = login(&tenant).await;
     run(&mut client, "create table t (n int)").await;
     assert_eq!(run(&mut client, "begin; insert into t values (1)").await, TransactionStatus::InTransaction);
-    STACK.change_state(&tenant.slug, "suspend").await;
-    assert_eq!(refusal(&tenant).await, "57P03");
-    assert_eq!(run(&mut client, "insert into t values (2)").await, TransactionStatus::InTransaction);
-    assert_eq!(run(&mut client, "commit").await, TransactionStatus::Idle);
-    assert_eq!(farewell(&mut client).await, "57P03");
+    let finishing = async {
+        let refused = eventually("new clients are refused", async || tenant.try_connect().await.err()).await;
+        assert_eq!(refused.code().map(|code| code.code()), Some("57P03"));
+        assert_eq!(run(&mut client, "insert into t values (2)").await, TransactionStatus::InTransaction);
+        assert_eq!(run(&mut client, "commit").await, TransactionStatus::Idle);
+        assert_eq!(farewell(&mut client).await, "57P03");
+    };
+    tokio::join!(STACK.change_state(&tenant.slug, "suspend"), finishing);
     STACK.change_state(&tenant.slug, "resume").await;
     assert_eq!(login(&tenant).await.value("select sum(n) from t").await, "3");
+}
+
+#[tokio::test]
+async fn a_transaction_that_does_not_end_is_ended() {
+    let tenant = STACK.create_tenant("lingering", "eu").await;
+    let mut client = login(&tenant).await;
+    run(&mut client, "create table t (n int)").await;
+    assert_eq!(run(&mut client, "begin; insert into t values (1)").await, TransactionStatus::InTransaction);
+    STACK.change_state(&tenant.slug, "suspend").await;
+    assert_eq!(farewell(&mut client).await, "57P01", "the server's own word");
+    STACK.change_state(&tenant.slug, "resume").await;
+    assert_eq!(login(&tenant).await.value("select count(*) from t").await, "0");
 }
 
 /// A client that keeps asking gets no more than the transaction that it was in.
