@@ -4,7 +4,7 @@
 //! A permit is a guard; dropping it on any path gives the place back.
 
 use crate::error::Refusal;
-use crate::resolve::Tenant;
+use crate::resolve::{Routes, Tenant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tenancy::{ErrorKind, TenantState};
@@ -21,8 +21,9 @@ impl Drop for ClientPermit {
 /// Lets a client in.
 ///
 /// # Errors
-/// The tenant is not active, or has as many clients as its plan allows.
-pub fn admit(tenant: &Tenant) -> Result<ClientPermit, Refusal> {
+/// The tenant is not active, or has as many clients as its plan allows, or has left the cache meanwhile: changes
+/// of its route would not be heard of.
+pub fn admit(tenant: &Arc<Tenant>, routes: &Routes) -> Result<ClientPermit, Refusal> {
     check_state(tenant)?;
     let limit = tenant.route().limits.client_limit;
     let clients = tenant.clients();
@@ -32,7 +33,14 @@ pub fn admit(tenant: &Tenant) -> Result<ClientPermit, Refusal> {
         Refusal::new(ErrorKind::ClientLimit, format!("the tenant already has {limit} clients connected"))
             .hint("close connections that are not needed, or ask for a larger plan")
     })?;
-    Ok(ClientPermit(Arc::clone(clients)))
+    let permit = ClientPermit(Arc::clone(clients));
+    // In this order: a tenant that has a client does not make room for others.
+    if routes.knows(tenant) {
+        Ok(permit)
+    } else {
+        Err(Refusal::new(ErrorKind::TenantUnavailable, "the tenant's route has just changed")
+            .hint("try again"))
+    }
 }
 
 /// May new work start for the tenant?

@@ -32,4 +32,4 @@ pub use registry::Registry;
 pub use tenant_pool::Pool;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

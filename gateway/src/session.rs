@@ -114,9 +114,9 @@ impl Authenticated {
     ///
     /// # Errors
     /// The tenant is not active, or full.
-    pub fn admit(self) -> Result<Admitted, Box<Refused>> {
+    pub fn admit(self, shared: &Shared) -> Result<Admitted, Box<Refused>> {
         let Self { wire, peer, target, tenant } = self;
-        match admit::admit(&tenant) {
+        match admit::admit(&tenant, &shared.routes) {
             Ok(permit) => Ok(Admitted { wire, peer, settings: target.settings, tenant, permit }),
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: Some(tenant) })),
         }

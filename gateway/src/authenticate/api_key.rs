@@ -6,6 +6,8 @@
 
 use super::is_live;
 use crate::error::Refusal;
+use crate::pool::Registry;
+use crate::resolve::routes::{Owner, unavailable};
 use crate::resolve::{Routes, Tenant};
 use catalog_schema::{CredentialKind, RouteRecord};
 use sha2::{Digest, Sha256};
@@ -23,13 +25,20 @@ const KEY_BYTES_MAX: usize = 256;
 /// # Errors
 /// [`ErrorKind::Unauthenticated`]: no such key, or it has expired. [`ErrorKind::CatalogUnavailable`]: the key
 /// is not cached and the catalog cannot be asked.
-pub async fn authenticate(routes: &Routes, key: &Secret) -> Result<Arc<Tenant>, Refusal> {
+pub async fn authenticate(routes: &Routes, pools: &Registry, key: &Secret) -> Result<Arc<Tenant>, Refusal> {
     let key = key.expose();
     if !key.starts_with(PREFIX) || key.len() > KEY_BYTES_MAX {
         return Err(unknown());
     }
     let hash = Sha256::digest(key.as_bytes()).into();
-    let tenant = routes.by_key(&hash).await?.ok_or_else(unknown)?;
+    let Owner { tenant, route_is_behind } = routes.by_key(&hash).await?.ok_or_else(unknown)?;
+    if route_is_behind {
+        // The catalog has the key and the cached route does not yet: it was created just now.
+        let refreshed = routes.refresh(tenant.id()).await.map_err(|error| unavailable(&error))?;
+        if let Some(refreshed) = refreshed {
+            refreshed.apply(pools);
+        }
+    }
     if opens(&tenant.route(), &hash) { Ok(tenant) } else { Err(unknown()) }
 }
 

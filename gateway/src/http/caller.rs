@@ -58,7 +58,7 @@ async fn by_key(
     target: Option<&ConnectionString>,
     shared: &Shared,
 ) -> Result<Arc<Tenant>, Refusal> {
-    let tenant = api_key::authenticate(&shared.routes, key).await?;
+    let tenant = api_key::authenticate(&shared.routes, &shared.pools, key).await?;
     let Some(named) = target.and_then(|target| target.tenant.as_deref()) else { return Ok(tenant) };
     let route = tenant.route();
     if std::iter::once(&route.slug).chain(&route.aliases).any(|slug| slug.as_str() == named) {

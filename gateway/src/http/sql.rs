@@ -58,7 +58,7 @@ async fn work(
     shared: &Shared,
 ) -> Result<Reply, Failure> {
     let limits = &shared.config.limits;
-    let _permit = admit::admit(tenant)?;
+    let _permit = admit::admit(tenant, &shared.routes)?;
     let body = timeout_at(deadline, read(body, limits.http_body_bytes_max))
         .await
         .unwrap_or_else(|_elapsed| Err(too_slow()))?;

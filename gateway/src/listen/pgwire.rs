@@ -100,7 +100,7 @@ async fn enter(mut wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> 
 }
 
 async fn advance(accepted: Accepted, shared: &Arc<Shared>) -> Result<Admitted, Box<Refused>> {
-    accepted.resolve(shared).await?.authenticate(shared).await?.admit()
+    accepted.resolve(shared).await?.authenticate(shared).await?.admit(shared)
 }
 
 /// Answers encryption and cancel requests. `None`: there will be no session.

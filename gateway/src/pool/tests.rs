@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-fn route() -> RouteRecord {
+/// An active tenant's route.
+pub(crate) fn route() -> RouteRecord {
     let region: tenancy::RegionName = "eu".parse().expect("a region");
     RouteRecord {
         tenant_id: TenantId::generate(),

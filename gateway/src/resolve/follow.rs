@@ -8,7 +8,6 @@
 //! While the catalog is away nothing is dropped: what is cached stays in force.
 
 use super::Routes;
-use super::routes::Refreshed;
 use crate::pool::Registry;
 use catalog_schema::{Catalog, CatalogError, Changed, GatewayHeartbeat, RouteWakeups};
 use config::RouteCacheConfig;
@@ -92,14 +91,16 @@ impl Follower {
     async fn follow(&mut self, pause: &mut Duration) -> Result<(), CatalogError> {
         let mut wakeups = self.catalog.listen_routes().await?;
         if !self.progress.started() {
-            // Nothing is cached yet, so all that was before now is in force by definition.
+            // All that was before now is in force once what is cached was read after it. Clients may have been
+            // let in already, in an earlier attempt at the latest.
             let now = self.catalog.current_revision().await?;
+            self.apply_changes(Changed::Everything).await?;
             self.progress.applied.store(now.get(), Ordering::Release);
         }
         self.catch_up().await?;
+        self.progress.started.store(true, Ordering::Release);
         self.beat().await?;
         self.progress.connected.store(true, Ordering::Release);
-        self.progress.started.store(true, Ordering::Release);
         *pause = RETRY_MIN;
         self.keep_up(&mut wakeups).await
     }
@@ -128,29 +129,23 @@ impl Follower {
         if changes.revision == applied {
             return Ok(false);
         }
+        self.apply_changes(changes.changed).await?;
+        self.progress.applied.store(changes.revision.get(), Ordering::Release);
+        Ok(true)
+    }
+
+    async fn apply_changes(&self, changed: Changed) -> Result<(), CatalogError> {
         self.routes.changes_begin();
-        let ids: Vec<TenantId> = match changes.changed {
+        let ids: Vec<TenantId> = match changed {
             Changed::Tenants(ids) => ids,
             Changed::Everything => self.routes.all().iter().map(|tenant| tenant.id()).collect(),
         };
         for id in ids {
             if let Some(refreshed) = self.routes.refresh(id).await? {
-                self.apply(&refreshed);
+                refreshed.apply(&self.pools);
             }
         }
-        self.progress.applied.store(changes.revision.get(), Ordering::Release);
-        Ok(true)
-    }
-
-    fn apply(&self, refreshed: &Refreshed) {
-        let new = (!refreshed.gone).then(|| refreshed.tenant.route());
-        self.pools.route_changed(&refreshed.old, new.as_deref());
-        tracing::info!(
-            tenant.id = %refreshed.tenant.id(),
-            tenant.slug = %refreshed.old.slug,
-            state = %new.as_ref().map_or(tenancy::TenantState::Deleted, |route| route.state),
-            "a route changed"
-        );
+        Ok(())
     }
 
     async fn beat(&mut self) -> Result<(), CatalogError> {

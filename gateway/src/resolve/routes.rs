@@ -5,13 +5,19 @@
 //! Entries do not expire: [`super::follow`] replaces what changed. When the cache is full, the entry
 //! longest unused that has no client gives way.
 
+mod answer;
+mod loading;
+
+pub use answer::{Owner, Refreshed};
+
 use super::Tenant;
 use crate::error::Refusal;
 use catalog_schema::{Catalog, CatalogError, CredentialKind, RouteRecord};
 use config::RouteCacheConfig;
 use dashmap::DashMap;
-use std::sync::Arc;
+use loading::Loading;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tenancy::{ErrorKind, Slug, TenantId};
 use tokio::sync::{Mutex, Semaphore};
@@ -41,8 +47,11 @@ pub struct Routes {
     missing_keys: DashMap<KeyHash, Instant>,
     loading: DashMap<Slug, Arc<Mutex<()>>>,
     loads: Semaphore,
-    /// Counts batches of changes, so that a read that overlapped one is recognised as doubtful.
-    changes_seen: AtomicU64,
+    /// Counts batches of changes, so that a read that overlapped one is recognised as doubtful. Held while a
+    /// route goes into the cache: a batch finds it there, or has begun before and it does not go in.
+    changes_seen: StdMutex<u64>,
+    /// Held from reading a cached route anew until it is in force, or an older one could replace a newer.
+    refreshing: Mutex<()>,
     /// Lookups answered from the cache.
     pub hits: AtomicU64,
     /// Lookups that had to ask the catalog.
@@ -64,7 +73,8 @@ impl Routes {
             missing_keys: DashMap::new(),
             loading: DashMap::new(),
             loads: Semaphore::new(LOADS_AT_ONCE_MAX),
-            changes_seen: AtomicU64::new(0),
+            changes_seen: StdMutex::new(0),
+            refreshing: Mutex::new(()),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -83,15 +93,14 @@ impl Routes {
             return Ok(None);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let gate = Arc::clone(&self.loading.entry(slug.clone()).or_default());
+        let loading = Loading::begin(&self.loading, slug);
         let found = {
-            let _single_flight = gate.lock().await;
+            let _single_flight = loading.gate.lock().await;
             match self.cached_by_slug(slug) {
                 Some(tenant) => Ok(Some(tenant)),
                 None => self.load(|| self.catalog.route_by_slug(slug)).await,
             }
         };
-        self.loading.remove_if(slug, |_, gate| Arc::strong_count(gate) <= 2);
         if matches!(found, Ok(None)) {
             remember_missing(&self.missing_slugs, slug.clone());
         }
@@ -102,9 +111,9 @@ impl Routes {
     ///
     /// # Errors
     /// [`ErrorKind::CatalogUnavailable`] when the key is not cached and the catalog cannot be asked.
-    pub async fn by_key(&self, hash: &KeyHash) -> Result<Option<Arc<Tenant>>, Refusal> {
+    pub async fn by_key(&self, hash: &KeyHash) -> Result<Option<Owner>, Refusal> {
         if let Some(tenant) = self.keys.get(hash).and_then(|id| self.cached(*id)) {
-            return Ok(Some(tenant));
+            return Ok(Some(Owner { tenant, route_is_behind: false }));
         }
         if is_missing(&self.missing_keys, hash, self.settings.negative_ttl()) {
             return Ok(None);
@@ -118,8 +127,17 @@ impl Routes {
             return Ok(None);
         };
         match self.cached(id) {
-            Some(tenant) => Ok(Some(tenant)),
-            None => self.load(|| self.catalog.route_by_id(id)).await,
+            Some(tenant) => {
+                let route_is_behind = !key_hashes_of(&tenant.route()).any(|known| known == hash);
+                if !route_is_behind {
+                    self.keys.insert(*hash, id);
+                }
+                Ok(Some(Owner { tenant, route_is_behind }))
+            }
+            None => {
+                let found = self.load(|| self.catalog.route_by_id(id)).await?;
+                Ok(found.map(|tenant| Owner { tenant, route_is_behind: false }))
+            }
         }
     }
 
@@ -129,6 +147,13 @@ impl Routes {
         let tenant = Arc::clone(self.tenants.get(&id)?.value());
         tenant.touch();
         Some(tenant)
+    }
+
+    /// Is this the tenant that changes reach? One that has made room for others, and was looked up before,
+    /// never hears of them.
+    #[must_use]
+    pub fn knows(&self, tenant: &Arc<Tenant>) -> bool {
+        self.tenants.get(&tenant.id()).is_some_and(|cached| Arc::ptr_eq(&cached, tenant))
     }
 
     /// Everything cached, for the metrics and for a full resync.
@@ -152,7 +177,7 @@ impl Routes {
     /// A batch of changes is about to be applied: reads under way are doubtful, and what was unknown
     /// may exist by now.
     pub fn changes_begin(&self) {
-        self.changes_seen.fetch_add(1, Ordering::AcqRel);
+        *self.changes_seen() += 1;
         self.missing_slugs.clear();
         self.missing_keys.clear();
     }
@@ -166,6 +191,7 @@ impl Routes {
         let Some(tenant) = self.tenants.get(&id).map(|entry| Arc::clone(entry.value())) else {
             return Ok(None);
         };
+        let _turn = self.refreshing.lock().await;
         match self.catalog.route_by_id(id).await? {
             Some(record) => {
                 let old = tenant.route();
@@ -185,7 +211,7 @@ impl Routes {
 
     fn cached_by_slug(&self, slug: &Slug) -> Option<Arc<Tenant>> {
         let id = *self.slugs.get(slug)?;
-        self.cached(id)
+        self.cached(id).filter(|tenant| names_of(&tenant.route()).any(|name| name == slug))
     }
 
     /// Reads a route and caches it; reads again while changes arrive in between.
@@ -196,25 +222,21 @@ impl Routes {
     {
         let _turn = self.loads.acquire().await;
         for _ in 0..RELOADS_MAX {
-            let seen = self.changes_seen.load(Ordering::Acquire);
-            let Some(record) = read().await.map_err(|error| unavailable(&error))? else {
-                if self.changes_seen.load(Ordering::Acquire) == seen {
-                    return Ok(None);
-                }
-                continue;
-            };
-            let tenant = self.insert(record);
-            if self.changes_seen.load(Ordering::Acquire) == seen {
-                return Ok(Some(tenant));
+            let seen = *self.changes_seen();
+            let record = read().await.map_err(|error| unavailable(&error))?;
+            if record.is_some() {
+                self.make_room();
             }
-            self.forget(&tenant);
+            let now = self.changes_seen();
+            if *now == seen {
+                return Ok(record.map(|record| self.insert(record)));
+            }
         }
         Err(Refusal::new(ErrorKind::CatalogUnavailable, "the tenant's route is changing too fast to be read")
             .hint("try again in a moment"))
     }
 
     fn insert(&self, record: RouteRecord) -> Arc<Tenant> {
-        self.make_room();
         self.index(&record);
         let id = record.tenant_id;
         let fresh = || Arc::new(Tenant::new(record, self.drain.clone()));
@@ -231,8 +253,11 @@ impl Routes {
             .filter(|entry| entry.is_idle())
             .min_by_key(|entry| entry.last_used())
             .map(|entry| Arc::clone(entry.value()));
-        if let Some(tenant) = oldest {
-            self.forget(&tenant);
+        // Somebody may have been admitted by now: then the cache is over its capacity by one.
+        if let Some(tenant) = oldest
+            && self.tenants.remove_if(&tenant.id(), |_, cached| cached.is_idle()).is_some()
+        {
+            self.unindex(&tenant.route());
         }
     }
 
@@ -254,20 +279,14 @@ impl Routes {
         }
     }
 
+    fn changes_seen(&self) -> MutexGuard<'_, u64> {
+        self.changes_seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn forget(&self, tenant: &Tenant) {
         self.unindex(&tenant.route());
         self.tenants.remove(&tenant.id());
     }
-}
-
-/// A route that was read anew because the catalog said it changed.
-pub struct Refreshed {
-    /// The tenant, its new route in force.
-    pub tenant: Arc<Tenant>,
-    /// The route before.
-    pub old: Arc<RouteRecord>,
-    /// The catalog knows the tenant no more.
-    pub gone: bool,
 }
 
 fn names_of(record: &RouteRecord) -> impl Iterator<Item = &Slug> {
@@ -292,8 +311,12 @@ fn remember_missing<K: std::hash::Hash + Eq>(missing: &DashMap<K, Instant>, key:
     missing.insert(key, Instant::now());
 }
 
-fn unavailable(error: &CatalogError) -> Refusal {
+/// The catalog could not be asked.
+pub(crate) fn unavailable(error: &CatalogError) -> Refusal {
     tracing::warn!(%error, "the catalog could not be asked for a route");
     Refusal::new(ErrorKind::CatalogUnavailable, "the tenant catalog cannot be reached")
         .hint("tenants that this gateway already knows are served; try again in a moment")
 }
+
+#[cfg(test)]
+mod tests;
