@@ -89,6 +89,22 @@ impl Catalog {
         let rows = self.rows(sql, &[bigint(revision.get()), millis(live_within)]).await?;
         rows.iter().map(gateway_of_row).collect()
     }
+
+    /// The gateways that have not applied `revision`, gave no sign of life within `live_within` and did not say
+    /// that they stopped: dead most likely, or cut off from the catalog and still serving by what they know.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn gateways_unheard(
+        &self,
+        revision: Revision,
+        live_within: Duration,
+    ) -> Result<Vec<GatewayRecord>, CatalogError> {
+        let sql = "select * from catalog.gateways where applied_revision < $1
+                   and heartbeat_at <= clock_timestamp() - $2 * interval '1 millisecond' order by name, id";
+        let rows = self.rows(sql, &[bigint(revision.get()), millis(live_within)]).await?;
+        rows.iter().map(gateway_of_row).collect()
+    }
 }
 
 fn gateway_of_row(row: &Row) -> Result<GatewayRecord, CatalogError> {

@@ -203,6 +203,10 @@ async fn living_gateways_that_are_behind_are_named() {
     assert_eq!(behind(5).await, 0, "a late heartbeat takes nothing back");
     let dead = fixture.catalog.gateways_behind(Revision::new(6), Duration::ZERO).await.unwrap();
     assert!(dead.is_empty(), "nobody waits for the dead");
+    let unheard = fixture.catalog.gateways_unheard(Revision::new(6), Duration::ZERO).await.unwrap();
+    assert_eq!(unheard.len(), 1, "but they are named");
+    assert!(fixture.catalog.gateways_unheard(Revision::new(6), DEADLINE).await.unwrap().is_empty());
+    assert!(fixture.catalog.gateways_unheard(Revision::new(5), Duration::ZERO).await.unwrap().is_empty());
     fixture.catalog.gateway_forget(beat.id).await.unwrap();
     assert!(fixture.catalog.gateways().await.unwrap().is_empty());
     let worker = Context { actor: "worker:a".to_owned(), ..context() };

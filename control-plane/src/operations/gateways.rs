@@ -5,6 +5,7 @@
 
 use super::context::StepContext;
 use super::error::StepError;
+use catalog_schema::GatewayRecord;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -17,19 +18,27 @@ const LIVE_WITHIN: Duration = Duration::from_secs(15);
 /// How often to look. Gateways report as soon as they have followed, so the wait is short.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Waits until all have followed the catalog as it is now. The output names those that did not.
+/// Waits until all have followed the catalog as it is now. The output names those that did not: the living, and those
+/// that were not heard of for long, so that somebody can see whether one of them still serves.
 pub(super) async fn follow(cx: &StepContext) -> Result<Value, StepError> {
     let revision = cx.catalog().current_revision().await?;
     let started = Instant::now();
     loop {
         let behind = cx.catalog().gateways_behind(revision, LIVE_WITHIN).await?;
         if behind.is_empty() || started.elapsed() >= WAIT_MAX {
-            let behind: Vec<String> = behind.into_iter().map(|gateway| gateway.gateway.name).collect();
-            if !behind.is_empty() {
-                tracing::warn!(?behind, "gateways did not follow in time, going on without them");
+            let unheard = names(cx.catalog().gateways_unheard(revision, LIVE_WITHIN).await?);
+            let behind = names(behind);
+            if !(behind.is_empty() && unheard.is_empty()) {
+                tracing::warn!(?behind, ?unheard, "gateways did not follow in time, going on without them");
             }
-            return Ok(json!({ "revision": revision, "gateways_behind": behind }));
+            return Ok(json!({
+                "revision": revision, "gateways_behind": behind, "gateways_unheard": unheard,
+            }));
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
+}
+
+fn names(gateways: Vec<GatewayRecord>) -> Vec<String> {
+    gateways.into_iter().map(|gateway| gateway.gateway.name).collect()
 }

@@ -240,5 +240,6 @@ mod tests {
         assert!(inside.simple_query("select 1").await.is_err());
         let tombstone = world.catalog.tombstone_get(tenant).await.unwrap().unwrap();
         assert_eq!(tombstone.evidence["refused"]["gateways_behind"], json!(["hanging"]));
+        assert_eq!(tombstone.evidence["refused"]["gateways_unheard"], json!([]));
     }
 }
