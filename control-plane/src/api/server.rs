@@ -1,15 +1,23 @@
 //! The listener: connections in, requests to the router, an orderly end.
 
+mod activity;
+
+use activity::{Activity, Running};
 use axum::Router;
+use axum::http::Request;
 use config::ApiLimits;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Connections at once; the next waits in the kernel's queue. Operators and their tools, not tenants, connect here.
@@ -17,6 +25,10 @@ const CONNECTIONS_MAX: usize = 512;
 
 /// How long a connection may take over a request's headers, or sit idle before the next request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection stays open with no request under way, before its first one too. Longer than
+/// `HEADER_TIMEOUT`, which is the more exact of the two where it applies.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// How long open requests get when we shut down.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,29 +39,67 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// hyper reads at least this much before it gives up on a header; smaller is refused by hyper itself.
 const HTTP1_BUFFER_BYTES_MIN: usize = 8 * 1024;
 
-/// Serves `router` until `shutdown`, then lets open requests end.
+/// Serves `router` until `shutdown`, then lets open requests end, and cuts off those that do not.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ApiLimits,
     shutdown: CancellationToken,
 ) {
-    let builder = builder(&limits);
-    let service = TowerToHyperService::new(router);
+    let builder = Arc::new(builder(&limits));
+    let router = TowerToHyperService::new(router);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let graceful = GracefulShutdown::new();
-    while let Some((stream, permit)) = next_connection(&listener, &connections, &shutdown).await {
-        let serving = builder.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
-        let serving = graceful.watch(serving);
-        tokio::spawn(async move {
-            // How a client ends its connection is the client's business.
-            drop(serving.await);
+    let mut open = JoinSet::new();
+    loop {
+        let (stream, permit) = tokio::select! {
+            next = next_connection(&listener, &connections, &shutdown) => match next {
+                Some(next) => next,
+                None => break,
+            },
+            Some(_) = open.join_next() => continue,
+        };
+        let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
+        open.spawn(async move {
+            serve_one(stream, &builder, router, shutdown).await;
             drop(permit);
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+    let drained = tokio::time::timeout(DRAIN_TIMEOUT, async { while open.join_next().await.is_some() {} });
+    if drained.await.is_err() {
         tracing::warn!("requests were still open at the end of the drain and are cut off");
+        open.shutdown().await;
+    }
+}
+
+/// Serves one connection until it ends, was quiet for too long, or we shut down.
+async fn serve_one(
+    stream: TcpStream,
+    builder: &Builder<TokioExecutor>,
+    router: TowerToHyperService<Router>,
+    shutdown: CancellationToken,
+) {
+    let activity = Arc::new(Activity::new(IDLE_MAX));
+    let service = service_fn(|request: Request<Incoming>| {
+        let (running, router) = (Running::begin(&activity), router.clone());
+        async move { router.call(request).await.map(|answer| running.until_sent(answer)) }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            // How a client ends its connection is the client's business.
+            _ = connection.as_mut() => return,
+            () = shutdown.cancelled(), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = sleep_until(activity.deadline(Instant::now())) => {
+                if activity.is_over(Instant::now()) {
+                    return;
+                }
+            }
+        }
     }
 }
 
