@@ -29,5 +29,6 @@ pub mod relay;
 pub mod resolve;
 pub mod session;
 pub mod shared;
+pub mod socket;
 
 pub use app::{Addresses, Gateway, GatewayError};

@@ -3,6 +3,7 @@
 use super::identity::{self, Identity};
 use super::{ConnectError, ServerConnection, close};
 use crate::pool::ConnectPermit;
+use crate::socket;
 use catalog_schema::PlacementRecord;
 use pgwire::CancelKey;
 use pgwire::WriteError;
@@ -59,7 +60,7 @@ impl Connector {
     async fn login(&self, permit: ConnectPermit) -> Result<ServerConnection, ConnectError> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         let mut wire = Wire::new(stream, permit);
-        wire.stream().set_nodelay(true)?;
+        socket::prepare(wire.stream())?;
         let address = wire.stream().peer_addr()?;
         let parameters = [("user", self.role.as_str()), ("database", self.database.as_str())];
         write::startup(&mut wire.outbound, parameters)?;

@@ -2,6 +2,7 @@
 
 use crate::http;
 use crate::shared::Shared;
+use crate::socket;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -91,7 +92,7 @@ async fn serve(
         shared.usage.refusals.refused(ErrorKind::ClientLimit);
         return send_away(stream).await;
     };
-    if stream.set_nodelay(true).is_err() {
+    if socket::prepare(&stream).is_err() {
         return;
     }
     let activity = Arc::new(Activity::new(shared.config.limits.startup_timeout()));

@@ -5,6 +5,7 @@ use crate::error::Refusal;
 use crate::relay::session;
 use crate::session::{Accepted, Admitted, Refused};
 use crate::shared::Shared;
+use crate::socket;
 use pgwire::backend::write;
 use pgwire::startup::{FirstPacket, Startup};
 use std::net::SocketAddr;
@@ -52,7 +53,7 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationT
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    if stream.set_nodelay(true).is_err() {
+    if socket::prepare(&stream).is_err() {
         return;
     }
     let wire = ClientWire::new(stream, shared.config.limits.startup_bytes_max);
