@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod password;
 pub mod scram;
 
+use crate::resolve::agreement;
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};
 use pgwire::scram::{Candidates, Verifier};
 use sha2::{Digest, Sha256};
@@ -29,17 +30,25 @@ impl MockSeed {
         Self(hash.finalize().into())
     }
 
-    /// The seed for one tenant and user: two tenants' unknown users of one name have different salts, as
-    /// known ones have.
+    /// Stands in for a user that is not there, and says how the user is called. Two tenants' unknown users of
+    /// one name have different salts, as known ones have; and as with a known one it does not matter which
+    /// of its names the tenant goes by, or where in the connection it stands.
     #[must_use]
-    pub fn for_user(&self, tenant: &str, user: &str) -> [u8; 32] {
+    pub fn stand_in<'a>(
+        &self,
+        route: Option<&RouteRecord>,
+        tenant_as_given: &str,
+        user_as_given: &'a str,
+    ) -> ([u8; 32], &'a str) {
+        let (user, _tenant) = agreement::split_user(user_as_given);
+        let tenant = route.map_or_else(|| tenant_as_given.to_owned(), |route| route.tenant_id.to_string());
         let mut hash = Sha256::new();
         hash.update(self.0);
-        hash.update([0]);
-        hash.update(tenant.as_bytes());
-        hash.update([0]);
-        hash.update(user.as_bytes());
-        hash.finalize().into()
+        for part in [tenant.as_str(), user] {
+            hash.update([0]);
+            hash.update(part.as_bytes());
+        }
+        (hash.finalize().into(), user)
     }
 }
 
@@ -57,4 +66,21 @@ pub fn verifiers_of(route: &RouteRecord, user: &UserName) -> Option<Candidates> 
 #[must_use]
 pub fn is_live(credential: &CredentialRecord) -> bool {
     credential.expires_at.is_none_or(|expiry| expiry > jiff::Timestamp::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::tests::route;
+
+    #[test]
+    fn an_unknown_user_is_the_same_however_it_and_its_tenant_are_written() {
+        let (seed, route) = (MockSeed([7; 32]), route());
+        let known = seed.stand_in(Some(&route), "acme", "nobody");
+        assert_eq!(known, seed.stand_in(Some(&route), "alias", "nobody.alias"));
+        assert_ne!(known, seed.stand_in(Some(&route), "acme", "somebody"));
+        let unknown = seed.stand_in(None, "acme", "nobody");
+        assert_eq!(unknown, seed.stand_in(None, "acme", "nobody.acme"));
+        assert_ne!(unknown, seed.stand_in(None, "other", "nobody"));
+    }
 }

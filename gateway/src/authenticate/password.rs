@@ -77,7 +77,8 @@ impl PasswordChecks {
     ) -> Result<(), Refusal> {
         let known = route.zip(attempt.user).and_then(|(route, user)| verifiers_of(route, user));
         let verifiers = known.unwrap_or_else(|| {
-            Candidates::mock(&seed.for_user(attempt.tenant, attempt.user_as_given), attempt.user_as_given)
+            let (seed, user) = seed.stand_in(route, attempt.tenant, attempt.user_as_given);
+            Candidates::mock(&seed, user)
         });
         let proof = |verifier: &Verifier| self.key.map(|key| Proof::new(&key, verifier, attempt.password));
         if verifiers.iter().filter_map(proof).any(|proof| self.remembered().knows(&proof)) {

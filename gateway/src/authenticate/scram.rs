@@ -29,7 +29,10 @@ pub async fn authenticate(
     let tenant = target.slug.as_ref().map_or("", |slug| slug.as_str());
     let exchange = match known {
         Some(verifiers) => ServerExchange::new(verifiers),
-        None => ServerExchange::mock(&seed.for_user(tenant, &target.user_as_given), &target.user_as_given),
+        None => {
+            let (seed, user) = seed.stand_in(route, tenant, &target.user_as_given);
+            ServerExchange::mock(&seed, user)
+        }
     };
     run(wire, exchange).await.map_err(|error| match error {
         ExchangeError::Wrong => Refusal::unauthenticated(&target.user_as_given),
