@@ -15,7 +15,8 @@ pub struct GatewayConfig {
     /// `name`: what this gateway is called in metrics and in the catalog's list, `gateway`. Two with
     /// the same name are told apart by their ids.
     pub name: String,
-    /// `region`: where this gateway stands. Tenants that do not allow it are refused. Required.
+    /// `region`: where this gateway stands. Reported with its heartbeat, and not yet held against
+    /// the regions that tenants allow: those bind their clusters only. Required.
     pub region: RegionName,
     /// `[listen]`
     pub listen: GatewayListen,
