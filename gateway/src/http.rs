@@ -16,6 +16,7 @@
 //! What this module must never do: read the body of a stranger, log a statement or a parameter, or give
 //! back a connection that it has any doubt about.
 
+pub mod bounded;
 pub mod caller;
 pub mod failure;
 pub mod fault;

@@ -1,6 +1,7 @@
 //! Responses.
 
 use super::failure::ErrorBody;
+use crate::admit::ClientPermit;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
@@ -36,6 +37,24 @@ const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 #[must_use]
 pub fn json(status: StatusCode, body: Vec<u8>) -> Reply {
     with_type(status, JSON, body)
+}
+
+/// A JSON body that counts as its client's until the last byte of it was handed to the socket: a client that
+/// does not take its responses has no more of them kept in memory than it may have requests under way.
+#[must_use]
+pub fn json_of(status: StatusCode, body: Vec<u8>, client: ClientPermit) -> Reply {
+    with_type(status, JSON, Bytes::from_owner(Kept { body, _client: client }))
+}
+
+struct Kept {
+    body: Vec<u8>,
+    _client: ClientPermit,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// The body of an error on `/sql`.
@@ -97,8 +116,8 @@ pub fn on_sql(mut reply: Reply, request: Uuid) -> Reply {
     reply
 }
 
-fn with_type(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Reply {
-    let mut reply = Response::new(Full::from(body));
+fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, content_type);
     reply

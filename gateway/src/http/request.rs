@@ -1,5 +1,6 @@
 //! What a request to `/sql` asks for: one statement, or a batch in one transaction.
 
+use super::bounded::Bounded;
 use super::failure::Failure;
 use super::params;
 use crate::error::Refusal;
@@ -20,6 +21,13 @@ pub const BATCH_ISOLATION_LEVEL: &str = "neon-batch-isolation-level";
 pub const BATCH_READ_ONLY: &str = "neon-batch-read-only";
 /// A read-only, serializable batch that waits rather than fails.
 pub const BATCH_DEFERRABLE: &str = "neon-batch-deferrable";
+
+/// Bind counts parameters in 16 bits; one more is refused when it is written
+/// (<https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-BIND>).
+const PARAMS_MAX: usize = 65_535;
+
+/// Statements in one batch. Each costs some hundred bytes before it is sent, however short it is.
+const STATEMENTS_MAX: usize = 10_000;
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,11 +87,11 @@ struct Body<'a> {
     #[serde(borrow)]
     query: Option<Text<'a>>,
     #[serde(borrow)]
-    params: Option<Vec<&'a RawValue>>,
+    params: Option<Bounded<&'a RawValue, PARAMS_MAX>>,
     #[serde(rename = "arrayMode")]
     array_mode: Option<bool>,
     #[serde(borrow)]
-    queries: Option<Vec<Query<'a>>>,
+    queries: Option<Bounded<Query<'a>, STATEMENTS_MAX>>,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +99,7 @@ struct Query<'a> {
     #[serde(borrow)]
     query: Text<'a>,
     #[serde(borrow)]
-    params: Option<Vec<&'a RawValue>>,
+    params: Option<Bounded<&'a RawValue, PARAMS_MAX>>,
     #[serde(rename = "arrayMode")]
     array_mode: Option<bool>,
 }
@@ -114,7 +122,11 @@ pub fn parse<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Work<'a>, Failur
             Ok(Work { statements: vec![statement(query, mode)?], transaction: None })
         }
         (None, Some(queries)) => {
-            let statements: Result<_, _> = queries.into_iter().map(|query| statement(query, mode)).collect();
+            if queries.is_over() {
+                return Err(too_many_statements());
+            }
+            let statements: Result<_, _> =
+                queries.0.into_iter().map(|query| statement(query, mode)).collect();
             Ok(Work { statements: statements?, transaction: Some(Transaction::parse(headers)?) })
         }
         (None, None) => Err(invalid("the request's body has neither a query nor queries")),
@@ -123,7 +135,7 @@ pub fn parse<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Work<'a>, Failur
 
 fn statement(query: Query<'_>, mode: Mode) -> Result<Statement<'_>, Failure> {
     let params =
-        query.params.unwrap_or_default().into_iter().map(params::to_text).collect::<Result<_, _>>()?;
+        query.params.unwrap_or_default().0.into_iter().map(params::to_text).collect::<Result<_, _>>()?;
     let mode = Mode { array: query.array_mode.unwrap_or(mode.array), ..mode };
     Ok(Statement { sql: query.query.0, params, mode })
 }
@@ -182,6 +194,11 @@ impl Transaction {
 /// The contract's one way to say yes.
 fn is_true(headers: &HeaderMap, name: &str) -> bool {
     headers.get(name).is_some_and(|value| value.as_bytes() == b"true")
+}
+
+fn too_many_statements() -> Failure {
+    let message = format!("a batch has at most {STATEMENTS_MAX} statements");
+    Refusal::new(ErrorKind::TooLarge, message).hint("send several batches").into()
 }
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> Failure {
@@ -247,6 +264,16 @@ mod tests {
         let mut echoed = HeaderMap::new();
         transaction.echo(&mut echoed);
         assert!(echoed.is_empty());
+    }
+
+    #[test]
+    fn a_batch_is_bounded() {
+        let batch = |count| format!(r#"{{"queries":[{}]}}"#, vec![r#"{"query":""}"#; count].join(","));
+        let parsed =
+            |count| parse(&HeaderMap::new(), batch(count).as_bytes()).map(|work| work.statements.len());
+        assert_eq!(parsed(STATEMENTS_MAX).ok(), Some(STATEMENTS_MAX));
+        let failure = parsed(STATEMENTS_MAX + 5).expect_err("too many");
+        assert_eq!(failure.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 
     #[test]

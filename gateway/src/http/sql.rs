@@ -58,7 +58,7 @@ async fn work(
     shared: &Shared,
 ) -> Result<Reply, Failure> {
     let limits = &shared.config.limits;
-    let _permit = admit::admit(tenant, &shared.routes)?;
+    let permit = admit::admit(tenant, &shared.routes)?;
     let body = timeout_at(deadline, read(body, limits.http_body_bytes_max))
         .await
         .unwrap_or_else(|_elapsed| Err(too_slow()))?;
@@ -74,7 +74,7 @@ async fn work(
         query::run(lease, &script, results, &shared.usage).await
     };
     let body = timeout_at(deadline, run).await.unwrap_or_else(|_elapsed| Err(cancelled().into()))?;
-    let mut reply = reply::json(StatusCode::OK, body);
+    let mut reply = reply::json_of(StatusCode::OK, body, permit);
     if let Some(transaction) = transaction {
         transaction.echo(reply.headers_mut());
     }
