@@ -40,12 +40,12 @@ pub(crate) enum ClusterCommand {
         /// variable keeps it out of the list of processes
         #[arg(long, env = "TENANTRY_ADMIN_DSN", hide_env_values = true, value_name = "DSN")]
         admin_dsn: String,
-        /// Server connections that one gateway may hold to it, over all tenants
-        #[arg(long, default_value_t = 100)]
-        connection_budget: u32,
-        /// Tenants that it takes
-        #[arg(long, default_value_t = 1_000)]
-        capacity: u32,
+        /// Server connections that one gateway may hold to it, over all tenants [default: the API's]
+        #[arg(long)]
+        connection_budget: Option<u32>,
+        /// Tenants that it takes [default: the API's]
+        #[arg(long)]
+        capacity: Option<u32>,
     },
     /// Change a cluster
     Update(Update),
@@ -83,13 +83,12 @@ impl ClusterCommand {
                 options.output.item(&cluster, COLUMNS)
             }
             Self::Register { name, region, admin_dsn, connection_budget, capacity } => {
-                let body = json!({
-                    "name": name,
-                    "region": region,
-                    "admin_dsn": admin_dsn,
-                    "connection_budget": connection_budget,
-                    "capacity": capacity,
-                });
+                let mut body = json!({ "name": name, "region": region, "admin_dsn": admin_dsn });
+                for (key, value) in [("connection_budget", connection_budget), ("capacity", capacity)] {
+                    if let Some(value) = value {
+                        body[key] = json!(value);
+                    }
+                }
                 let cluster = client.change(Method::POST, &path(&["clusters"]), Some(&body)).await?;
                 options.output.item(&cluster, COLUMNS)
             }
