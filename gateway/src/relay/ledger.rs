@@ -140,10 +140,11 @@ impl Ledger {
         self.due.is_empty()
     }
 
-    /// The server throws away everything up to the next Sync, so nothing else need be sent to it.
+    /// The server throws away everything up to a Sync that was not sent yet, so nothing else need be sent
+    /// to it. What follows that Sync is carried out, whether or not the server has come to it.
     #[must_use]
     pub fn is_skipping(&self) -> bool {
-        self.skipping
+        self.skipping && self.readies == 0
     }
 
     /// Nothing is due, and the server waits for no Sync: what it said last of itself still holds.

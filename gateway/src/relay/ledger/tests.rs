@@ -223,3 +223,16 @@ proptest! {
         settle_all(&mut ledger, &tags);
     }
 }
+
+#[test]
+fn what_follows_the_sync_after_an_error_is_not_skipped() {
+    let mut ledger = ledger(&[Bind, Execute]);
+    settle_all(&mut ledger, b"2E");
+    assert!(ledger.is_skipping());
+    ledger.expect_sync(Origin::Client);
+    assert!(!ledger.is_skipping());
+    ledger.expect(Due::to_client(Bind));
+    ledger.expect_sync(Origin::Client);
+    assert!(!settle_all(&mut ledger, b"Z2Z").contains(&Verdict::OutOfSync));
+    assert!(ledger.is_settled());
+}
