@@ -1,0 +1,45 @@
+//! Server connections are shared, and nobody notices: no client ever gets another's bytes or session.
+//!
+//! [`storm`] is many clients on one connection, [`state`] what sessions leave behind, [`prepared`] statements
+//! that follow their clients, [`requests`] how single requests end.
+
+mod prepared;
+mod requests;
+mod state;
+mod storm;
+
+use harness::wire::WireClient;
+use harness::{SharedStack, Stack, Tenant};
+use std::sync::LazyLock;
+use suites::plans;
+
+static STACK: LazyLock<SharedStack> = LazyLock::new(|| SharedStack::start(Stack::start));
+
+/// Plans of this file: how many connections, and how long to wait for one, in milliseconds.
+const PLANS: [(&str, u32, u32); 3] = [("single", 1, 30_000), ("pair", 2, 30_000), ("hasty", 1, 60)];
+
+async fn tenant(stack: &Stack, slug: &str, plan: &str) -> Tenant {
+    let (_, pool_size, checkout_timeout_ms) =
+        PLANS[PLANS.iter().position(|(name, ..)| *name == plan).expect("one of ours")];
+    plans::add(stack, plan, plans::limits(pool_size, 500, 500, checkout_timeout_ms)).await;
+    stack.create_tenant_with(serde_json::json!({ "slug": slug, "region": "eu", "plan": plan })).await
+}
+
+async fn login(tenant: &Tenant) -> WireClient {
+    match WireClient::login(&tenant.config()).await {
+        Ok(client) => client,
+        Err(message) => panic!("refused: {message:?}"),
+    }
+}
+
+async fn value(client: &mut WireClient, sql: &str) -> String {
+    let messages = client.query(sql).await.expect("an answer");
+    let row = messages.iter().find(|message| message.tag == b'D');
+    row.unwrap_or_else(|| panic!("{sql} gave no row: {messages:?}")).first_column()
+}
+
+async fn run(client: &mut WireClient, sql: &str) {
+    let messages = client.query(sql).await.expect("an answer");
+    let failed = messages.iter().find(|message| message.tag == b'E');
+    assert!(failed.is_none(), "{sql}: {failed:?}");
+}
