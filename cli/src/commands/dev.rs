@@ -15,7 +15,7 @@ use std::time::Duration;
 /// What the local stack takes besides `--data-dir`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DevCommand {
-    /// Keep nothing: use a temporary directory, and do without waiting for the disk
+    /// Keep nothing: use a temporary directory, or an empty one that is named, and do not wait for the disk
     #[arg(long)]
     ephemeral: bool,
     #[command(flatten)]
@@ -28,15 +28,11 @@ pub(crate) struct DevCommand {
 impl DevCommand {
     pub(crate) async fn run(self, options: &Options) -> Result<(), CommandError> {
         let data_dir = options.endpoint.data_dir.clone();
-        if self.ephemeral && data_dir.is_some() {
-            let message = "--ephemeral keeps nothing, so it takes no --data-dir";
-            return Err(CommandError::new(Exit::Usage, message));
-        }
         let mut signals = StopSignals::listen()?;
-        let stack_options = if self.ephemeral {
-            StackOptions::ephemeral()
-        } else {
-            StackOptions::kept_in(data_dir.clone().unwrap_or_else(default_data_dir))
+        let stack_options = match (self.ephemeral, data_dir) {
+            (true, None) => StackOptions::ephemeral(),
+            (true, Some(dir)) => StackOptions::ephemeral_in(dir),
+            (false, dir) => StackOptions::kept_in(dir.unwrap_or_else(default_data_dir)),
         };
         let stack_options = stack_options.pg_bin(self.pg_bin).ports(self.ports);
         let starting = Stack::start_logged(stack_options, |dir| logging::to_file(&dir.join("tenantry.log")));

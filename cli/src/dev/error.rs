@@ -26,6 +26,12 @@ pub enum DevError {
         /// Its process id, as it wrote it down.
         owner: String,
     },
+    /// An ephemeral stack was to live where something is.
+    #[error("{} holds something, and an ephemeral stack keeps nothing", dir.display())]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// A file or directory could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -95,6 +101,7 @@ impl DevError {
             Self::PortTaken { option, .. } => {
                 Some(format!("stop what uses it, or choose another with {option}; 0 picks a free one"))
             }
+            Self::NotEmpty { .. } => Some("choose an empty directory, or leave --data-dir out".to_owned()),
             Self::InUse { .. } => Some("stop it, or choose another directory with --data-dir".to_owned()),
             Self::Io { .. } => Some("choose another directory with --data-dir".to_owned()),
             Self::Server { source, .. } | Self::Postgres(source) => source.hint(),

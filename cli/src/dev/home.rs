@@ -15,8 +15,42 @@ use tenancy::Secret;
 pub(super) struct Home {
     path: PathBuf,
     _lock: File,
-    /// Removes the directory of an ephemeral stack when dropped.
-    _scratch: Option<Scratch>,
+    /// Removes what an ephemeral stack has made when dropped.
+    _temporary: Option<Temporary>,
+}
+
+/// Where an ephemeral stack lives.
+#[derive(Debug)]
+enum Temporary {
+    /// In a directory of its own.
+    Scratch { _directory: Scratch },
+    /// In one that was named, and is emptied again.
+    Named(PathBuf),
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Self::Named(dir) = self {
+            // What cannot be removed stays: there is nobody left to tell.
+            let _ = empty(dir);
+        }
+    }
+}
+
+/// Says that what is in a directory may be removed: an ephemeral stack has made it.
+const EPHEMERAL_MARK: &str = "ephemeral";
+
+/// Removes everything in a directory.
+fn empty(dir: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// What is remembered of a PostgreSQL server between runs.
@@ -37,7 +71,8 @@ impl Home {
     pub(super) fn open(options: &StackOptions, account: &Account) -> Result<Self, DevError> {
         let Some(dir) = &options.data_dir else {
             let scratch = Scratch::create()?;
-            return Self::lock(scratch.path().to_owned(), Some(scratch));
+            let path = scratch.path().to_owned();
+            return Self::lock(path, Some(Temporary::Scratch { _directory: scratch }));
         };
         // As root others must be able to pass through: PostgreSQL runs as somebody else. What is
         // inside keeps itself private.
@@ -47,10 +82,24 @@ impl Home {
         let dir = fs::canonicalize(dir).map_err(DevError::io("find", dir))?;
         fs::read_dir(&dir).map_err(DevError::io("read", &dir))?;
         reachable(&dir, account)?;
-        Self::lock(dir, None)
+        if options.durable { Self::lock(dir, None) } else { Self::empty_in(dir) }
     }
 
-    fn lock(path: PathBuf, scratch: Option<Scratch>) -> Result<Self, DevError> {
+    /// Takes a directory for an ephemeral stack: an empty one, or one that a killed ephemeral stack has left.
+    fn empty_in(dir: PathBuf) -> Result<Self, DevError> {
+        let mark = dir.join(EPHEMERAL_MARK);
+        let holds_something = fs::read_dir(&dir).map_err(DevError::io("read", &dir))?.next().is_some();
+        if holds_something && !mark.exists() {
+            return Err(DevError::NotEmpty { dir });
+        }
+        // Locked before anything is removed, so that a running stack is left alone.
+        drop(Self::lock(dir.clone(), None)?);
+        empty(&dir).map_err(DevError::io("empty", &dir))?;
+        File::create(&mark).map_err(DevError::io("write", &mark))?;
+        Self::lock(dir.clone(), Some(Temporary::Named(dir)))
+    }
+
+    fn lock(path: PathBuf, temporary: Option<Temporary>) -> Result<Self, DevError> {
         let lock_path = path.join("lock");
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
         let mut lock = opened.map_err(DevError::io("write", &lock_path))?;
@@ -65,7 +114,7 @@ impl Home {
         let servers = path.join("postgres");
         let made = DirBuilder::new().recursive(true).mode(0o711).create(&servers);
         made.map_err(DevError::io("make", &servers))?;
-        Ok(Self { path, _lock: lock, _scratch: scratch })
+        Ok(Self { path, _lock: lock, _temporary: temporary })
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -83,6 +83,12 @@ impl StackOptions {
         }
     }
 
+    /// Like [`StackOptions::ephemeral`], in a directory that holds nothing yet, and is left as it was found.
+    #[must_use]
+    pub fn ephemeral_in(data_dir: PathBuf) -> Self {
+        Self { data_dir: Some(data_dir), ..Self::ephemeral() }
+    }
+
     /// Where PostgreSQL's programs are, if not where they are looked for.
     #[must_use]
     pub fn pg_bin(mut self, dir: Option<PathBuf>) -> Self {
