@@ -49,6 +49,10 @@ struct Dev {
 
 impl Dev {
     fn start(scratch: &Scratch, data_dir: &Path) -> Self {
+        Self::start_with(scratch, data_dir, &[])
+    }
+
+    fn start_with(scratch: &Scratch, data_dir: &Path, more: &[&str]) -> Self {
         // One that was killed could not take its own away.
         let _ = fs::remove_file(data_dir.join("dev.json"));
         let log = fs::File::create(scratch.path().join("dev.out")).unwrap();
@@ -57,6 +61,7 @@ impl Dev {
             .arg("--data-dir")
             .arg(data_dir)
             .args(ANY_PORT)
+            .args(more)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -125,6 +130,25 @@ async fn answer(connection_string: &str, query: &str) -> Result<String, tokio_po
     let (client, connection) = tokio_postgres::connect(connection_string, tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
     Ok(client.query_one(query, &[]).await?.get(0))
+}
+
+#[test]
+fn an_ephemeral_stack_leaves_a_named_directory_as_it_found_it() {
+    let scratch = Scratch::create().unwrap();
+    let data_dir = scratch.path().join("named");
+    let mut killed = Dev::start_with(&scratch, &data_dir, &["--ephemeral"]);
+    killed.signal(Signal::SIGKILL);
+    killed.ended();
+    let mut dev = Dev::start_with(&scratch, &data_dir, &["--ephemeral"]);
+    dev.signal(Signal::SIGINT);
+    assert_eq!(dev.ended(), Some(0));
+    assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 0);
+
+    fs::write(data_dir.join("precious"), "x").unwrap();
+    let arguments = ["dev", "--ephemeral", "--data-dir", data_dir.to_str().unwrap()];
+    let said = complaint(&run(&scratch, &arguments), 1);
+    assert!(said.contains("holds something"), "{said}");
+    assert!(data_dir.join("precious").exists());
 }
 
 #[test]
