@@ -32,6 +32,7 @@ pub mod value;
 use crate::shared::Shared;
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
+use net::Lingering;
 use reply::Reply;
 use std::net::SocketAddr;
 
@@ -39,7 +40,7 @@ use std::net::SocketAddr;
 pub async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Reply {
     shared.usage.http_requests.inc();
     match (request.uri().path(), request.method()) {
-        ("/sql", &Method::POST) => sql::answer(request, peer, shared).await,
+        ("/sql", &Method::POST) => sql::answer(request.map(Lingering::new), peer, shared).await,
         ("/sql", &Method::OPTIONS) => reply::preflight(),
         ("/sql", _) => reply::method_not_allowed("POST, OPTIONS"),
         ("/healthz", &Method::GET | &Method::HEAD) => healthy(),

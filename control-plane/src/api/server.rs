@@ -11,6 +11,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use net::Lingering;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +83,7 @@ async fn serve_one(
     let activity = Arc::new(Activity::new(IDLE_MAX));
     let service = service_fn(|request: Request<Incoming>| {
         let (running, router) = (Running::begin(&activity), router.clone());
-        async move { router.call(request).await.map(|answer| running.until_sent(answer)) }
+        async move { router.call(request.map(Lingering::new)).await.map(|answer| running.until_sent(answer)) }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut draining = false;

@@ -18,6 +18,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
+use net::Lingering;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tenancy::ErrorKind;
@@ -26,7 +27,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 /// Answers a request. When the client leaves, hyper drops the future and with it the lease.
-pub async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Reply {
+pub async fn answer(request: Request<Lingering<Incoming>>, peer: SocketAddr, shared: &Shared) -> Reply {
     let id = Uuid::new_v4();
     let deadline = Instant::now() + shared.config.limits.http_request_timeout();
     let (parts, body) = request.into_parts();
@@ -52,7 +53,7 @@ pub async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Share
 
 async fn work(
     parts: &Parts,
-    body: Incoming,
+    body: Lingering<Incoming>,
     tenant: &Arc<Tenant>,
     deadline: Instant,
     shared: &Shared,
@@ -82,7 +83,7 @@ async fn work(
 }
 
 /// Reads a body of bounded size. One that announces more is refused before it is sent.
-async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Refusal> {
+async fn read(body: Lingering<Incoming>, bytes_max: usize) -> Result<Bytes, Refusal> {
     let too_large = || {
         Refusal::new(ErrorKind::TooLarge, format!("request is too large (max is {bytes_max} bytes)"))
             .hint("send fewer statements at a time, or use the PostgreSQL protocol")
