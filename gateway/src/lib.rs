@@ -30,5 +30,6 @@ pub mod resolve;
 pub mod session;
 pub mod shared;
 pub mod socket;
+pub mod stream;
 
 pub use app::{Addresses, Gateway, GatewayError};

@@ -5,12 +5,13 @@
 //! free. A server that never does so costs the budget one connection for [`LET_GO_MAX`].
 
 use crate::pool::ConnectPermit;
+use crate::stream::ServerStream;
 use pgwire::CancelKey;
 use pgwire::frontend::write;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -26,7 +27,11 @@ const LET_GO_MAX: Duration = Duration::from_secs(60);
 /// Closes the connection in a task of its own. Outside a runtime the socket is simply dropped.
 ///
 /// `cancel` is how to reach the backend when it is busy; a login that broke off has no key yet.
-pub fn in_background(stream: TcpStream, mut permit: ConnectPermit, cancel: Option<(SocketAddr, CancelKey)>) {
+pub fn in_background(
+    stream: ServerStream,
+    mut permit: ConnectPermit,
+    cancel: Option<(SocketAddr, CancelKey)>,
+) {
     permit.mark_closing();
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async move {
@@ -38,7 +43,7 @@ pub fn in_background(stream: TcpStream, mut permit: ConnectPermit, cancel: Optio
     }
 }
 
-async fn close(mut stream: TcpStream, cancel: Option<(SocketAddr, CancelKey)>) {
+async fn close(mut stream: ServerStream, cancel: Option<(SocketAddr, CancelKey)>) {
     let mut goodbye = Vec::with_capacity(5);
     write::terminate(&mut goodbye);
     if stream.write_all(&goodbye).await.is_err() || stream.shutdown().await.is_err() {
@@ -53,7 +58,7 @@ async fn close(mut stream: TcpStream, cancel: Option<(SocketAddr, CancelKey)>) {
 }
 
 /// Reads and forgets until the server closes its end.
-async fn read_to_end(stream: &mut TcpStream) {
+async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) {
     let mut discarded = vec![0_u8; 8192];
     while matches!(stream.read(&mut discarded).await, Ok(1..)) {}
 }

@@ -4,6 +4,7 @@ use super::identity::{self, Identity};
 use super::{ConnectError, ServerConnection, close};
 use crate::pool::ConnectPermit;
 use crate::socket;
+use crate::stream::ServerStream;
 use catalog_schema::PlacementRecord;
 use pgwire::CancelKey;
 use pgwire::WriteError;
@@ -59,9 +60,9 @@ impl Connector {
 
     async fn login(&self, permit: ConnectPermit) -> Result<ServerConnection, ConnectError> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        let mut wire = Wire::new(stream, permit);
-        socket::prepare(wire.stream())?;
-        let address = wire.stream().peer_addr()?;
+        let mut wire = Wire::new(ServerStream::Plain(stream), permit);
+        socket::prepare(wire.stream().socket())?;
+        let address = wire.stream().socket().peer_addr()?;
         let parameters = [("user", self.role.as_str()), ("database", self.database.as_str())];
         write::startup(&mut wire.outbound, parameters)?;
         wire.flush().await?;
@@ -153,7 +154,7 @@ async fn read_session(wire: &mut Wire) -> Result<Session, ConnectError> {
 /// A socket with just enough buffering for a login. If the login breaks off, it is closed in the
 /// background and takes its permit along: the server counts the attempt until it has let go.
 struct Wire {
-    socket: Option<(TcpStream, ConnectPermit)>,
+    socket: Option<(ServerStream, ConnectPermit)>,
     inbound: Vec<u8>,
     outbound: Vec<u8>,
     /// Where the next message begins in `inbound`.
@@ -161,22 +162,23 @@ struct Wire {
 }
 
 impl Wire {
-    fn new(stream: TcpStream, permit: ConnectPermit) -> Self {
+    fn new(stream: ServerStream, permit: ConnectPermit) -> Self {
         let socket = Some((stream, permit));
         Self { socket, inbound: Vec::with_capacity(1024), outbound: Vec::with_capacity(512), at: 0 }
     }
 
-    fn stream(&mut self) -> &mut TcpStream {
+    fn stream(&mut self) -> &mut ServerStream {
         &mut self.socket.as_mut().expect("taken only when the login ends").0
     }
 
-    fn into_parts(mut self) -> (TcpStream, ConnectPermit) {
+    fn into_parts(mut self) -> (ServerStream, ConnectPermit) {
         self.socket.take().expect("taken only when the login ends")
     }
 
     async fn flush(&mut self) -> Result<(), ConnectError> {
         let outbound = std::mem::take(&mut self.outbound);
         self.stream().write_all(&outbound).await?;
+        self.stream().flush().await?;
         Ok(())
     }
 

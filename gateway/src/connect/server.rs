@@ -4,21 +4,21 @@ use super::close;
 use crate::pool::ConnectPermit;
 use crate::relay::prepared::ServerStatements;
 use crate::relay::settings::Settings;
+use crate::stream::ServerStream;
 use pgwire::CancelKey;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A raw server connection. It holds no buffer: whoever leases it brings one.
 ///
 /// When it is dropped the socket is closed in an orderly way in the background, and the permit goes back
 /// once the server has let go.
 pub struct ServerConnection {
-    stream: Option<TcpStream>,
+    stream: Option<ServerStream>,
     permit: Option<ConnectPermit>,
     address: SocketAddr,
     cancel_key: CancelKey,
@@ -39,7 +39,7 @@ impl ServerConnection {
     /// Takes over a socket on which the login is complete.
     #[must_use]
     pub fn new(
-        stream: TcpStream,
+        stream: ServerStream,
         address: SocketAddr,
         permit: ConnectPermit,
         cancel_key: CancelKey,
@@ -62,7 +62,7 @@ impl ServerConnection {
     }
 
     /// The socket.
-    pub fn stream(&mut self) -> Pin<&mut TcpStream> {
+    pub fn stream(&mut self) -> Pin<&mut ServerStream> {
         Pin::new(self.stream.as_mut().expect("taken only by drop"))
     }
 
@@ -88,17 +88,8 @@ impl ServerConnection {
 
     /// Nothing has arrived since the connection was put back. Whatever does arrive on an idle
     /// connection (an error, a changed setting, the end) makes it unfit for reuse.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        let Some(stream) = self.stream.as_ref() else { return false };
-        // A poll with a waker that wakes nobody: only what has already arrived counts.
-        let mut context = Context::from_waker(Waker::noop());
-        matches!(stream.poll_read_ready(&mut context), Poll::Pending) || !self.has_arrived(stream)
-    }
-
-    fn has_arrived(&self, stream: &TcpStream) -> bool {
-        let mut byte = [0_u8; 1];
-        !matches!(stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    pub fn is_quiet(&mut self) -> bool {
+        self.stream.as_mut().is_some_and(ServerStream::is_quiet)
     }
 
     /// This connection is not to be used again.

@@ -20,10 +20,12 @@ use crate::relay::settings::{self, Settings};
 use bytes::{Buf, BytesMut};
 use pgwire::backend::{self, ErrorFields, TransactionStatus};
 use pgwire::frame::{HEADER_LEN, Header, peek_header};
-use std::io::ErrorKind::WouldBlock;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use tenancy::ErrorKind;
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, AsyncWrite};
 
 /// What is read at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -134,32 +136,50 @@ impl Conversation {
         }
     }
 
+    /// Moves what can be moved, in either direction, and waits only when that is nothing.
     async fn move_bytes(&mut self) -> Result<(), Fault> {
-        let pending = &self.outbound[self.written..];
-        let interest =
-            if pending.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
-        let stream = self.lease.server().stream();
-        let ready = stream.ready(interest).await.map_err(|_broken| Fault::Lost)?;
-        if ready.is_writable() && !pending.is_empty() {
-            match stream.try_write(pending) {
-                Ok(written) => self.written += written,
-                Err(error) if error.kind() == WouldBlock => {}
-                Err(_broken) => {
+        poll_fn(|cx| {
+            let sent = self.poll_send(cx);
+            match self.poll_receive(cx) {
+                Poll::Pending if sent => Poll::Ready(Ok(())),
+                received => received,
+            }
+        })
+        .await
+    }
+
+    /// Sends what the server takes. Says whether that was anything.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> bool {
+        let written_before = self.written;
+        let mut stream = self.lease.server().stream();
+        while self.written < self.outbound.len() {
+            match stream.as_mut().poll_write(cx, &self.outbound[self.written..]) {
+                Poll::Ready(Ok(written @ 1..)) => self.written += written,
+                Poll::Ready(Ok(0) | Err(_)) => {
                     // Its last words, if any, are still to be read.
                     self.written = self.outbound.len();
                     self.unfit = true;
                 }
+                Poll::Pending => break,
             }
         }
-        if ready.is_readable() {
-            match stream.try_read_buf(&mut self.inbound) {
-                Ok(0) => return Err(Fault::Lost),
-                Ok(read) => self.read += u64::try_from(read).unwrap_or(u64::MAX),
-                Err(error) if error.kind() == WouldBlock => {}
-                Err(_broken) => return Err(Fault::Lost),
+        // An encrypted stream may have kept some of it back.
+        if let Poll::Ready(Err(_broken)) = stream.poll_flush(cx) {
+            self.unfit = true;
+        }
+        self.written > written_before
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let mut stream = self.lease.server().stream();
+        let read = pin!(stream.read_buf(&mut self.inbound)).poll(cx);
+        match ready!(read) {
+            Ok(0) | Err(_) => Poll::Ready(Err(Fault::Lost)),
+            Ok(read) => {
+                self.read += u64::try_from(read).unwrap_or(u64::MAX);
+                Poll::Ready(Ok(()))
             }
         }
-        Ok(())
     }
 
     fn absorb(&mut self, tag: u8, body: &[u8], results: &mut Results) -> Result<(), Fault> {

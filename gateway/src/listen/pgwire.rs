@@ -6,6 +6,7 @@ use crate::relay::session;
 use crate::session::{Accepted, Admitted, Refused};
 use crate::shared::Shared;
 use crate::socket;
+use crate::stream::ClientStream;
 use pgwire::backend::write;
 use pgwire::startup::{FirstPacket, Startup};
 use std::net::SocketAddr;
@@ -56,7 +57,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     if socket::prepare(&stream).is_err() {
         return;
     }
-    let wire = ClientWire::new(stream, shared.config.limits.startup_bytes_max);
+    let wire = ClientWire::new(ClientStream::Plain(stream), shared.config.limits.startup_bytes_max);
     let Ok(_place) = Arc::clone(&shared.client_places).try_acquire_owned() else {
         let refusal = Refusal::new(ErrorKind::ClientLimit, "sorry, too many clients already")
             .hint("the gateway's client_limit is reached; try again in a moment");

@@ -1,17 +1,17 @@
 //! A client's socket before the relay: bounded reading, whole messages.
 
 use crate::error::{Refusal, sqlstate};
+use crate::stream::ClientStream;
 use pgwire::frame::{HEADER_LEN, peek_header};
 use pgwire::startup::{FirstPacket, parse_first_packet};
 use pgwire::{ErrorResponse, Severity, backend};
 use std::io;
 use tenancy::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 /// A socket with what was read from it and not yet used.
 pub struct ClientWire {
-    stream: TcpStream,
+    stream: ClientStream,
     inbound: Vec<u8>,
     /// No message before the end of authentication may be larger.
     bytes_max: usize,
@@ -35,7 +35,7 @@ impl From<io::Error> for WireError {
 impl ClientWire {
     /// A fresh socket.
     #[must_use]
-    pub fn new(stream: TcpStream, bytes_max: usize) -> Self {
+    pub fn new(stream: ClientStream, bytes_max: usize) -> Self {
         Self { stream, inbound: Vec::new(), bytes_max }
     }
 
@@ -95,7 +95,8 @@ impl ClientWire {
     /// # Errors
     /// The client has left.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<(), WireError> {
-        Ok(self.stream.write_all(bytes).await?)
+        self.stream.write_all(bytes).await?;
+        Ok(self.stream.flush().await?)
     }
 
     /// Tells the client why it is sent away, and closes.
@@ -109,7 +110,7 @@ impl ClientWire {
 
     /// The socket, and what was already read from it.
     #[must_use]
-    pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
+    pub fn into_parts(self) -> (ClientStream, Vec<u8>) {
         (self.stream, self.inbound)
     }
 

@@ -14,6 +14,8 @@ const IDLE_BEFORE_TAKEN: Duration = Duration::from_millis(5);
 /// A cluster, its budget, and the pools that share it.
 pub struct Cluster {
     record: ArcSwap<ClusterRecord>,
+    /// Held while a newer record comes into force, so that it does so whole.
+    updating: Mutex<()>,
     budget: Arc<Budget>,
     pools: Mutex<Vec<Weak<Pool>>>,
 }
@@ -25,6 +27,7 @@ impl Cluster {
         Self {
             budget: Budget::new(record.connection_budget),
             record: ArcSwap::from_pointee(record),
+            updating: Mutex::new(()),
             pools: Mutex::new(Vec::new()),
         }
     }
@@ -47,13 +50,16 @@ impl Cluster {
         &self.budget
     }
 
-    /// Puts what the catalog now says in force.
+    /// Puts what a route says of the cluster in force, unless another route has said something newer. Routes are
+    /// read one by one, so an older one may well come after a newer one.
     pub fn update(&self, record: &ClusterRecord) {
-        if self.budget.limit() != record.connection_budget {
-            self.budget.set_limit(record.connection_budget);
+        if record.version <= self.record.load().version {
+            return;
         }
-        if **self.record.load() != *record {
+        let _one_at_a_time = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        if record.version > self.record.load().version {
             self.record.store(Arc::new(record.clone()));
+            self.budget.set_limit(record.connection_budget);
         }
     }
 

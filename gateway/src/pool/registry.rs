@@ -191,6 +191,7 @@ fn same_database(old: &PlacementRecord, new: &PlacementRecord) -> bool {
     key_of(old) == key_of(new)
         && (&old.cluster.host, old.cluster.port) == (&new.cluster.host, new.cluster.port)
         && old.cluster.system_identifier == new.cluster.system_identifier
+        && old.cluster.tls == new.cluster.tls
         && old.secret.expose() == new.secret.expose()
         && new.cluster.state != ClusterState::Offline
 }

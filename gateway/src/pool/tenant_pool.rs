@@ -188,7 +188,7 @@ impl Pool {
         // All at once: a connection that is put back is the next one to be taken.
         let count = usize::try_from(self.idle()).unwrap_or(usize::MAX);
         let claimed: Vec<Claimed> = std::iter::from_fn(|| self.claim_idle()).take(count).collect();
-        for connection in claimed.into_iter().rev() {
+        for mut connection in claimed.into_iter().rev() {
             let stale = connection.idle_for() >= idle_timeout
                 || connection.age() >= lifetime_max
                 || !connection.is_quiet_now();
@@ -257,7 +257,7 @@ impl Claimed {
         self.0.age()
     }
 
-    fn is_quiet_now(&self) -> bool {
+    fn is_quiet_now(&mut self) -> bool {
         self.0.is_quiet()
     }
 }

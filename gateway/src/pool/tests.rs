@@ -1,12 +1,13 @@
 use super::{CheckoutError, ConnectPermit, Pool, Registry};
 use crate::connect::ServerConnection;
 use crate::resolve::Tenant;
-use catalog_schema::{ClusterRecord, PlacementRecord, RouteRecord};
+use crate::stream::ServerStream;
+use catalog_schema::{ClusterRecord, ClusterTls, PlacementRecord, RouteRecord};
 use pgwire::CancelKey;
 use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{
-    ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, Secret, TenantId, TenantState,
+    ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, Secret, TenantId, TenantState, TlsMode,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -37,6 +38,8 @@ pub(crate) fn route() -> RouteRecord {
                 system_identifier: "1".into(),
                 connection_budget: 3,
                 state: ClusterState::Active,
+                tls: ClusterTls { mode: TlsMode::Disable, ..ClusterTls::default() },
+                version: 1,
             },
             database: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
             database_oid: None,
@@ -61,7 +64,8 @@ async fn add_connection(pool: &Pool, listener: &TcpListener) -> TcpStream {
     let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
     let permit: ConnectPermit = pool.cluster().permit().await;
     let key = CancelKey { process_id: 0, secret: 0 };
-    pool.add(ServerConnection::new(client.expect("a connection"), address, permit, key, Vec::new()));
+    let client = ServerStream::Plain(client.expect("a connection"));
+    pool.add(ServerConnection::new(client, address, permit, key, Vec::new()));
     server.expect("a connection").0
 }
 

@@ -244,6 +244,8 @@ impl Flow {
             }
             self.advance(wrote);
         }
+        // An encrypted stream may have kept some of it back.
+        ready!(to.poll_flush(cx))?;
         self.pieces.clear();
         self.staged.clear();
         self.written = (0, 0);

@@ -10,13 +10,13 @@ use super::server_side::{self, ServerFault};
 use super::settings::{self, Settings};
 use crate::error::Refusal;
 use crate::pool::Lease;
+use crate::stream::ClientStream;
 use pgwire::backend::TransactionStatus;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::net::TcpStream;
 
 /// What a client owns beyond any one connection.
 pub struct ClientState {
@@ -207,7 +207,7 @@ impl Exchange {
     pub fn poll_relay(
         &mut self,
         cx: &mut Context<'_>,
-        client_stream: &mut TcpStream,
+        client_stream: &mut ClientStream,
         client: &mut ClientState,
         lease: &mut Lease,
     ) -> Poll<Outcome> {
@@ -235,7 +235,7 @@ impl Exchange {
     fn poll_up(
         &mut self,
         cx: &mut Context<'_>,
-        client_stream: &mut TcpStream,
+        client_stream: &mut ClientStream,
         client: &mut ClientState,
         lease: &mut Lease,
     ) -> Poll<Result<bool, Outcome>> {
@@ -269,7 +269,7 @@ impl Exchange {
     fn poll_down(
         &mut self,
         cx: &mut Context<'_>,
-        client_stream: &mut TcpStream,
+        client_stream: &mut ClientStream,
         client: &mut ClientState,
         lease: &mut Lease,
     ) -> Poll<Result<bool, Outcome>> {

@@ -16,6 +16,7 @@ use crate::pool::Pool;
 use crate::resolve::Tenant;
 use crate::session::Admitted;
 use crate::shared::Shared;
+use crate::stream::ClientStream;
 use catalog_schema::RouteRecord;
 use pgwire::Severity;
 use pgwire::backend::{TransactionStatus, write};
@@ -27,7 +28,6 @@ use std::task::Poll;
 use std::time::Duration;
 use tenancy::ErrorKind;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// How long a client that is sent away gets to take its last messages.
@@ -37,7 +37,7 @@ const FAREWELL_MAX: Duration = Duration::from_secs(5);
 struct Session {
     shared: Arc<Shared>,
     tenant: Arc<Tenant>,
-    stream: TcpStream,
+    stream: ClientStream,
     client: ClientState,
     cancel: CancelGuard,
     /// The route that `pool` belongs to.
@@ -86,7 +86,7 @@ pub async fn run(admitted: Admitted, shared: Arc<Shared>) {
 
 /// Tells the client that it is in: the server's parameters and a cancel key of ours.
 async fn greet(
-    stream: &mut TcpStream,
+    stream: &mut ClientStream,
     shared: &Arc<Shared>,
     tenant: &Arc<Tenant>,
     settings: Settings,
@@ -105,10 +105,11 @@ async fn greet(
     }
     write::backend_key_data(&mut hello, cancel.key());
     write::ready_for_query(&mut hello, TransactionStatus::Idle);
-    stream
-        .write_all(&hello)
-        .await
-        .map_err(|_gone| Refusal::new(ErrorKind::ClientTimeout, "the client has left"))?;
+    let told = async {
+        stream.write_all(&hello).await?;
+        stream.flush().await
+    };
+    told.await.map_err(|_gone| Refusal::new(ErrorKind::ClientTimeout, "the client has left"))?;
     Ok((pool, welcome, cancel))
 }
 
@@ -124,7 +125,7 @@ fn refuse_other_lexical_rules(settings: &Settings) -> Result<(), Refusal> {
     }
 }
 
-async fn farewell(stream: &mut TcpStream, tenant: &Tenant, refusal: &Refusal) {
+async fn farewell(stream: &mut ClientStream, tenant: &Tenant, refusal: &Refusal) {
     tenant.usage().refused(refusal.kind());
     tracing::info!(kind = refusal.kind().as_str(), "a client was sent away");
     let mut message = Vec::with_capacity(256);
@@ -167,9 +168,9 @@ impl Session {
 
     /// Waits without a buffer. `false`: the client has to leave.
     async fn wait_for_client(&mut self) -> bool {
-        let (stream, leave) = (&self.stream, &mut self.leave);
+        let (stream, leave) = (&mut self.stream, &mut self.leave);
         poll_fn(|cx| {
-            if stream.poll_read_ready(cx).is_ready() {
+            if stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
             leave.as_mut().poll(cx).map(|()| false)

@@ -119,6 +119,7 @@ async fn apply(server: &mut ServerConnection, wanted: &Arc<Settings>) -> Result<
         return Ok(());
     }
     server.stream().write_all(&messages).await?;
+    server.stream().flush().await?;
     let mut inbound = Vec::with_capacity(1024);
     let mut refused = None;
     loop {

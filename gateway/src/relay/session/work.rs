@@ -14,7 +14,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tenancy::ErrorKind;
-use tokio::net::TcpStream;
 
 impl Session {
     /// Serves what the client has sent, until it is idle.
@@ -83,7 +82,7 @@ impl Session {
         let mut asked = 0;
         loop {
             let pool = Arc::clone(self.pool()?);
-            let slot = self.cancel.slot();
+            let (slot, stream) = (self.cancel.slot(), &mut self.stream);
             slot.waiting();
             let outcome = tokio::select! {
                 biased;
@@ -92,7 +91,7 @@ impl Session {
                     let message = "canceling statement due to user request";
                     Err(Refusal::new(ErrorKind::Cancelled, message).into())
                 }
-                () = client_gone(&self.stream) => Ok(None),
+                () = poll_fn(|cx| stream.poll_gone(cx)) => Ok(None),
             };
             slot.stopped();
             asked += 1;
@@ -208,15 +207,5 @@ impl Session {
         poll_fn(|cx| exchange.down.poll_flush(cx, Pin::new(stream))).await?;
         self.tenant.usage().bytes_to_client.add(exchange.down.take_bytes_written());
         Ok(())
-    }
-}
-
-/// Resolves when the client closes its end. Bytes that it sends meanwhile stay in the socket, and end the
-/// watch: a client that talks is there.
-async fn client_gone(stream: &TcpStream) {
-    let mut byte = [0_u8; 1];
-    match stream.peek(&mut byte).await {
-        Ok(0) | Err(_) => {}
-        Ok(_) => std::future::pending().await,
     }
 }

@@ -1,0 +1,147 @@
+//! A client's or a server's connection, encrypted or not.
+//!
+//! The relay reads and writes either kind by the same code. An enum and not a trait object, so that a
+//! connection in clear costs a branch that is always predicted.
+//!
+//! An encrypted one differs in two ways. It may hold bytes that were received and not yet read, which the
+//! socket's readiness knows nothing of: [`ClientStream::poll_readable`] and [`ServerStream::is_quiet`] do. And it
+//! may keep back what was written until it is flushed.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::{client, server};
+
+/// A client's connection.
+pub enum ClientStream {
+    /// In clear.
+    Plain(TcpStream),
+    /// Encrypted. Boxed: most of what a session of rustls is lies behind pointers, but not all.
+    Tls(Box<server::TlsStream<TcpStream>>),
+}
+
+/// A connection to a server.
+pub enum ServerStream {
+    /// In clear.
+    Plain(TcpStream),
+    /// Encrypted.
+    Tls(Box<client::TlsStream<TcpStream>>),
+}
+
+impl ClientStream {
+    /// Ready when a read would not wait: bytes, the end or an error is there. Needs no buffer of ours.
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(stream) => stream.poll_read_ready(cx).map(|_ready| ()),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_fill_buf(cx).map(|_filled| ()),
+        }
+    }
+
+    /// Ready when the client has closed its end. What it has sent stays to be read, and hides a later end.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_gone = match self {
+            Self::Plain(stream) => {
+                let mut byte = [0_u8; 1];
+                let peeked = ready!(stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)));
+                peeked.map_or(true, |length| length == 0)
+            }
+            Self::Tls(stream) => {
+                let filled = ready!(Pin::new(stream.as_mut()).poll_fill_buf(cx));
+                filled.map_or(true, <[u8]>::is_empty)
+            }
+        };
+        if is_gone { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl ServerStream {
+    /// The socket below.
+    #[must_use]
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// Nothing has arrived that was not read: no byte, no end, no error.
+    pub fn is_quiet(&mut self) -> bool {
+        // Polled with a waker that wakes nobody: only what has already arrived counts.
+        let mut context = Context::from_waker(Waker::noop());
+        match self {
+            Self::Plain(stream) => stream.poll_read_ready(&mut context).is_pending() || !has_arrived(stream),
+            // What it reads of its own, such as new keys, is no sign of life of the session.
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_fill_buf(&mut context).is_pending(),
+        }
+    }
+}
+
+fn has_arrived(stream: &TcpStream) -> bool {
+    let mut byte = [0_u8; 1];
+    !matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Both kinds of streams read and write by what they are.
+macro_rules! delegate {
+    ($stream:ty) => {
+        impl AsyncRead for $stream {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                into: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    Self::Plain(stream) => Pin::new(stream).poll_read(cx, into),
+                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),
+                }
+            }
+        }
+
+        impl AsyncWrite for $stream {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+                }
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+                }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+                }
+            }
+        }
+    };
+}
+
+delegate!(ClientStream);
+delegate!(ServerStream);
