@@ -1,16 +1,18 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677): the server towards clients, and a client towards servers.
+//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): the server towards clients, and a client towards
+//! servers.
 //!
 //! Passwords never cross the wire and are never stored: a server keeps a [`Verifier`], in the very
 //! text that PostgreSQL keeps in `pg_authid.rolpassword`.
 //!
 //! ```text
 //! client                                   server
-//! ClientExchange::new(password)            ServerExchange::new(verifier) or ::mock(seed, identity)
+//!                                          ServerExchange::new(verifier) or ::mock(seed, identity)
+//! ClientExchange::new(…)  ◀─ mechanisms ──      .mechanisms()
 //!      .client_first()   ── n,,n=,r=… ──▶  .first()  ──▶ ServerChallenge
 //!      .answer()         ◀─ r=…,s=…,i=… ─
 //!   ClientAnswer         ── c=…,r=…,p=… ▶  .finish()     the client knows the password
 //!      .verify()         ◀─ v=… ──────────               the server knows the verifier
-//!   ──▶ ClientKeys: kept, they make the next login cheap
+//!   ──▶ ClientKeys
 //! ```
 //!
 //! Each step consumes the one before, so a step can be neither skipped nor repeated.
@@ -22,19 +24,28 @@
 //! **Somebody may have several passwords**, to change from one to the next: [`Candidates`] are tried in one
 //! exchange, and succeed if one of them does.
 //!
-//! **No channel binding.** `SCRAM-SHA-256-PLUS` is not offered, so a client that insists on it (`p=`)
-//! is refused in words that say so. A client that could have used it says `y`, which would reveal a
-//! stripped offer if we made one; `n` and `y` must come back unchanged in the signed last message.
+//! **Channel binding** ([`ChannelBinding`]). On a TLS connection a server also offers `SCRAM-SHA-256-PLUS`, and a
+//! client that can, chooses it: both sign the hash of the certificate that they see, so nobody who shows another
+//! one in between can pass the login on. A client that could have but was not offered it says `y`, which reveals
+//! a stripped offer: it is refused where the offer was made. What a client said must come back unchanged in its
+//! signed last message.
+//!
+//! **Keys in place of a password.** [`ClientKeys`] are all that a login needs. Those of
+//! [`ClientKeys::generate`] belong to no password at all; their verifier goes to the server, they stay with the
+//! client, and no login hashes anything [`ITERATIONS_DEFAULT`] times. A server that shows another salt or other
+//! rounds has another verifier: [`ScramError::KeysOutdated`], before anything is proved to it.
 //!
 //! **Work is bounded** for either peer: messages, nonces and salts have a longest length and a server
 //! may ask for no more than [`ITERATIONS_MAX`] rounds of hashing.
 //!
 //! What this module must never do: log, or put a password, key or nonce into an error.
 
+mod binding;
 mod candidates;
 mod client;
 mod crypto;
 mod error;
+mod keys;
 mod message;
 mod server;
 mod verifier;
@@ -42,14 +53,19 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
+pub use binding::ChannelBinding;
 pub use candidates::Candidates;
-pub use client::{ClientAnswer, ClientExchange, ClientKeys};
+pub use client::{ClientAnswer, ClientCredential, ClientExchange};
 pub use error::ScramError;
+pub use keys::ClientKeys;
 pub use server::{ServerChallenge, ServerExchange};
 pub use verifier::Verifier;
 
-/// The mechanism's name in SASL.
+/// The name in SASL of the mechanism without channel binding.
 pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
+
+/// The name in SASL of the mechanism with channel binding.
+pub const SCRAM_SHA_256_PLUS: &str = "SCRAM-SHA-256-PLUS";
 
 /// The rounds of hashing that PostgreSQL asks for unless told otherwise (`scram_iterations`), and the
 /// least that RFC 7677 recommends.

@@ -1,4 +1,4 @@
-//! SCRAM-SHA-256 with a client on the wire.
+//! SCRAM with a client on the wire.
 
 use super::{MockSeed, verifiers_of};
 use crate::error::Refusal;
@@ -7,10 +7,8 @@ use crate::resolve::startup::Target;
 use catalog_schema::RouteRecord;
 use pgwire::backend::write;
 use pgwire::frontend::SaslInitial;
-use pgwire::scram::{ScramError, ServerExchange};
+use pgwire::scram::{ChannelBinding, ScramError, ServerExchange};
 use tenancy::ErrorKind;
-
-const MECHANISM: &str = "SCRAM-SHA-256";
 
 /// The tag of every message that a client authenticates with.
 const PASSWORD_MESSAGE: u8 = b'p';
@@ -28,10 +26,10 @@ pub async fn authenticate(
     let known = route.zip(target.user.as_ref()).and_then(|(route, user)| verifiers_of(route, user));
     let tenant = target.slug.as_ref().map_or("", |slug| slug.as_str());
     let exchange = match known {
-        Some(verifiers) => ServerExchange::new(verifiers),
+        Some(verifiers) => ServerExchange::new(verifiers, ChannelBinding::Unavailable),
         None => {
             let (seed, user) = seed.stand_in(route, tenant, &target.user_as_given);
-            ServerExchange::mock(&seed, user)
+            ServerExchange::mock(&seed, user, ChannelBinding::Unavailable)
         }
     };
     run(wire, exchange).await.map_err(|error| match error {
@@ -60,17 +58,13 @@ fn malformed(error: impl std::fmt::Display) -> ExchangeError {
 
 async fn run(wire: &mut ClientWire, exchange: ServerExchange) -> Result<(), ExchangeError> {
     let mut out = Vec::with_capacity(256);
-    write::authentication_sasl(&mut out, &[MECHANISM]);
+    write::authentication_sasl(&mut out, exchange.mechanisms());
     wire.send(&out).await?;
 
     let body = wire.expect(PASSWORD_MESSAGE).await?;
     let initial = SaslInitial::parse(&body).map_err(malformed)?;
-    if initial.mechanism != MECHANISM.as_bytes() {
-        return Err(ExchangeError::Malformed(
-            "client selected an invalid SASL authentication mechanism".into(),
-        ));
-    }
-    let (exchange, challenge) = exchange.first(initial.data.unwrap_or_default()).map_err(malformed)?;
+    let (exchange, challenge) =
+        exchange.first(initial.mechanism, initial.data.unwrap_or_default()).map_err(malformed)?;
     out.clear();
     write::sasl_continue(&mut out, challenge.as_bytes());
     wire.send(&out).await?;

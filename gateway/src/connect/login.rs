@@ -10,7 +10,7 @@ use pgwire::CancelKey;
 use pgwire::WriteError;
 use pgwire::backend::{self, Authentication};
 use pgwire::frontend::write;
-use pgwire::scram::{ClientExchange, ClientKeys};
+use pgwire::scram::{ChannelBinding, ClientCredential, ClientExchange, ClientKeys, ScramError};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tenancy::{DatabaseName, RoleName, Secret, TenantId};
@@ -74,22 +74,30 @@ impl Connector {
     }
 
     async fn authenticate(&self, wire: &mut Wire) -> Result<(), ConnectError> {
-        match wire.authentication().await? {
-            Authentication::Sasl(mechanisms) if mechanisms.offers("SCRAM-SHA-256") => {}
+        let exchange = match wire.authentication().await? {
+            Authentication::Sasl(offered) => {
+                ClientExchange::new(self.credential(), &offered, ChannelBinding::Unavailable)
+                    .map_err(malformed)?
+            }
             // A server that asks for no proof, or for the secret itself, proves nothing of its own.
             other => {
                 return Err(unexpected(&other));
             }
-        }
-        let exchange = ClientExchange::new(self.secret.clone()).map_err(malformed)?;
-        write::sasl_initial(&mut wire.outbound, "SCRAM-SHA-256", exchange.client_first().as_bytes())?;
+        };
+        let first = exchange.client_first();
+        write::sasl_initial(&mut wire.outbound, exchange.mechanism(), first.as_bytes())?;
         wire.flush().await?;
         let server_first = match wire.authentication().await? {
             Authentication::SaslContinue(data) => data.to_vec(),
             other => return Err(unexpected(&other)),
         };
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (answer, response) = exchange.answer(&server_first, keys.as_ref()).map_err(malformed)?;
+        let (answer, response) = exchange.answer(&server_first).map_err(|error| {
+            if matches!(error, ScramError::KeysOutdated) {
+                // The next login goes by the secret again.
+                *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
+            malformed(error)
+        })?;
         write::sasl_response(&mut wire.outbound, response.as_bytes())?;
         wire.flush().await?;
         let keys = match wire.authentication().await? {
@@ -101,6 +109,11 @@ impl Connector {
             Authentication::Ok => Ok(()),
             other => Err(unexpected(&other)),
         }
+    }
+
+    fn credential(&self) -> ClientCredential {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        keys.map_or_else(|| self.secret.clone().into(), ClientCredential::from)
     }
 
     async fn check_identity(&self, wire: &mut Wire) -> Result<(), ConnectError> {

@@ -1,20 +1,50 @@
 //! The client's side of an exchange.
 
-use super::ScramError;
+use super::binding::Choice;
 use super::crypto::{self, Key};
 use super::message::{self, ServerFirst};
+use super::{ChannelBinding, ClientKeys, ScramError};
+use crate::backend::Mechanisms;
 use std::fmt;
 use subtle::ConstantTimeEq;
 use tenancy::Secret;
-use zeroize::Zeroizing;
 
-/// We never bind to a channel, and say that we could not.
-const GS2_HEADER: &str = "n,,";
+/// What a client logs in with.
+#[derive(Debug, Clone)]
+pub enum ClientCredential {
+    /// A password: hashed for milliseconds at each login.
+    Password(Secret),
+    /// Keys: nothing is hashed, but they hold only while the server keeps the verifier that belongs to them.
+    Keys(ClientKeys),
+}
 
-/// An exchange in which the server has said nothing yet.
+impl From<Secret> for ClientCredential {
+    fn from(password: Secret) -> Self {
+        Self::Password(password)
+    }
+}
+
+impl From<ClientKeys> for ClientCredential {
+    fn from(keys: ClientKeys) -> Self {
+        Self::Keys(keys)
+    }
+}
+
+impl ClientCredential {
+    fn into_keys(self, server: &ServerFirst<'_>) -> Result<ClientKeys, ScramError> {
+        match self {
+            Self::Password(password) => ClientKeys::derive(&password, &server.salt, server.iterations),
+            Self::Keys(keys) if keys.fit(&server.salt, server.iterations) => Ok(keys),
+            Self::Keys(_) => Err(ScramError::KeysOutdated),
+        }
+    }
+}
+
+/// An exchange in which the server has made its offer and said nothing else yet.
 pub struct ClientExchange {
-    password: Secret,
+    credential: ClientCredential,
     nonce: String,
+    choice: Choice,
     /// `client-first-message-bare`.
     bare: String,
 }
@@ -25,72 +55,52 @@ pub struct ClientAnswer {
     server_signature: Key,
 }
 
-/// What a password, a salt and a number of rounds come to. Kept after a login, they spare the next one
-/// all the hashing.
-///
-/// They are as good as the password: wiped when dropped, never shown. They hold for one role on one
-/// server with one password, so a cache must be keyed by all three; that the server still uses the
-/// same salt and rounds is checked at each use.
-#[derive(Clone)]
-pub struct ClientKeys {
-    client_key: Zeroizing<Key>,
-    server_key: Zeroizing<Key>,
-    salt: Vec<u8>,
-    iterations: u32,
-}
-
-impl ClientKeys {
-    /// Hashes, unless `cached` is the result already.
-    fn obtain(password: &Secret, server: &ServerFirst<'_>, cached: Option<&Self>) -> Self {
-        match cached {
-            Some(keys) if keys.salt == server.salt && keys.iterations == server.iterations => keys.clone(),
-            _ => {
-                let derived = crypto::derive(password.expose(), &server.salt, server.iterations);
-                Self {
-                    client_key: derived.client_key,
-                    server_key: derived.server_key,
-                    salt: server.salt.clone(),
-                    iterations: server.iterations,
-                }
-            }
-        }
-    }
-}
-
 impl ClientExchange {
-    /// Begins an exchange. The user is named in the startup packet, not here, as libpq does it.
+    /// Begins an exchange with a server that offers these mechanisms. `binding` is used when the server offers
+    /// to bind. The user is named in the startup packet, not here, as libpq does it.
     ///
     /// # Errors
-    /// The system has no randomness to give.
-    pub fn new(password: Secret) -> Result<Self, ScramError> {
-        Ok(Self::with(password, "", crypto::nonce()?))
+    /// [`ScramError::NotOffered`]; the system has no randomness to give.
+    pub fn new(
+        credential: impl Into<ClientCredential>,
+        offered: &Mechanisms<'_>,
+        binding: ChannelBinding,
+    ) -> Result<Self, ScramError> {
+        Ok(Self::with(credential, binding.choose(offered)?, "", crypto::nonce()?))
     }
 
-    pub(super) fn with(password: Secret, user: &str, nonce: String) -> Self {
-        Self { password, bare: format!("n={user},r={nonce}"), nonce }
+    pub(super) fn with(
+        credential: impl Into<ClientCredential>,
+        choice: Choice,
+        user: &str,
+        nonce: String,
+    ) -> Self {
+        Self { credential: credential.into(), choice, bare: format!("n={user},r={nonce}"), nonce }
+    }
+
+    /// The mechanism to name in SASLInitialResponse.
+    #[must_use]
+    pub fn mechanism(&self) -> &'static str {
+        self.choice.mechanism
     }
 
     /// The client's first message.
     #[must_use]
     pub fn client_first(&self) -> String {
-        format!("{GS2_HEADER}{}", self.bare)
+        format!("{}{}", self.choice.header, self.bare)
     }
 
-    /// Takes the server's first message and returns the client's last. `cached` are the keys of an
-    /// earlier login with this password; without them, or when the server has changed the salt, this
-    /// hashes for milliseconds.
+    /// Takes the server's first message and returns the client's last. With a password this hashes for
+    /// milliseconds.
     ///
     /// # Errors
-    /// A message that does not follow the grammar, belongs to another exchange, is too long, or asks
-    /// for more than [`super::ITERATIONS_MAX`] rounds.
-    pub fn answer(
-        self,
-        server_first: &[u8],
-        cached: Option<&ClientKeys>,
-    ) -> Result<(ClientAnswer, String), ScramError> {
+    /// [`ScramError::KeysOutdated`]: the server shows another salt or other rounds than the keys were made
+    /// with. Others: a message that does not follow the grammar, belongs to another exchange, is too long, or
+    /// asks for more than [`super::ITERATIONS_MAX`] rounds.
+    pub fn answer(self, server_first: &[u8]) -> Result<(ClientAnswer, String), ScramError> {
         let server = ServerFirst::parse(server_first, &self.nonce)?;
-        let keys = ClientKeys::obtain(&self.password, &server, cached);
-        let channel_binding = crypto::encode(GS2_HEADER.as_bytes());
+        let keys = self.credential.into_keys(&server)?;
+        let channel_binding = crypto::encode(&[self.choice.header.as_bytes(), &self.choice.data].concat());
         let without_proof = format!("c={channel_binding},r={}", server.nonce);
         let signed: [&[u8]; 5] =
             [self.bare.as_bytes(), b",", server.message.as_bytes(), b",", without_proof.as_bytes()];
@@ -102,8 +112,8 @@ impl ClientExchange {
 }
 
 impl ClientAnswer {
-    /// Takes the server's last message and returns the keys to keep for the next login. A server that
-    /// says AuthenticationOk without this message has proved nothing: do not go on with it.
+    /// Takes the server's last message and returns the keys, which spare the next login all hashing. A server
+    /// that says AuthenticationOk without this message has proved nothing: do not go on with it.
     ///
     /// # Errors
     /// [`ScramError::ServerNotProven`] when the server does not know the verifier,
@@ -127,11 +137,5 @@ impl fmt::Debug for ClientExchange {
 impl fmt::Debug for ClientAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClientAnswer")
-    }
-}
-
-impl fmt::Debug for ClientKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientKeys([redacted])")
     }
 }

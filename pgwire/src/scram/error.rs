@@ -15,11 +15,26 @@ pub enum ScramError {
     /// A message longer than any honest one.
     #[error("SCRAM message is too long")]
     TooLong,
-    /// The client insists on channel binding.
-    #[error("channel binding is not offered here: SCRAM-SHA-256-PLUS is not supported")]
-    ChannelBindingNotOffered,
-    /// What the client signed about channel binding is not what it said at first: somebody between
-    /// the two changed it.
+    /// The client chose a mechanism that was not offered.
+    #[error("client selected an invalid SASL authentication mechanism")]
+    Mechanism,
+    /// The server offers no mechanism that we can use.
+    #[error("server does not offer SCRAM-SHA-256")]
+    NotOffered,
+    /// The client chose the mechanism without channel binding, and binds.
+    #[error("client selected SCRAM-SHA-256 without channel binding, but its message binds")]
+    ChannelBindingUnasked,
+    /// The client chose the mechanism with channel binding, and does not bind.
+    #[error("client selected SCRAM-SHA-256-PLUS, but its message does not bind")]
+    ChannelBindingMissing,
+    /// The client binds to something else than the server's certificate.
+    #[error("unsupported SCRAM channel binding type")]
+    ChannelBindingKind,
+    /// The client could bind but saw no offer, although one was made: somebody between the two took it out.
+    #[error("SCRAM channel binding negotiation error: the client saw no offer of channel binding")]
+    ChannelBindingDowngrade,
+    /// What the client signed about channel binding is not what it said at first, or is not bound to this
+    /// connection: somebody is between the two.
     #[error("SCRAM channel binding check failed")]
     ChannelBindingMismatch,
     /// The client asks to act as somebody else.
@@ -34,6 +49,12 @@ pub enum ScramError {
     /// A number of rounds outside the bounds.
     #[error("SCRAM iteration count must be between 1 and {ITERATIONS_MAX}")]
     Iterations,
+    /// The server shows another salt or other rounds than our keys were made with.
+    #[error("keys do not fit the role: its password was changed by somebody else")]
+    KeysOutdated,
+    /// Stored bytes that are no keys.
+    #[error("malformed SCRAM keys")]
+    Keys,
     /// The server let us in but does not know the verifier: it is not the server it seems to be.
     #[error("server did not prove that it knows the verifier")]
     ServerNotProven,

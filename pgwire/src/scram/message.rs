@@ -1,5 +1,6 @@
 //! The four messages of an exchange, by the grammar of RFC 5802 §7.
 
+use super::binding::BindingFlag;
 use super::crypto::{self, Key};
 use super::{ITERATIONS_MAX, ScramError};
 
@@ -15,6 +16,7 @@ pub(super) const SALT_BYTES_MAX: usize = 256;
 /// `client-first-message`, in the pieces that the server needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ClientFirst<'a> {
+    pub(super) flag: BindingFlag<'a>,
     /// `gs2-header`: the words about channel binding, which the client repeats in its last message.
     pub(super) gs2_header: &'a str,
     /// `client-first-message-bare`: the rest, which both sides sign.
@@ -27,11 +29,8 @@ impl<'a> ClientFirst<'a> {
     pub(super) fn parse(message: &'a [u8]) -> Result<Self, ScramError> {
         let message = text(message)?;
         let mut parts = message.splitn(3, ',');
-        match parts.next() {
-            Some("n" | "y") => {}
-            Some(flag) if flag.starts_with("p=") => return Err(ScramError::ChannelBindingNotOffered),
-            _ => return Err(ScramError::Malformed("channel binding flag expected")),
-        }
+        let flag = parts.next().and_then(BindingFlag::parse);
+        let flag = flag.ok_or(ScramError::Malformed("channel binding flag expected"))?;
         match parts.next() {
             Some("") => {}
             Some(identity) if identity.starts_with("a=") => return Err(ScramError::AuthorizationIdentity),
@@ -43,7 +42,7 @@ impl<'a> ClientFirst<'a> {
         attribute(fields.next(), "n=")?;
         let nonce = attribute(fields.next(), "r=")?;
         check_nonce(nonce)?;
-        Ok(Self { gs2_header, bare, nonce })
+        Ok(Self { flag, gs2_header, bare, nonce })
     }
 }
 
@@ -75,7 +74,7 @@ impl<'a> ServerFirst<'a> {
 pub(super) struct ClientFinal<'a> {
     /// The message up to the proof, which both sides sign.
     pub(super) without_proof: &'a str,
-    /// Base64 of the `gs2-header` that the client means to have sent.
+    /// Base64 of the `gs2-header` that the client means to have sent, and of what it binds to.
     pub(super) channel_binding: &'a str,
     pub(super) nonce: &'a str,
     pub(super) proof: Key,
@@ -162,8 +161,14 @@ mod tests {
 
     #[test]
     fn a_first_message_is_taken_apart() {
-        let expected = ClientFirst { gs2_header: "y,,", bare: "n=*,r=abc,x=later", nonce: "abc" };
-        assert_eq!(first("y,,n=*,r=abc,x=later"), Ok(expected));
+        for (flag, header) in [
+            (BindingFlag::Unsupported, "n,,"),
+            (BindingFlag::NotOffered, "y,,"),
+            (BindingFlag::Bound("tls-unique"), "p=tls-unique,,"),
+        ] {
+            let expected = ClientFirst { flag, gs2_header: header, bare: "n=*,r=abc,x=later", nonce: "abc" };
+            assert_eq!(first(&format!("{header}n=*,r=abc,x=later")), Ok(expected));
+        }
     }
 
     #[test]
@@ -171,11 +176,11 @@ mod tests {
         let long = format!("n,,n=,r={}", "x".repeat(NONCE_BYTES_MAX + 1));
         let endless = format!("n,,n=,r=x,{}", "x".repeat(MESSAGE_BYTES_MAX));
         for (message, error) in [
-            ("p=tls-server-end-point,,n=,r=abc", ScramError::ChannelBindingNotOffered),
             ("n,a=admin,n=,r=abc", ScramError::AuthorizationIdentity),
             ("n,,m=x,n=,r=abc", ScramError::Extension),
             ("n,,n=,m=x,r=abc", ScramError::Extension),
             ("", ScramError::Malformed("channel binding flag expected")),
+            ("q,,n=,r=abc", ScramError::Malformed("channel binding flag expected")),
             ("n", ScramError::Malformed("comma expected")),
             ("n,", ScramError::Malformed("user name expected")),
             ("n,,n=", ScramError::Malformed("attribute expected")),

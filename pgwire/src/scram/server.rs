@@ -2,19 +2,21 @@
 
 use super::crypto;
 use super::message::{ClientFinal, ClientFirst};
-use super::{Candidates, ScramError, Verifier};
+use super::{Candidates, ChannelBinding, ScramError, Verifier};
 use std::fmt;
+use subtle::ConstantTimeEq;
 
 /// An exchange in which the client has said nothing yet.
 #[derive(Debug)]
 pub struct ServerExchange {
     candidates: Candidates,
+    binding: ChannelBinding,
 }
 
 /// An exchange in which the client owes the proof that it knows the password.
 pub struct ServerChallenge {
     candidates: Candidates,
-    /// Base64 of what the client said about channel binding.
+    /// Base64 of what the client said about channel binding, and of what it then has to bind to.
     channel_binding: String,
     /// Both sides' nonces.
     nonce: String,
@@ -23,39 +25,51 @@ pub struct ServerChallenge {
 }
 
 impl ServerExchange {
-    /// With somebody who has a verifier, or several.
+    /// With somebody who has a verifier, or several, on a connection that can be bound to, or not.
     #[must_use]
-    pub fn new(candidates: impl Into<Candidates>) -> Self {
-        Self { candidates: candidates.into() }
+    pub fn new(candidates: impl Into<Candidates>, binding: ChannelBinding) -> Self {
+        Self { candidates: candidates.into(), binding }
     }
 
     /// With somebody unknown: looks the same and never succeeds. See [`Verifier::mock`].
     #[must_use]
-    pub fn mock(seed: &[u8; 32], identity: &str) -> Self {
-        Self::new(Verifier::mock(seed, identity))
+    pub fn mock(seed: &[u8; 32], identity: &str, binding: ChannelBinding) -> Self {
+        Self::new(Verifier::mock(seed, identity), binding)
     }
 
-    /// Takes the client's first message and returns the server's.
+    /// What to offer in AuthenticationSASL, best first.
+    #[must_use]
+    pub fn mechanisms(&self) -> &'static [&'static str] {
+        self.binding.mechanisms()
+    }
+
+    /// Takes the client's choice of mechanism and its first message, and returns the server's.
     ///
     /// # Errors
-    /// A message that does not follow the grammar, asks for what is not offered, or is too long; no
-    /// randomness. Never [`ScramError::Rejected`].
-    pub fn first(self, client_first: &[u8]) -> Result<(ServerChallenge, String), ScramError> {
+    /// A mechanism that is not on offer; a message that does not follow the grammar, does not fit the mechanism,
+    /// missed the offer of channel binding, or is too long; no randomness. Never [`ScramError::Rejected`].
+    pub fn first(
+        self,
+        mechanism: &[u8],
+        client_first: &[u8],
+    ) -> Result<(ServerChallenge, String), ScramError> {
         let nonce = crypto::nonce()?;
-        self.first_with(client_first, &nonce)
+        self.first_with(mechanism, client_first, &nonce)
     }
 
     pub(super) fn first_with(
         self,
+        mechanism: &[u8],
         client_first: &[u8],
         nonce: &str,
     ) -> Result<(ServerChallenge, String), ScramError> {
         let client = ClientFirst::parse(client_first)?;
+        let bound_to = self.binding.agree(mechanism, client.flag)?;
         let nonce = format!("{}{nonce}", client.nonce);
         let Verifier { salt, iterations, .. } = &self.candidates.first;
         let server_first = format!("r={nonce},s={},i={iterations}", crypto::encode(salt));
         let challenge = ServerChallenge {
-            channel_binding: crypto::encode(client.gs2_header.as_bytes()),
+            channel_binding: crypto::encode(&[client.gs2_header.as_bytes(), bound_to].concat()),
             signed: format!("{},{server_first}", client.bare),
             nonce,
             candidates: self.candidates,
@@ -73,7 +87,7 @@ impl ServerChallenge {
     /// do not depend on the verifier.
     pub fn finish(self, client_final: &[u8]) -> Result<String, ScramError> {
         let client = ClientFinal::parse(client_final)?;
-        if client.channel_binding != self.channel_binding {
+        if !bool::from(client.channel_binding.as_bytes().ct_eq(self.channel_binding.as_bytes())) {
             return Err(ScramError::ChannelBindingMismatch);
         }
         if client.nonce != self.nonce {

@@ -1,6 +1,8 @@
 //! Both sides against each other, against the vectors of RFC 7677, and against somebody in between.
 
+use super::binding::Choice;
 use super::*;
+use crate::backend::{Authentication, Mechanisms};
 use proptest::prelude::*;
 use tenancy::Secret;
 
@@ -32,32 +34,60 @@ fn verifier(password: &str) -> Verifier {
     Verifier::derive(&secret(password), b"some salt", 2).unwrap()
 }
 
-/// A login from end to end.
-fn login(
-    server: ServerExchange,
-    password: &str,
-    cached: Option<&ClientKeys>,
-) -> Result<ClientKeys, ScramError> {
-    let client = ClientExchange::new(secret(password)).unwrap();
-    let (challenge, server_first) = server.first(client.client_first().as_bytes())?;
-    let (answer, client_final) = client.answer(server_first.as_bytes(), cached)?;
+/// What a server without TLS offers, and no more.
+const PLAIN: &[u8] = b"\0\0\0\x0aSCRAM-SHA-256\0\0";
+
+/// What a server with TLS offers.
+const PLUS: &[u8] = b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0";
+
+fn offer(body: &[u8]) -> Mechanisms<'_> {
+    let Ok(Authentication::Sasl(offered)) = Authentication::parse(body) else { panic!("SASL") };
+    offered
+}
+
+fn bound_to(certificate: &str) -> ChannelBinding {
+    ChannelBinding::TlsServerEndPoint(certificate.as_bytes().to_vec())
+}
+
+fn unbound(candidates: impl Into<Candidates>) -> ServerExchange {
+    ServerExchange::new(candidates, ChannelBinding::Unavailable)
+}
+
+/// A login from end to end, without TLS.
+fn login(server: ServerExchange, credential: impl Into<ClientCredential>) -> Result<ClientKeys, ScramError> {
+    finish(server, ClientExchange::new(credential, &offer(PLAIN), ChannelBinding::Unavailable)?)
+}
+
+fn login_by(server: ServerExchange, password: &str) -> Result<ClientKeys, ScramError> {
+    login(server, secret(password))
+}
+
+fn finish(server: ServerExchange, client: ClientExchange) -> Result<ClientKeys, ScramError> {
+    let (challenge, server_first) =
+        server.first(client.mechanism().as_bytes(), client.client_first().as_bytes())?;
+    let (answer, client_final) = client.answer(server_first.as_bytes())?;
     answer.verify(challenge.finish(client_final.as_bytes())?.as_bytes())
+}
+
+/// A client that is about to see the server's first message.
+fn client(user: &str, nonce: &str) -> ClientExchange {
+    ClientExchange::with(secret("pencil"), Choice::without_binding("n,,"), user, nonce.to_owned())
 }
 
 /// A login up to the client's last message, for tests that change it.
 fn interrupted(verifier: Verifier, client_first: &str) -> (ServerChallenge, String) {
+    let plain = SCRAM_SHA_256.as_bytes();
     let (challenge, server_first) =
-        ServerExchange::new(verifier).first_with(client_first.as_bytes(), "server").unwrap();
-    let client = ClientExchange::with(secret("pencil"), "", "client".to_owned());
-    let (_, client_final) = client.answer(server_first.as_bytes(), None).unwrap();
+        unbound(verifier).first_with(plain, client_first.as_bytes(), "server").unwrap();
+    let (_, client_final) = client("", "client").answer(server_first.as_bytes()).unwrap();
     (challenge, client_final)
 }
 
 #[test]
 fn the_client_speaks_as_in_the_rfc() {
-    let client = ClientExchange::with(secret("pencil"), "user", "rOprNGfwEbeRWgbNEkqO".to_owned());
+    let client = client("user", "rOprNGfwEbeRWgbNEkqO");
     assert_eq!(client.client_first(), RFC_CLIENT_FIRST);
-    let (answer, client_final) = client.answer(RFC_SERVER_FIRST.as_bytes(), None).unwrap();
+    let (answer, client_final) = client.answer(RFC_SERVER_FIRST.as_bytes()).unwrap();
     assert_eq!(client_final, RFC_CLIENT_FINAL);
     assert!(answer.verify(RFC_SERVER_FINAL.as_bytes()).is_ok());
 }
@@ -66,9 +96,9 @@ fn the_client_speaks_as_in_the_rfc() {
 fn the_server_speaks_as_in_the_rfc() {
     let salt = crypto::decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
     let verifier = Verifier::derive(&secret("pencil"), &salt, 4096).unwrap();
-    let (challenge, server_first) = ServerExchange::new(verifier)
-        .first_with(RFC_CLIENT_FIRST.as_bytes(), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
-        .unwrap();
+    let (plain, nonce) = (SCRAM_SHA_256.as_bytes(), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
+    let (challenge, server_first) =
+        unbound(verifier).first_with(plain, RFC_CLIENT_FIRST.as_bytes(), nonce).unwrap();
     assert_eq!(server_first, RFC_SERVER_FIRST);
     assert_eq!(challenge.finish(RFC_CLIENT_FINAL.as_bytes()), Ok(RFC_SERVER_FINAL.to_owned()));
 }
@@ -92,7 +122,7 @@ fn generated_verifiers_have_their_own_salt_and_work() {
     let (one, two) =
         (Verifier::generate(&secret("pencil")).unwrap(), Verifier::generate(&secret("pencil")).unwrap());
     assert_ne!(one.to_string(), two.to_string());
-    assert!(login(ServerExchange::new(one), "pencil", None).is_ok());
+    assert!(login_by(unbound(one), "pencil").is_ok());
 }
 
 #[test]
@@ -126,12 +156,12 @@ fn any_of_several_passwords_logs_in() {
     let all = [first.clone(), strange, first.beside(&secret("ruler")), first.beside(&secret("stapler"))];
     let candidates = Candidates::of(all).unwrap();
     for password in ["pencil", "ruler", "stapler"] {
-        assert!(login(ServerExchange::new(candidates.clone()), password, None).is_ok(), "{password}");
+        assert!(login_by(unbound(candidates.clone()), password).is_ok(), "{password}");
         assert!(candidates.check_password(&secret(password)).is_some(), "{password}");
     }
     // Another salt than the one shown: it cannot be tried.
     for password in ["eraser", "", "pencilruler"] {
-        let refused = login(ServerExchange::new(candidates.clone()), password, None);
+        let refused = login_by(unbound(candidates.clone()), password);
         assert_eq!(refused.unwrap_err(), ScramError::Rejected, "{password}");
         assert!(candidates.check_password(&secret(password)).is_none(), "{password}");
     }
@@ -140,24 +170,48 @@ fn any_of_several_passwords_logs_in() {
 
 #[test]
 fn only_the_right_password_logs_in() {
-    assert!(login(ServerExchange::new(verifier("pencil")), "pencil", None).is_ok());
+    assert!(login_by(unbound(verifier("pencil")), "pencil").is_ok());
     for wrong in ["Pencil", "", "pencil "] {
-        let refused = login(ServerExchange::new(verifier("pencil")), wrong, None);
+        let refused = login_by(unbound(verifier("pencil")), wrong);
         assert_eq!(refused.unwrap_err(), ScramError::Rejected);
     }
 }
 
 #[test]
 fn kept_keys_replace_the_password_until_the_salt_or_the_rounds_change() {
-    let keys = login(ServerExchange::new(verifier("pencil")), "pencil", None).unwrap();
-    // With matching keys the password is not looked at, which is how we know that it was not hashed.
-    assert!(login(ServerExchange::new(verifier("pencil")), "never hashed", Some(&keys)).is_ok());
+    let keys = login_by(unbound(verifier("pencil")), "pencil").unwrap();
+    let again = login(unbound(verifier("pencil")), keys).unwrap();
     for (salt, rounds) in [(&b"other salt"[..], 2), (b"some salt", 3)] {
         let changed = Verifier::derive(&secret("pencil"), salt, rounds).unwrap();
-        assert!(login(ServerExchange::new(changed.clone()), "pencil", Some(&keys)).is_ok());
-        let refused = login(ServerExchange::new(changed), "wrong", Some(&keys));
-        assert_eq!(refused.unwrap_err(), ScramError::Rejected);
+        let refused = login(unbound(changed), again.clone());
+        assert_eq!(refused.unwrap_err(), ScramError::KeysOutdated);
     }
+    // The same salt and rounds with another password: only the server can tell.
+    assert_eq!(login(unbound(verifier("eraser")), again).unwrap_err(), ScramError::Rejected);
+}
+
+#[test]
+fn keys_made_without_a_password_log_in_with_their_own_verifier_only() {
+    let (keys, verifier) = ClientKeys::generate().unwrap();
+    let (others, _) = ClientKeys::generate().unwrap();
+    let stored = Verifier::parse(&verifier.to_string()).unwrap();
+    assert!(login(unbound(stored), keys.clone()).is_ok());
+    assert_eq!(login(unbound(verifier), others).unwrap_err(), ScramError::KeysOutdated);
+    assert!(Verifier::from_keys(&keys).to_string().starts_with("SCRAM-SHA-256$4096:"));
+}
+
+#[test]
+fn keys_are_read_as_they_were_written() {
+    let (keys, verifier) = ClientKeys::generate().unwrap();
+    let bytes = keys.to_bytes();
+    let read = ClientKeys::from_bytes(&bytes).unwrap();
+    assert_eq!(read.to_bytes(), bytes);
+    assert!(login(unbound(verifier), read).is_ok());
+    for broken in [&[][..], &bytes[..bytes.len() - SALT_BYTES], &[&[2], &bytes[1..]].concat()] {
+        assert_eq!(ClientKeys::from_bytes(broken).unwrap_err(), ScramError::Keys);
+    }
+    let endless_rounds = [&[1, 0xff, 0xff, 0xff, 0xff], &bytes[5..]].concat();
+    assert_eq!(ClientKeys::from_bytes(&endless_rounds).unwrap_err(), ScramError::Keys);
 }
 
 #[test]
@@ -167,12 +221,14 @@ fn a_mock_looks_like_a_person_and_never_succeeds() {
         let fields: Vec<_> = message.split(',').map(|field| (field[..2].to_owned(), field.len())).collect();
         (fields, message.ends_with(",i=4096"))
     };
-    let real = ServerExchange::new(Verifier::generate(&secret("pencil")).unwrap());
-    let (_, real_first) = real.first(client_first).unwrap();
-    let (_, mock_first) = ServerExchange::mock(&SEED, "acme/app").first(client_first).unwrap();
+    let mock = || ServerExchange::mock(&SEED, "acme/app", ChannelBinding::Unavailable);
+    let real = unbound(Verifier::generate(&secret("pencil")).unwrap());
+    assert_eq!(mock().mechanisms(), real.mechanisms());
+    let (_, real_first) = real.first(SCRAM_SHA_256.as_bytes(), client_first).unwrap();
+    let (_, mock_first) = mock().first(SCRAM_SHA_256.as_bytes(), client_first).unwrap();
     assert_eq!(shape(&mock_first), shape(&real_first));
 
-    let refused = login(ServerExchange::mock(&SEED, "acme/app"), "pencil", None);
+    let refused = login_by(mock(), "pencil");
     assert_eq!(refused.unwrap_err(), ScramError::Rejected);
     assert!(!Verifier::mock(&SEED, "acme/app").check_password(&secret("pencil")));
 }
@@ -183,7 +239,7 @@ fn a_mock_fails_even_with_the_right_keys() {
     let known = Verifier::derive(&secret("pencil"), &mock.salt, mock.iterations).unwrap();
     (mock.stored_key, mock.server_key) = (known.stored_key, known.server_key);
     assert!(!mock.check_password(&secret("pencil")));
-    assert_eq!(login(ServerExchange::new(mock), "pencil", None).unwrap_err(), ScramError::Rejected);
+    assert_eq!(login_by(unbound(mock), "pencil").unwrap_err(), ScramError::Rejected);
 }
 
 #[test]
@@ -212,7 +268,7 @@ fn both_flags_without_channel_binding_work_and_neither_can_be_exchanged_for_the_
 fn a_client_that_says_y_and_signs_it_logs_in() {
     let verifier = verifier("pencil");
     let (challenge, server_first) =
-        ServerExchange::new(verifier.clone()).first_with(b"y,,n=,r=client", "server").unwrap();
+        unbound(verifier.clone()).first_with(b"SCRAM-SHA-256", b"y,,n=,r=client", "server").unwrap();
     let without_proof = "c=eSws,r=clientserver";
     let signed = format!("n=,r=client,{server_first},{without_proof}");
     let keys = crypto::derive("pencil", &verifier.salt, verifier.iterations);
@@ -222,28 +278,97 @@ fn a_client_that_says_y_and_signs_it_logs_in() {
 }
 
 #[test]
+fn both_sides_bind_when_both_can() {
+    let server = |binding| ServerExchange::new(verifier("pencil"), binding);
+    let client = |offered, binding| ClientExchange::new(secret("pencil"), &offer(offered), binding);
+    assert_eq!(server(bound_to("ours")).mechanisms(), ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
+    assert_eq!(server(bound_to("")).mechanisms(), ["SCRAM-SHA-256"]);
+
+    let bound = client(PLUS, bound_to("ours")).unwrap();
+    assert_eq!(bound.mechanism(), "SCRAM-SHA-256-PLUS");
+    assert!(bound.client_first().starts_with("p=tls-server-end-point,,n=,r="));
+    assert!(finish(server(bound_to("ours")), bound).is_ok());
+    // A client without binding is welcome where binding is on offer.
+    assert!(finish(server(bound_to("ours")), client(PLUS, ChannelBinding::Unavailable).unwrap()).is_ok());
+    // So is one that could bind where none is.
+    let could = client(PLAIN, bound_to("ours")).unwrap();
+    assert!(could.client_first().starts_with("y,,") && could.mechanism() == "SCRAM-SHA-256");
+    assert!(finish(server(ChannelBinding::Unavailable), could).is_ok());
+
+    for (offered, binding) in [
+        (&b"\0\0\0\x0a\0"[..], ChannelBinding::Unavailable),
+        (b"\0\0\0\x0aSCRAM-SHA-1\0\0", bound_to("ours")),
+        (b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0\0", ChannelBinding::Unavailable),
+    ] {
+        assert_eq!(client(offered, binding).unwrap_err(), ScramError::NotOffered);
+    }
+}
+
+#[test]
+fn somebody_in_between_with_another_certificate_is_found_out() {
+    for theirs in ["theirs", "our", "ours ", "ours\0"] {
+        let client = ClientExchange::new(secret("pencil"), &offer(PLUS), bound_to(theirs)).unwrap();
+        let refused = finish(ServerExchange::new(verifier("pencil"), bound_to("ours")), client);
+        assert_eq!(refused.unwrap_err(), ScramError::ChannelBindingMismatch, "{theirs}");
+    }
+}
+
+#[test]
+fn an_offer_that_was_taken_out_on_the_way_is_found_out() {
+    // The client could bind and is shown an offer without PLUS, by somebody who passes the rest on.
+    let client = ClientExchange::new(secret("pencil"), &offer(PLAIN), bound_to("theirs")).unwrap();
+    let refused = finish(ServerExchange::new(verifier("pencil"), bound_to("ours")), client);
+    assert_eq!(refused.unwrap_err(), ScramError::ChannelBindingDowngrade);
+}
+
+#[test]
+fn the_mechanism_and_the_first_message_must_say_the_same() {
+    use ScramError as E;
+    let (none, ours) = (ChannelBinding::Unavailable, bound_to("ours"));
+    for (binding, mechanism, header, error) in [
+        (&none, "SCRAM-SHA-256", "p=tls-server-end-point,,", E::ChannelBindingUnasked),
+        (&ours, "SCRAM-SHA-256", "p=tls-server-end-point,,", E::ChannelBindingUnasked),
+        (&none, "SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,", E::Mechanism),
+        (&none, "SCRAM-SHA-1", "n,,", E::Mechanism),
+        (&ours, "", "n,,", E::Mechanism),
+        (&ours, "SCRAM-SHA-256-PLUS", "n,,", E::ChannelBindingMissing),
+        (&ours, "SCRAM-SHA-256-PLUS", "y,,", E::ChannelBindingMissing),
+        (&ours, "SCRAM-SHA-256-PLUS", "p=tls-unique,,", E::ChannelBindingKind),
+        (&ours, "SCRAM-SHA-256-PLUS", "p=,,", E::ChannelBindingKind),
+    ] {
+        let server = ServerExchange::new(verifier("pencil"), binding.clone());
+        let client_first = format!("{header}n=,r=client");
+        let refused = server.first(mechanism.as_bytes(), client_first.as_bytes());
+        assert_eq!(refused.map(|_| ()).unwrap_err(), error, "{mechanism} {header}");
+    }
+}
+
+#[test]
 fn another_exchanges_messages_are_refused() {
     let (_, client_final) = interrupted(verifier("pencil"), "n,,n=,r=client");
-    let other = ServerExchange::new(verifier("pencil")).first(b"n,,n=,r=client").unwrap().0;
+    let other = unbound(verifier("pencil")).first(b"SCRAM-SHA-256", b"n,,n=,r=client").unwrap().0;
     assert_eq!(other.finish(client_final.as_bytes()), Err(ScramError::Nonce));
 }
 
 #[test]
 fn a_server_that_does_not_know_the_verifier_is_found_out() {
     for server_final in [RFC_SERVER_FINAL, "e=invalid-proof", "v=", "", "v=x"] {
-        let client = ClientExchange::with(secret("pencil"), "", "client".to_owned());
-        let (answer, _) = client.answer(b"r=clientserver,s=c2FsdA==,i=1", None).unwrap();
+        let (answer, _) = client("", "client").answer(b"r=clientserver,s=c2FsdA==,i=1").unwrap();
         assert!(answer.verify(server_final.as_bytes()).is_err(), "{server_final}");
     }
 }
 
 #[test]
 fn nothing_secret_is_shown() {
-    let keys = login(ServerExchange::new(verifier("pencil")), "pencil", None).unwrap();
-    let client = ClientExchange::with(secret("pencil"), "", "client".to_owned());
-    let server = ServerExchange::new(verifier("pencil"));
+    let keys = login_by(unbound(verifier("pencil")), "pencil").unwrap();
+    let credential = ClientCredential::from(keys.clone());
+    assert_eq!(format!("{credential:?}"), "Keys(ClientKeys([redacted]))");
+    assert_eq!(format!("{:?}", ClientCredential::from(secret("pencil"))), "Password([redacted])");
+    let client = client("", "client");
+    let server = unbound(verifier("pencil"));
     assert_eq!(format!("{keys:?} {client:?}"), "ClientKeys([redacted]) ClientExchange");
-    let redacted = "ServerExchange { candidates: Candidates { first: Verifier([redacted]), others: [] } }";
+    let redacted = "ServerExchange { candidates: Candidates { first: Verifier([redacted]), others: [] }, \
+                    binding: Unavailable }";
     assert_eq!(format!("{server:?}"), redacted);
 }
 
@@ -259,7 +384,7 @@ proptest! {
 
     #[test]
     fn any_password_logs_in_with_its_own_verifier(password in any::<String>()) {
-        prop_assert!(login(ServerExchange::new(verifier(&password)), &password, None).is_ok());
+        prop_assert!(login_by(unbound(verifier(&password)), &password).is_ok());
     }
 
     #[test]

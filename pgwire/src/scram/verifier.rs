@@ -1,8 +1,8 @@
 //! What a server stores instead of a password.
 
 use super::crypto::{self, Key};
-use super::message::{check_iterations, iterations, salt_fits};
-use super::{ITERATIONS_DEFAULT, SALT_BYTES, SCRAM_SHA_256, ScramError};
+use super::message::{iterations, salt_fits};
+use super::{ClientKeys, ITERATIONS_DEFAULT, SALT_BYTES, SCRAM_SHA_256, ScramError};
 use std::fmt;
 use std::str::FromStr;
 use subtle::{Choice, ConstantTimeEq};
@@ -40,18 +40,19 @@ impl Verifier {
     /// # Errors
     /// A number of rounds out of bounds; a salt that is empty or longer than 256 bytes.
     pub fn derive(password: &Secret, salt: &[u8], iterations: u32) -> Result<Self, ScramError> {
-        check_iterations(iterations).ok_or(ScramError::Iterations)?;
-        if !salt_fits(salt) {
-            return Err(ScramError::Verifier);
-        }
-        let keys = crypto::derive(password.expose(), salt, iterations);
-        Ok(Self {
-            salt: salt.to_vec(),
-            iterations,
+        ClientKeys::derive(password, salt, iterations).map(|keys| Self::from_keys(&keys))
+    }
+
+    /// Makes the verifier that lets these keys in.
+    #[must_use]
+    pub fn from_keys(keys: &ClientKeys) -> Self {
+        Self {
+            salt: keys.salt.clone(),
+            iterations: keys.iterations,
             stored_key: crypto::hash(&keys.client_key),
             server_key: *keys.server_key,
             mock: false,
-        })
+        }
     }
 
     /// Makes the verifier for another password of the same person: it shares the salt of this one, so that

@@ -4,7 +4,7 @@ use crate::wait::DEADLINE;
 use pgwire::backend::{Authentication, ErrorFields};
 use pgwire::frame::{HEADER_LEN, peek_header};
 use pgwire::frontend::write;
-use pgwire::scram::ClientExchange;
+use pgwire::scram::{ChannelBinding, ClientExchange};
 use std::io;
 use tenancy::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -119,16 +119,21 @@ impl WireClient {
     /// The error that the server answers with instead, or when the connection ends.
     pub async fn authenticate(&mut self, password: &[u8]) -> Result<(), Message> {
         let password = Secret::new(String::from_utf8(password.to_vec()).expect("a password is text"));
-        let exchange = ClientExchange::new(password).expect("randomness");
-        self.authentication().await?;
+        let offer = self.authentication().await?;
+        let Ok(Authentication::Sasl(offered)) = Authentication::parse(&offer.body) else {
+            return Err(offer);
+        };
+        let exchange =
+            ClientExchange::new(password, &offered, ChannelBinding::Unavailable).expect("an offer to take");
         let mut out = Vec::new();
-        write::sasl_initial(&mut out, "SCRAM-SHA-256", exchange.client_first().as_bytes()).expect("it fits");
+        let first = exchange.client_first();
+        write::sasl_initial(&mut out, exchange.mechanism(), first.as_bytes()).expect("it fits");
         self.send(&out).await.map_err(|_| Message { tag: 0, body: Vec::new() })?;
         let challenge = self.authentication().await?;
         let Ok(Authentication::SaslContinue(first)) = Authentication::parse(&challenge.body) else {
             return Err(challenge);
         };
-        let (answer, proof) = exchange.answer(first, None).expect("a good challenge");
+        let (answer, proof) = exchange.answer(first).expect("a good challenge");
         out.clear();
         write::sasl_response(&mut out, proof.as_bytes()).expect("it fits");
         self.send(&out).await.map_err(|_| Message { tag: 0, body: Vec::new() })?;

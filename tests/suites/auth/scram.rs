@@ -5,7 +5,7 @@ use harness::Tenant;
 use harness::wire::WireClient;
 use pgwire::backend::Authentication;
 use pgwire::frontend::write;
-use pgwire::scram::ClientExchange;
+use pgwire::scram::{ChannelBinding, ClientExchange};
 use tenancy::Secret;
 
 /// A client that is about to answer the offer of SCRAM-SHA-256.
@@ -122,14 +122,18 @@ async fn nothing_but_a_password_message_is_taken_before_the_login() {
 async fn a_proof_cannot_be_replayed() {
     let tenant = STACK.create_tenant("replayed", "eu").await;
     let mut first = offered(&tenant).await;
-    let exchange = ClientExchange::new(Secret::new(tenant.password())).expect("randomness");
+    let Ok(Authentication::Sasl(offer)) = Authentication::parse(b"\0\0\0\x0aSCRAM-SHA-256\0\0") else {
+        panic!("no offer");
+    };
+    let password = Secret::new(tenant.password());
+    let exchange = ClientExchange::new(password, &offer, ChannelBinding::Unavailable).expect("randomness");
     let hello = exchange.client_first();
     first.send(&initial("SCRAM-SHA-256", &hello)).await.expect("sent");
     let challenge = first.message().await.expect("a challenge");
     let Ok(Authentication::SaslContinue(data)) = Authentication::parse(&challenge.body) else {
         panic!("no challenge: {challenge:?}");
     };
-    let (_, proof) = exchange.answer(data, None).expect("a good challenge");
+    let (_, proof) = exchange.answer(data).expect("a good challenge");
 
     let mut second = offered(&tenant).await;
     challenged(&mut second, &hello).await;

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use harness::{Tenant, wait_until};
 use pgwire::backend::Authentication;
 use pgwire::frontend::write;
-use pgwire::scram::ClientExchange;
+use pgwire::scram::{ChannelBinding, ClientExchange};
 use tenancy::Secret;
 
 /// What a client sees that is not let in, with what is random taken out, and the salt it was shown.
@@ -18,11 +18,16 @@ struct Seen {
 async fn try_to_enter(tenant: &Tenant, user: &str, database: &str, password: &str) -> Seen {
     let mut client = dial(tenant).await;
     client.startup(&[("user", user), ("database", database)]).await.expect("sent");
-    let exchange = ClientExchange::new(Secret::new(password.to_owned())).expect("randomness");
     let mut transcript = Vec::new();
 
     let offer = client.message().await.expect("an offer");
     transcript.push(format!("{}{:?}", char::from(offer.tag), offer.body));
+    let Ok(Authentication::Sasl(mechanisms)) = Authentication::parse(&offer.body) else {
+        panic!("no SASL: {offer:?}");
+    };
+    let password = Secret::new(password.to_owned());
+    let exchange =
+        ClientExchange::new(password, &mechanisms, ChannelBinding::Unavailable).expect("randomness");
     let mut out = Vec::new();
     write::sasl_initial(&mut out, "SCRAM-SHA-256", exchange.client_first().as_bytes()).expect("it fits");
     client.send(&out).await.expect("sent");
@@ -37,7 +42,7 @@ async fn try_to_enter(tenant: &Tenant, user: &str, database: &str, password: &st
     transcript.push(format!("nonce of {}, salt of {}, {rounds}", nonce.len(), salt.len()));
     assert!(STANDARD.decode(&salt[2..]).is_ok(), "{salt}");
 
-    let (_, proof) = exchange.answer(first, None).expect("a good challenge");
+    let (_, proof) = exchange.answer(first).expect("a good challenge");
     out.clear();
     write::sasl_response(&mut out, proof.as_bytes()).expect("it fits");
     client.send(&out).await.expect("sent");
