@@ -34,7 +34,7 @@ pub use page::Page;
 pub use read::audit::{AuditFilter, AuditHead, AuditRecord};
 pub use read::clusters::{ClusterAdmin, ClusterDetail};
 pub use read::credentials::CredentialDetail;
-pub use read::gateways::{GatewayHeartbeat, GatewayRecord};
+pub use read::gateways::{GATEWAY_LIVE_WITHIN, GATEWAY_NUMBER_MAX, GatewayHeartbeat, GatewayRecord};
 pub use read::idempotency::StoredResponse;
 pub use read::operations::{
     Direction, OperationFilter, OperationRecord, OperationState, StepRecord, StepState,
@@ -43,7 +43,8 @@ pub use read::placements::{NameKind, PhysicalName, PlacementDetail};
 pub use read::plans::{Entitlement, PlanRecord};
 pub use read::regions::RegionRecord;
 pub use read::routes::{
-    Changed, ClusterRecord, CredentialKind, CredentialRecord, PlacementRecord, RouteChanges, RouteRecord,
+    Changed, ClusterRecord, ClusterTls, CredentialKind, CredentialRecord, PlacementRecord, RouteChanges,
+    RouteRecord,
 };
 pub use read::tenants::{TenantFilter, TenantRecord};
 pub use read::tombstones::TombstoneRecord;

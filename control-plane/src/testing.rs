@@ -6,11 +6,11 @@
 use crate::context::EngineState;
 use crate::metrics::Metrics;
 use crate::postgres::Clusters;
-use catalog_schema::{Catalog, Context, MasterKey, NewCluster, migrate};
+use catalog_schema::{Catalog, ClusterTls, Context, MasterKey, NewCluster, migrate};
 use launcher::{Binaries, Scratch, Server, ServerOptions};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tenancy::{ClusterId, Secret, TenantId};
+use tenancy::{ClusterId, Secret, TenantId, TlsMode};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -119,6 +119,7 @@ async fn register(catalog: &Catalog, server: &Server, admin: &tokio_postgres::Cl
         server_version_num: 150_000,
         connection_budget: 20,
         capacity: 1_000,
+        tls: ClusterTls { mode: TlsMode::Disable, ..ClusterTls::default() },
     };
     tx.cluster_create(&cluster).await.unwrap();
     tx.commit().await.unwrap();

@@ -11,8 +11,10 @@ pub mod isolation;
 pub mod lifecycle;
 pub mod name;
 pub mod plan;
+pub mod pool_mode;
 pub mod role;
 pub mod secret;
+pub mod tls_mode;
 
 pub use error::ErrorKind;
 pub use generation::{Generation, Revision};
@@ -21,5 +23,7 @@ pub use isolation::Isolation;
 pub use lifecycle::{ClusterState, TenantState};
 pub use name::{ClusterName, DatabaseName, NameError, PlanName, RegionName, RoleName, Slug, UserName};
 pub use plan::Limits;
+pub use pool_mode::PoolMode;
 pub use role::Role;
 pub use secret::Secret;
+pub use tls_mode::TlsMode;

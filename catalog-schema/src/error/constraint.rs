@@ -81,6 +81,8 @@ constraints! {
     PhysicalNameUsed = "physical_names_pkey", "the name of the database or role was used before";
     /// An API key is already known.
     ApiKeyTaken = "credentials_key_hash_key", "there is already such an api key";
+    /// Another gateway has just taken the number.
+    GatewayNumberTaken = "gateways_number_key", "another gateway has this number";
     /// An idempotency key was taken in a transaction that gave no answer.
     IdempotencyUnanswered = "idempotency_keys_answered", "the idempotency key was taken and not answered";
     /// Another operation of the tenant is not finished.

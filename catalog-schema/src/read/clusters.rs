@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::page::Page;
-use crate::read::routes::ClusterRecord;
+use crate::read::routes::{ClusterRecord, ClusterTls};
 use crate::row::Columns;
 use crate::sql::{bigint, text, texts, uuid};
 use jiff::Timestamp;
@@ -25,8 +25,6 @@ pub struct ClusterDetail {
     pub capacity: u32,
     /// The tenants that are placed on it.
     pub placed: u32,
-    /// Rises with every change; for `If-Match`.
-    pub version: i64,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was changed last.
@@ -51,12 +49,21 @@ pub(crate) fn admin_context(cluster: ClusterId) -> String {
     format!("cluster-admin:{cluster}")
 }
 
-pub(crate) const CLUSTER: &str = "
-select c.id as cluster_id, c.name as cluster_name, c.region as cluster_region, c.host, c.port,
-  c.system_identifier, c.connection_budget, c.state as cluster_state, c.admin_user, c.admin_database,
-  c.server_version_num, c.capacity, c.version, c.created_at, c.updated_at,
-  (select count(*) from catalog.placements p where p.cluster_id = c.id) as placed
-from catalog.clusters c";
+/// What [`cluster_of_row`] reads.
+pub(crate) const CLUSTER_COLUMNS: &str =
+    "c.id as cluster_id, c.name as cluster_name, c.region as cluster_region, c.host, c.port,
+  c.system_identifier, c.connection_budget, c.state as cluster_state,
+  c.tls_mode, c.tls_ca, c.tls_server_name, c.version as cluster_version";
+
+/// The clusters that `condition` picks, as [`detail_of_row`] reads them.
+pub(crate) fn cluster_where(condition: &str) -> String {
+    format!(
+        "select {CLUSTER_COLUMNS}, c.admin_user, c.admin_database, c.server_version_num, c.capacity,
+           c.created_at, c.updated_at,
+           (select count(*) from catalog.placements p where p.cluster_id = c.id) as placed
+         from catalog.clusters c where {condition}"
+    )
+}
 
 impl Catalog {
     /// Clusters by age, a page at a time.
@@ -64,7 +71,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog is unavailable.
     pub async fn clusters(&self, page: &Page<ClusterId>) -> Result<Vec<ClusterDetail>, CatalogError> {
-        let sql = format!("{CLUSTER} where $1::uuid is null or c.id > $1 order by c.id limit $2");
+        let sql = cluster_where("$1::uuid is null or c.id > $1 order by c.id limit $2");
         let rows = self.rows(&sql, &[uuid(page.after.map(ClusterId::as_uuid)), bigint(page.limit())]).await?;
         rows.iter().map(detail_of_row).collect()
     }
@@ -75,7 +82,7 @@ impl Catalog {
     /// When the catalog is unavailable.
     pub async fn clusters_in(&self, regions: &[RegionName]) -> Result<Vec<ClusterDetail>, CatalogError> {
         let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
-        let sql = format!("{CLUSTER} where c.region = any($1) order by c.id");
+        let sql = cluster_where("c.region = any($1) order by c.id");
         let rows = self.rows(&sql, &[texts(&regions)]).await?;
         rows.iter().map(detail_of_row).collect()
     }
@@ -85,7 +92,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog is unavailable.
     pub async fn cluster_get(&self, id: ClusterId) -> Result<Option<ClusterDetail>, CatalogError> {
-        let row = self.row(&format!("{CLUSTER} where c.id = $1"), &[uuid(id.as_uuid())]).await?;
+        let row = self.row(&cluster_where("c.id = $1"), &[uuid(id.as_uuid())]).await?;
         row.as_ref().map(detail_of_row).transpose()
     }
 
@@ -94,7 +101,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog is unavailable.
     pub async fn cluster_by_name(&self, name: &ClusterName) -> Result<Option<ClusterDetail>, CatalogError> {
-        let row = self.row(&format!("{CLUSTER} where c.name = $1"), &[text(name.as_str())]).await?;
+        let row = self.row(&cluster_where("c.name = $1"), &[text(name.as_str())]).await?;
         row.as_ref().map(detail_of_row).transpose()
     }
 
@@ -103,12 +110,11 @@ impl Catalog {
     /// # Errors
     /// When the catalog is unavailable, or the secret cannot be opened.
     pub async fn cluster_admin(&self, id: ClusterId) -> Result<Option<ClusterAdmin>, CatalogError> {
-        let sql =
-            "select c.id as cluster_id, c.name as cluster_name, c.region as cluster_region, c.host, c.port,
-                     c.system_identifier, c.connection_budget, c.state as cluster_state,
-                     c.admin_user, c.admin_database, c.admin_secret
-                   from catalog.clusters c where c.id = $1";
-        let row = self.row(sql, &[uuid(id.as_uuid())]).await?;
+        let sql = format!(
+            "select {CLUSTER_COLUMNS}, c.admin_user, c.admin_database, c.admin_secret
+             from catalog.clusters c where c.id = $1"
+        );
+        let row = self.row(&sql, &[uuid(id.as_uuid())]).await?;
         row.map(|row| {
             let sealed: Vec<u8> = row.value("admin_secret")?;
             Ok(ClusterAdmin {
@@ -132,6 +138,12 @@ pub(crate) fn cluster_of_row(row: &Row) -> Result<ClusterRecord, CatalogError> {
         system_identifier: row.value("system_identifier")?,
         connection_budget: row.number("connection_budget")?,
         state: row.word("cluster_state")?,
+        tls: ClusterTls {
+            mode: row.word("tls_mode")?,
+            ca: row.value("tls_ca")?,
+            server_name: row.value("tls_server_name")?,
+        },
+        version: row.value("cluster_version")?,
     })
 }
 
@@ -143,7 +155,6 @@ pub(crate) fn detail_of_row(row: &Row) -> Result<ClusterDetail, CatalogError> {
         server_version_num: row.number("server_version_num")?,
         capacity: row.number("capacity")?,
         placed: row.number("placed")?,
-        version: row.value("version")?,
         created_at: row.value("created_at")?,
         updated_at: row.value("updated_at")?,
     })

@@ -6,7 +6,7 @@ use crate::page::Page;
 use crate::row::Columns;
 use crate::sql::{bigint, uuid};
 use jiff::Timestamp;
-use tenancy::{CredentialId, Role, TenantId, UserName};
+use tenancy::{CredentialId, PoolMode, Role, TenantId, UserName};
 use tokio_postgres::Row;
 
 /// A credential without its verifier or hash.
@@ -24,6 +24,8 @@ pub struct CredentialDetail {
     pub key_prefix: Option<String>,
     /// What its holder may do.
     pub role: Role,
+    /// How long its clients keep a server connection, unless they say so themselves.
+    pub pool_mode: Option<PoolMode>,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it opens nothing.
@@ -72,6 +74,7 @@ pub(crate) fn credential_of_row(row: &Row) -> Result<CredentialDetail, CatalogEr
         user: row.word_opt("user_name")?,
         key_prefix: row.value("key_prefix")?,
         role: row.word("role")?,
+        pool_mode: row.word_opt("pool_mode")?,
         created_at: row.value("created_at")?,
         expires_at: row.value("expires_at")?,
         revoked_at: row.value("revoked_at")?,

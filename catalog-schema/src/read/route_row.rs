@@ -2,12 +2,12 @@
 
 use crate::error::CatalogError;
 use crate::key::MasterKey;
-use crate::read::clusters::cluster_of_row;
+use crate::read::clusters::{CLUSTER_COLUMNS, cluster_of_row};
 use crate::read::routes::{CredentialKind, CredentialRecord, PlacementRecord, RouteRecord};
 use crate::row::Columns;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tenancy::{CredentialId, Generation, Limits, Role, TenantId, UserName};
+use tenancy::{CredentialId, Generation, Limits, PoolMode, Role, TenantId, UserName};
 use tokio_postgres::Row;
 
 /// The context under which a placement's secret is sealed.
@@ -15,7 +15,10 @@ pub(crate) fn placement_context(tenant: TenantId) -> String {
     format!("placement:{tenant}")
 }
 
-const ROUTE: &str = "
+/// The route of the tenant whose id `tenant` is an expression for.
+fn route(tenant: &str) -> String {
+    format!(
+        "
 select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_regions,
   array(select a.slug from catalog.slug_aliases a
         where a.tenant_id = t.id and a.expires_at > now() order by a.slug) as aliases,
@@ -24,10 +27,9 @@ select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_reg
   coalesce(e.queue_limit, l.queue_limit) as queue_limit,
   coalesce(e.checkout_timeout_ms, l.checkout_timeout_ms) as checkout_timeout_ms,
   p.database_name, p.database_oid, p.role_name, p.secret,
-  c.id as cluster_id, c.name as cluster_name, c.region as cluster_region, c.host, c.port,
-  c.system_identifier, c.connection_budget, c.state as cluster_state,
+  {CLUSTER_COLUMNS},
   (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'kind', k.kind, 'role', k.role,
-      'expires_at', k.expires_at, 'user_name', k.user_name, 'verifier', k.verifier,
+      'expires_at', k.expires_at, 'pool_mode', k.pool_mode, 'user_name', k.user_name, 'verifier', k.verifier,
       'key_prefix', k.key_prefix, 'key_hash', encode(k.key_hash, 'hex')) order by k.id), '[]'::jsonb)
    from catalog.credentials k
    where k.tenant_id = t.id and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
@@ -37,14 +39,16 @@ join catalog.plans l on l.name = t.plan
 left join catalog.entitlements e on e.tenant_id = t.id
 left join catalog.placements p on p.tenant_id = t.id
 left join catalog.clusters c on c.id = p.cluster_id
-where t.state <> 'deleted' and t.id = ";
+where t.state <> 'deleted' and t.id = {tenant}"
+    )
+}
 
 pub(crate) fn by_id() -> String {
-    format!("{ROUTE} $1")
+    route("$1")
 }
 
 pub(crate) fn by_slug() -> String {
-    format!("{ROUTE} {TENANT_OF_SLUG}")
+    route(TENANT_OF_SLUG)
 }
 
 /// The id of the living tenant that `$1` names, now or until lately. A name of its own goes before an alias.
@@ -100,6 +104,7 @@ struct StoredCredential {
     kind: String,
     role: Role,
     expires_at: Option<Timestamp>,
+    pool_mode: Option<PoolMode>,
     user_name: Option<UserName>,
     verifier: Option<String>,
     key_prefix: Option<String>,
@@ -118,7 +123,8 @@ impl TryFrom<StoredCredential> for CredentialRecord {
             }
             _ => return Err(CatalogError::corrupt("credential", format!("{} is incomplete", stored.kind))),
         };
-        Ok(Self { id: stored.id, role: stored.role, expires_at: stored.expires_at, kind })
+        let StoredCredential { id, role, expires_at, pool_mode, .. } = stored;
+        Ok(Self { id, role, expires_at, pool_mode, kind })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
 use tenancy::{
     ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, Generation, Isolation, Limits,
-    RegionName, Revision, Role, RoleName, Secret, Slug, TenantId, TenantState, UserName,
+    PoolMode, RegionName, Revision, Role, RoleName, Secret, Slug, TenantId, TenantState, TlsMode, UserName,
 };
 
 /// A tenant as a gateway sees it, all of one moment.
@@ -73,6 +73,22 @@ pub struct ClusterRecord {
     pub connection_budget: u32,
     /// Whether it is served.
     pub state: ClusterState,
+    /// How connections to it are secured.
+    pub tls: ClusterTls,
+    /// Rises with every change of the cluster: of two records the one with the lower is the older.
+    pub version: i64,
+}
+
+/// How connections to a cluster are secured.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ClusterTls {
+    /// What is demanded.
+    pub mode: TlsMode,
+    /// The certificates of the authorities that may have signed the server's, in PEM; none stands for those that the
+    /// system trusts.
+    pub ca: Option<String>,
+    /// The name that the server's certificate is for, where that is not its host.
+    pub server_name: Option<String>,
 }
 
 /// Something that opens a tenant.
@@ -84,6 +100,8 @@ pub struct CredentialRecord {
     pub role: Role,
     /// From when on it opens nothing.
     pub expires_at: Option<Timestamp>,
+    /// How long its clients keep a server connection, unless they say so themselves.
+    pub pool_mode: Option<PoolMode>,
     /// How it is checked.
     pub kind: CredentialKind,
 }

@@ -1,12 +1,13 @@
 //! Clusters.
 
 use crate::error::CatalogError;
-use crate::read::clusters::{CLUSTER, ClusterDetail, admin_context, detail_of_row};
+use crate::read::clusters::{ClusterDetail, admin_context, cluster_where, detail_of_row};
+use crate::read::routes::ClusterTls;
 use crate::row::Columns;
 use crate::sql::{bigint, bytes, text, uuid};
 use crate::tx::Tx;
 use serde_json::json;
-use tenancy::{ClusterId, ClusterName, ClusterState, RegionName, Secret};
+use tenancy::{ClusterId, ClusterName, ClusterState, RegionName, Secret, TlsMode};
 
 /// A server to register. Whoever fills this in has looked at the server itself.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct NewCluster {
     pub connection_budget: u32,
     /// The most tenants that may be placed on it.
     pub capacity: u32,
+    /// How connections to it are secured.
+    pub tls: ClusterTls,
 }
 
 /// What of a cluster is to change; unset stays.
@@ -56,6 +59,12 @@ pub struct ClusterPatch {
     pub connection_budget: Option<u32>,
     /// The most tenants that may be placed on it. Fewer than there are moves nobody away.
     pub capacity: Option<u32>,
+    /// What connections to it demand of TLS.
+    pub tls_mode: Option<TlsMode>,
+    /// The authorities' certificates, in PEM. Empty stands for those that the system trusts.
+    pub tls_ca: Option<String>,
+    /// The name that the server's certificate is for. Empty stands for its host.
+    pub tls_server_name: Option<String>,
 }
 
 impl Tx {
@@ -67,8 +76,10 @@ impl Tx {
     pub async fn cluster_create(&mut self, new: &NewCluster) -> Result<ClusterDetail, CatalogError> {
         let sealed = self.key.seal(&admin_context(new.id), &new.admin_password)?;
         let sql = "insert into catalog.clusters (id, name, region, host, port, admin_user, admin_database,
-                     admin_secret, system_identifier, server_version_num, connection_budget, capacity)
-                   values ($1, $2, $3, $4, $5::bigint, $6, $7, $8, $9, $10::bigint, $11::bigint, $12::bigint)";
+                     admin_secret, system_identifier, server_version_num, connection_budget, capacity,
+                     tls_mode, tls_ca, tls_server_name)
+                   values ($1, $2, $3, $4, $5::bigint, $6, $7, $8, $9, $10::bigint, $11::bigint, $12::bigint,
+                     $13, $14, $15)";
         let args = [
             uuid(new.id.as_uuid()),
             text(new.name.as_str()),
@@ -82,9 +93,15 @@ impl Tx {
             bigint(i64::from(new.server_version_num)),
             bigint(i64::from(new.connection_budget)),
             bigint(i64::from(new.capacity)),
+            text(new.tls.mode.as_str()),
+            text(new.tls.ca.as_deref()),
+            text(new.tls.server_name.as_deref()),
         ];
         self.execute(sql, &args).await?;
-        let detail = json!({ "region": new.region, "host": new.host, "port": new.port });
+        let detail = json!({
+            "region": new.region, "host": new.host, "port": new.port, "tls_mode": new.tls.mode,
+            "tls_server_name": new.tls.server_name, "tls_ca_given": new.tls.ca.is_some(),
+        });
         self.audit("cluster.create", None, new.name.as_str(), detail);
         self.cluster_read(new.id).await
     }
@@ -112,7 +129,9 @@ impl Tx {
                      admin_user = coalesce($5, admin_user), admin_secret = coalesce($6, admin_secret),
                      server_version_num = coalesce($7::bigint, server_version_num),
                      connection_budget = coalesce($8::bigint, connection_budget),
-                     capacity = coalesce($9::bigint, capacity)
+                     capacity = coalesce($9::bigint, capacity), tls_mode = coalesce($10, tls_mode),
+                     tls_ca = nullif(coalesce($11, tls_ca), ''),
+                     tls_server_name = nullif(coalesce($12, tls_server_name), '')
                    where id = $1";
         let args = [
             uuid(id.as_uuid()),
@@ -124,6 +143,9 @@ impl Tx {
             bigint(patch.server_version_num.map(i64::from)),
             bigint(patch.connection_budget.map(i64::from)),
             bigint(patch.capacity.map(i64::from)),
+            text(patch.tls_mode.map(TlsMode::as_str)),
+            text(patch.tls_ca.as_deref()),
+            text(patch.tls_server_name.as_deref()),
         ];
         self.execute(sql, &args).await?;
         let changed = self.cluster_read(id).await?;
@@ -131,13 +153,15 @@ impl Tx {
             "state": patch.state, "host": patch.host, "port": patch.port, "admin_user": patch.admin_user,
             "admin_password_changed": patch.admin_password.is_some(),
             "connection_budget": patch.connection_budget, "capacity": patch.capacity,
+            "tls_mode": patch.tls_mode, "tls_ca_changed": patch.tls_ca.is_some(),
+            "tls_server_name": patch.tls_server_name,
         });
         self.audit("cluster.update", None, changed.cluster.name.as_str(), detail);
         Ok(changed)
     }
 
     async fn cluster_read(&mut self, id: ClusterId) -> Result<ClusterDetail, CatalogError> {
-        let row = self.row(&format!("{CLUSTER} where c.id = $1"), &[uuid(id.as_uuid())]).await?;
+        let row = self.row(&cluster_where("c.id = $1"), &[uuid(id.as_uuid())]).await?;
         detail_of_row(&row.ok_or(CatalogError::NotFound { what: "cluster" })?)
     }
 }

@@ -8,7 +8,7 @@ use crate::sql::{bytes, text, timestamp, uuid};
 use crate::tx::Tx;
 use jiff::Timestamp;
 use serde_json::json;
-use tenancy::{CredentialId, Role, TenantId, UserName};
+use tenancy::{CredentialId, PoolMode, Role, TenantId, UserName};
 
 /// A tenant's live credentials are part of its route, in every gateway's memory: there may not be
 /// more than this.
@@ -25,6 +25,8 @@ pub struct NewCredential {
     pub role: Role,
     /// From when on it opens nothing.
     pub expires_at: Option<Timestamp>,
+    /// How long its clients keep a server connection, unless they say so themselves.
+    pub pool_mode: Option<PoolMode>,
     /// How it is checked.
     pub kind: CredentialKind,
 }
@@ -55,8 +57,9 @@ impl Tx {
             }
         };
         let sql = "insert into catalog.credentials
-                     (id, tenant_id, kind, user_name, verifier, key_prefix, key_hash, role, expires_at)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning *";
+                     (id, tenant_id, kind, user_name, verifier, key_prefix, key_hash, role, expires_at,
+                      pool_mode)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning *";
         let args = [
             uuid(new.id.as_uuid()),
             uuid(new.tenant.as_uuid()),
@@ -67,11 +70,12 @@ impl Tx {
             bytes(hash),
             text(new.role.as_str()),
             timestamp(new.expires_at),
+            text(new.pool_mode.map(PoolMode::as_str)),
         ];
         let row = self.row(sql, &args).await?;
         let detail = json!({
             "credential": new.id, "kind": kind, "user": user, "key_prefix": prefix, "role": new.role,
-            "expires_at": new.expires_at,
+            "expires_at": new.expires_at, "pool_mode": new.pool_mode,
         });
         self.audit("credential.create", Some(new.tenant), tenant.slug.as_str(), detail);
         credential_of_row(&row.ok_or(CatalogError::NotFound { what: "credential" })?)

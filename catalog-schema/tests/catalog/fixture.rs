@@ -1,8 +1,8 @@
 //! A catalog of one's own on the shared server, and the things that most tests need in it.
 
 use catalog_schema::{
-    Catalog, ClusterDetail, Context, CredentialKind, MasterKey, NewCluster, NewCredential, NewOperation,
-    NewPlacement, NewTenant, TenantRecord, Tx, migrate,
+    Catalog, ClusterDetail, ClusterTls, Context, CredentialKind, MasterKey, NewCluster, NewCredential,
+    NewOperation, NewPlacement, NewTenant, TenantRecord, Tx, migrate,
 };
 use launcher::{Binaries, Scratch, Server, ServerOptions};
 use serde_json::json;
@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tenancy::{
     ClusterId, CredentialId, Isolation, OperationId, RegionName, Role, Secret, Slug, TenantId, TenantState,
+    TlsMode,
 };
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
@@ -166,6 +167,7 @@ pub(crate) fn cluster(cluster: &str, region: &str) -> NewCluster {
         server_version_num: 150_004,
         connection_budget: 20,
         capacity: 100,
+        tls: ClusterTls { mode: TlsMode::Disable, ..ClusterTls::default() },
     }
 }
 
@@ -194,12 +196,26 @@ pub(crate) fn placement(tenant: TenantId, cluster: ClusterId) -> NewPlacement {
 
 pub(crate) fn password(tenant: TenantId, user: &str) -> NewCredential {
     let kind = CredentialKind::Password { user: user.parse().unwrap(), verifier: VERIFIER.to_owned() };
-    NewCredential { id: CredentialId::generate(), tenant, role: Role::Owner, expires_at: None, kind }
+    NewCredential {
+        id: CredentialId::generate(),
+        tenant,
+        role: Role::Owner,
+        expires_at: None,
+        pool_mode: None,
+        kind,
+    }
 }
 
 pub(crate) fn api_key(tenant: TenantId, hash: [u8; 32]) -> NewCredential {
     let kind = CredentialKind::ApiKey { prefix: "tnt_12345678".to_owned(), hash };
-    NewCredential { id: CredentialId::generate(), tenant, role: Role::Owner, expires_at: None, kind }
+    NewCredential {
+        id: CredentialId::generate(),
+        tenant,
+        role: Role::Owner,
+        expires_at: None,
+        pool_mode: None,
+        kind,
+    }
 }
 
 pub(crate) fn operation(tenant: Option<TenantId>) -> NewOperation {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod fixture;
+mod gateways;
 mod idempotency;
 mod migrations;
 mod operations;

@@ -5,7 +5,7 @@ use catalog_schema::{
     CatalogError, Constraint, Direction, NameKind, OperationState, SCHEMA_VERSION, StepState, migrate,
 };
 use std::collections::BTreeSet;
-use tenancy::{ClusterState, Isolation, Role, TenantState};
+use tenancy::{ClusterState, Isolation, PoolMode, Role, TenantState, TlsMode};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -94,6 +94,8 @@ async fn the_schema_and_the_types_know_the_same_words() {
         ("tenants_isolation_check", words(&isolation)),
         ("physical_names_kind_check", words(&[NameKind::Database, NameKind::Role])),
         ("credentials_role_check", words(&Role::ALL)),
+        ("credentials_pool_mode_check", words(&PoolMode::ALL)),
+        ("clusters_tls_mode_check", words(&TlsMode::ALL)),
         ("operations_state_check", words(OperationState::ALL)),
         ("operations_direction_check", words(Direction::ALL)),
         ("operation_steps_state_check", words(StepState::ALL)),

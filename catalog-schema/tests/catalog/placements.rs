@@ -35,9 +35,9 @@ async fn a_cluster_that_drains_takes_nobody_new() {
     let eu = fixture.cluster("eu-1").await;
     let mut tx = fixture.tx().await;
     let draining = ClusterPatch { state: Some(ClusterState::Draining), ..ClusterPatch::default() };
-    let changed = tx.cluster_update(eu.cluster.id, Some(eu.version), &draining).await.unwrap();
+    let changed = tx.cluster_update(eu.cluster.id, Some(eu.cluster.version), &draining).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(changed.version, eu.version + 1);
+    assert_eq!(changed.cluster.version, eu.cluster.version + 1);
     let refused = place(&fixture, &placement(id, eu.cluster.id)).await.unwrap_err();
     assert_eq!(rule(refused), Constraint::ClusterNotActive);
     let known = fixture.catalog.clusters_in(&[name("eu")]).await.unwrap();

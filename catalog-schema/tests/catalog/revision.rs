@@ -1,13 +1,10 @@
 //! The revision: what raises it, and that nobody who follows it misses a change.
 
 use crate::fixture::{DEADLINE, Fixture, api_key, context, name, password, placement, slug, tenant};
-use catalog_schema::{
-    Catalog, Changed, ClusterPatch, Context, Entitlement, GatewayHeartbeat, PlanRecord, Retention,
-    TenantPatch,
-};
+use catalog_schema::{Catalog, Changed, ClusterPatch, Entitlement, PlanRecord, Retention, TenantPatch};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tenancy::{ClusterState, GatewayId, Revision, TenantId, TenantState};
+use tenancy::{ClusterState, Revision, TenantId, TenantState, TlsMode};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -69,6 +66,9 @@ async fn a_change_of_a_cluster_or_a_plan_concerns_everybody() {
         ClusterPatch { host: Some("elsewhere".to_owned()), ..ClusterPatch::default() },
         ClusterPatch { port: Some(5433), ..ClusterPatch::default() },
         ClusterPatch { connection_budget: Some(7), ..ClusterPatch::default() },
+        ClusterPatch { tls_mode: Some(TlsMode::VerifyFull), ..ClusterPatch::default() },
+        ClusterPatch { tls_ca: Some("a certificate".to_owned()), ..ClusterPatch::default() },
+        ClusterPatch { tls_server_name: Some("db.example.com".to_owned()), ..ClusterPatch::default() },
     ] {
         assert_change!(fixture, wakeups, Changed::Everything, |tx| {
             tx.cluster_update(cluster.cluster.id, None, &patch).await
@@ -180,35 +180,4 @@ async fn whoever_follows_the_revision_misses_nothing() {
     let (applied, seen) = following.await.unwrap();
     assert_eq!(seen, made);
     assert_eq!(applied.get(), start.get() + i64::try_from(made.len()).unwrap());
-}
-
-#[tokio::test]
-async fn living_gateways_that_are_behind_are_named() {
-    let fixture = Fixture::migrated().await;
-    let mut beat = GatewayHeartbeat {
-        id: GatewayId::generate(),
-        name: "gateway".to_owned(),
-        region: name("eu"),
-        address: "127.0.0.1:6432".to_owned(),
-        applied_revision: Revision::new(5),
-    };
-    let behind = |revision| {
-        let catalog = fixture.catalog.clone();
-        async move { catalog.gateways_behind(Revision::new(revision), DEADLINE).await.unwrap().len() }
-    };
-    fixture.catalog.gateway_heartbeat(&beat).await.unwrap();
-    assert_eq!((behind(5).await, behind(6).await), (0, 1));
-    beat.applied_revision = Revision::new(4);
-    fixture.catalog.gateway_heartbeat(&beat).await.unwrap();
-    assert_eq!(behind(5).await, 0, "a late heartbeat takes nothing back");
-    let dead = fixture.catalog.gateways_behind(Revision::new(6), Duration::ZERO).await.unwrap();
-    assert!(dead.is_empty(), "nobody waits for the dead");
-    let unheard = fixture.catalog.gateways_unheard(Revision::new(6), Duration::ZERO).await.unwrap();
-    assert_eq!(unheard.len(), 1, "but they are named");
-    assert!(fixture.catalog.gateways_unheard(Revision::new(6), DEADLINE).await.unwrap().is_empty());
-    assert!(fixture.catalog.gateways_unheard(Revision::new(5), Duration::ZERO).await.unwrap().is_empty());
-    fixture.catalog.gateway_forget(beat.id).await.unwrap();
-    assert!(fixture.catalog.gateways().await.unwrap().is_empty());
-    let worker = Context { actor: "worker:a".to_owned(), ..context() };
-    assert!(fixture.catalog.begin(&worker).await.is_ok());
 }

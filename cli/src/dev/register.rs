@@ -6,10 +6,14 @@ use crate::client::{ApiError, Client, path};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tenancy::TlsMode;
 
 /// The control plane listens already; it may still be connecting to the catalog.
 const ATTEMPTS_MAX: u32 = 50;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// The servers listen on the loopback interface alone, and have no certificates.
+const TLS_MODE: TlsMode = TlsMode::Disable;
 
 /// Registers what is new, and tells new addresses of what is known.
 pub(super) async fn register(
@@ -32,13 +36,14 @@ pub(super) async fn register(
         let is_known = known.iter().any(|cluster| cluster["name"] == spec.name);
         let dsn = named.server.dsn("postgres");
         let outcome = if is_known {
-            let body = json!({ "admin_dsn": dsn.expose() });
+            let body = json!({ "admin_dsn": dsn.expose(), "tls_mode": TLS_MODE });
             client.change(Method::PATCH, &path(&["clusters", &spec.name]), Some(&body)).await
         } else {
             let body = json!({
                 "name": spec.name,
                 "region": spec.region,
                 "admin_dsn": dsn.expose(),
+                "tls_mode": TLS_MODE,
                 "connection_budget": spec.connection_budget,
                 "capacity": spec.capacity,
             });

@@ -2,6 +2,7 @@
 
 mod inspect;
 mod register;
+mod tls;
 mod update;
 
 pub(super) use register::{__path_cluster_register, cluster_register};
@@ -40,6 +41,13 @@ pub(super) struct Cluster {
     host: String,
     /// TCP port.
     port: u16,
+    /// What connections to it demand of TLS.
+    #[schema(schema_with = words::tls_mode)]
+    tls_mode: &'static str,
+    /// The authorities' certificates, in PEM; none stands for those that the system trusts.
+    tls_ca: Option<String>,
+    /// The name that the server's certificate is for; none stands for its host.
+    tls_server_name: Option<String>,
     /// The user that the control plane logs in as.
     admin_user: String,
     /// The database that the control plane logs in to.
@@ -73,6 +81,9 @@ impl From<ClusterDetail> for Cluster {
             state: cluster.state.as_str(),
             host: cluster.host,
             port: cluster.port,
+            tls_mode: cluster.tls.mode.as_str(),
+            tls_ca: cluster.tls.ca,
+            tls_server_name: cluster.tls.server_name,
             admin_user: detail.admin_user,
             admin_database: detail.admin_database,
             system_identifier: cluster.system_identifier,
@@ -80,7 +91,7 @@ impl From<ClusterDetail> for Cluster {
             connection_budget: cluster.connection_budget,
             capacity: detail.capacity,
             tenant_count: detail.placed,
-            version: detail.version,
+            version: cluster.version,
             created_at: detail.created_at,
             updated_at: detail.updated_at,
         }

@@ -16,10 +16,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::CredentialDetail;
-use issue::Wanted;
+use issue::{Terms, Wanted};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tenancy::{CredentialId, Role, TenantState, UserName};
+use tenancy::{CredentialId, PoolMode, Role, TenantState, UserName};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -37,6 +37,9 @@ pub(super) struct Credential {
     /// What its holder may do inside the tenant.
     #[schema(schema_with = words::role)]
     role: &'static str,
+    /// How long its clients keep a server connection, unless they say so themselves; none for the gateway's default.
+    #[schema(schema_with = words::pool_mode)]
+    pool_mode: Option<&'static str>,
     /// When it was made.
     created_at: Timestamp,
     /// From when on it opens nothing.
@@ -53,6 +56,7 @@ impl From<CredentialDetail> for Credential {
             user_name: detail.user.map(String::from),
             key_prefix: detail.key_prefix,
             role: detail.role.as_str(),
+            pool_mode: detail.pool_mode.map(PoolMode::as_str),
             created_at: detail.created_at,
             expires_at: detail.expires_at,
             revoked_at: detail.revoked_at,
@@ -85,6 +89,10 @@ pub(super) struct CredentialCreate {
     role: Option<String>,
     /// From when on it opens nothing; never if left out.
     expires_at: Option<Timestamp>,
+    /// How long the clients of a password keep a server connection, unless they say so themselves; the gateway's
+    /// default if left out.
+    #[schema(schema_with = words::pool_mode)]
+    pool_mode: Option<String>,
 }
 
 /// A credential with its secret.
@@ -109,7 +117,7 @@ pub(super) async fn credential_create(
     caller: Caller,
     body: Body<CredentialCreate>,
 ) -> ApiResult<Response> {
-    let (wanted, role) = check(&body.value)?;
+    let (wanted, terms) = check(&body.value)?;
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
@@ -119,12 +127,11 @@ pub(super) async fn credential_create(
         let detail = format!("a tenant that is {} gets no credentials", tenant.state);
         return Err(Problem::new(ProblemKind::TenantState).detail(detail));
     }
-    let (credential, handover) =
-        issue::issue(&state, &mut change.tx, &tenant, wanted, role, body.value.expires_at).await?;
+    let (credential, handover) = issue::issue(&state, &mut change.tx, &tenant, wanted, &terms).await?;
     change.finish(StatusCode::CREATED, &CredentialCreated { credential: credential.into(), handover }).await
 }
 
-fn check(value: &CredentialCreate) -> ApiResult<(Wanted, Role)> {
+fn check(value: &CredentialCreate) -> ApiResult<(Wanted, Terms)> {
     let invalid =
         |field: &str, detail: &str| Problem::new(ProblemKind::InvalidField).detail(detail).field(field);
     let role = value.role.as_deref().map_or(Ok(Role::Owner), |word| field("role", word))?;
@@ -142,7 +149,12 @@ fn check(value: &CredentialCreate) -> ApiResult<(Wanted, Role)> {
         (Kind::ApiKey, None) => Wanted::ApiKey,
         (Kind::ApiKey, Some(_)) => return Err(invalid("user_name", "an API key has no user")),
     };
-    Ok((wanted, role))
+    let pool_mode: Option<PoolMode> =
+        value.pool_mode.as_deref().map(|word| field("pool_mode", word)).transpose()?;
+    if value.kind == Kind::ApiKey && pool_mode.is_some() {
+        return Err(invalid("pool_mode", "an API key has no pool mode: each request stands for itself"));
+    }
+    Ok((wanted, Terms { role, expires_at: value.expires_at, pool_mode }))
 }
 
 /// List a tenant's credentials, revoked and expired ones too.

@@ -87,6 +87,7 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         | Constraint::NotProvenDropped
         | Constraint::PhysicalNameUsed
         | Constraint::ApiKeyTaken
+        | Constraint::GatewayNumberTaken
         | Constraint::TenantStillPlaced
         | Constraint::AuditAppendOnly
         | Constraint::LedgerAppendOnly

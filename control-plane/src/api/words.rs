@@ -1,7 +1,7 @@
 //! Enumerations as the OpenAPI document shows them: the words themselves, taken from the types that define them.
 
 use catalog_schema::OperationState;
-use tenancy::{ClusterState, Isolation, Role, TenantState};
+use tenancy::{ClusterState, Isolation, PoolMode, Role, TenantState, TlsMode};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 fn words(words: impl IntoIterator<Item = &'static str>) -> Object {
@@ -14,6 +14,14 @@ pub(super) fn tenant_state() -> Object {
 
 pub(super) fn cluster_state() -> Object {
     words(ClusterState::ALL.map(ClusterState::as_str))
+}
+
+pub(super) fn tls_mode() -> Object {
+    words(TlsMode::ALL.map(TlsMode::as_str))
+}
+
+pub(super) fn pool_mode() -> Object {
+    words(PoolMode::ALL.map(PoolMode::as_str))
 }
 
 pub(super) fn isolation() -> Object {

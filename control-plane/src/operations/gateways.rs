@@ -5,15 +5,12 @@
 
 use super::context::StepContext;
 use super::error::StepError;
-use catalog_schema::GatewayRecord;
+use catalog_schema::{GATEWAY_LIVE_WITHIN, GatewayRecord};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// How long to wait for gateways that live and do not follow.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-
-/// A gateway that has given no sign of life for this long serves nobody that we could wait for.
-const LIVE_WITHIN: Duration = Duration::from_secs(15);
 
 /// How often to look. Gateways report as soon as they have followed, so the wait is short.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -24,9 +21,9 @@ pub(super) async fn follow(cx: &StepContext) -> Result<Value, StepError> {
     let revision = cx.catalog().current_revision().await?;
     let started = Instant::now();
     loop {
-        let behind = cx.catalog().gateways_behind(revision, LIVE_WITHIN).await?;
+        let behind = cx.catalog().gateways_behind(revision, GATEWAY_LIVE_WITHIN).await?;
         if behind.is_empty() || started.elapsed() >= WAIT_MAX {
-            let unheard = names(cx.catalog().gateways_unheard(revision, LIVE_WITHIN).await?);
+            let unheard = names(cx.catalog().gateways_unheard(revision, GATEWAY_LIVE_WITHIN).await?);
             let behind = names(behind);
             if !(behind.is_empty() && unheard.is_empty()) {
                 tracing::warn!(?behind, ?unheard, "gateways did not follow in time, going on without them");

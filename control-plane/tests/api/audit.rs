@@ -40,7 +40,10 @@ async fn example(plane: &Plane, method: &str, path: &str) -> RequestBuilder {
         ("POST", "/v1/regions") => post(path, json!({ "name": "us" })),
         ("POST", "/v1/clusters") => {
             let dsn = servers().await.other.dsn("postgres");
-            post(path, json!({ "name": "eu-2", "region": "eu", "admin_dsn": dsn.expose() }))
+            post(
+                path,
+                json!({ "name": "eu-2", "region": "eu", "tls_mode": "disable", "admin_dsn": dsn.expose() }),
+            )
         }
         ("PATCH", "/v1/clusters/{cluster}") => plane.patch("/v1/clusters/eu-1", json!({ "capacity": 77 })),
         ("POST", "/v1/tenants") => post(path, json!({ "slug": "new", "region": "eu" })),

@@ -16,7 +16,7 @@ async fn dsn_of(server: &Server, role: &str, attributes: &str) -> String {
 }
 
 fn cluster(name: &str, dsn: &str) -> Value {
-    json!({ "name": name, "region": "eu", "admin_dsn": dsn })
+    json!({ "name": name, "region": "eu", "tls_mode": "disable", "admin_dsn": dsn })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,10 +39,9 @@ async fn a_server_that_will_not_do_is_refused_and_its_dsn_never_repeated() {
         let text = answer.body.to_string();
         assert!(!text.contains("hunter2") && !text.contains("pw-powerless"), "{text}");
     }
-    let body =
-        json!({ "name": "eu-2", "region": "eu", "admin_dsn": good.expose(), "connection_budget": 100_000 });
+    let body = json!({ "name": "eu-2", "region": "eu", "tls_mode": "disable", "admin_dsn": good.expose(), "connection_budget": 100_000 });
     assert_eq!(plane.refused(plane.post("/v1/clusters", body)).await, "invalid-field");
-    let body = json!({ "name": "eu-2", "region": "mars", "admin_dsn": good.expose() });
+    let body = json!({ "name": "eu-2", "region": "mars", "tls_mode": "disable", "admin_dsn": good.expose() });
     assert_eq!(plane.refused(plane.post("/v1/clusters", body)).await, "region-unknown");
     let shown = plane.expect(201, plane.post("/v1/clusters", cluster("eu-2", good.expose()))).await;
     assert!(!shown.to_string().contains(other.password().expose()), "{shown}");

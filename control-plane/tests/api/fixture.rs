@@ -145,7 +145,8 @@ impl Plane {
     async fn register_eu(&self) {
         self.expect(201, self.post("/v1/regions", json!({ "name": "eu", "jurisdiction": "EU" }))).await;
         let dsn = servers().await.catalog.dsn("postgres");
-        let body = json!({ "name": "eu-1", "region": "eu", "admin_dsn": dsn.expose() });
+        let body =
+            json!({ "name": "eu-1", "region": "eu", "tls_mode": "disable", "admin_dsn": dsn.expose() });
         self.expect(201, self.post("/v1/clusters", body)).await;
     }
 

@@ -1,4 +1,4 @@
-use super::{CheckoutError, ConnectPermit, Pool, Registry};
+use super::{CheckoutError, Cluster, ConnectPermit, Pool, Registry};
 use crate::connect::ServerConnection;
 use crate::resolve::Tenant;
 use crate::stream::ServerStream;
@@ -127,4 +127,16 @@ async fn every_idle_connection_is_looked_at() {
         pool.close_stale(LONG, LONG);
     }
     assert_eq!(pool.idle(), 2);
+}
+
+#[test]
+fn an_older_record_of_a_cluster_changes_nothing() {
+    let older = route().placement.expect("it is placed").cluster;
+    let mut newer = older.clone();
+    (newer.version, newer.connection_budget) = (older.version + 1, 7);
+    let cluster = Cluster::new(older.clone());
+    cluster.update(&newer);
+    assert_eq!((cluster.budget().limit(), cluster.record().version), (7, newer.version));
+    cluster.update(&older);
+    assert_eq!((cluster.budget().limit(), cluster.record().version), (7, newer.version));
 }

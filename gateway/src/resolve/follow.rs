@@ -150,6 +150,6 @@ impl Follower {
 
     async fn beat(&mut self) -> Result<(), CatalogError> {
         self.heartbeat.applied_revision = self.progress.applied();
-        self.catalog.gateway_heartbeat(&self.heartbeat).await
+        self.catalog.gateway_heartbeat(&self.heartbeat).await.map(drop)
     }
 }

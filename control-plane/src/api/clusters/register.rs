@@ -5,7 +5,9 @@ use super::super::document::Problems;
 use super::super::extract::{Body, field};
 use super::super::mutation::{Begun, Mutation};
 use super::super::problem::{ApiResult, ProblemKind};
+use super::super::words;
 use super::inspect::{self, Inspected};
+use super::tls::{self, Wanted};
 use super::{Cluster, check_count};
 use crate::context::ApiState;
 use axum::extract::State;
@@ -35,6 +37,13 @@ pub(in super::super) struct ClusterRegister {
     /// How to log in as an admin who may create databases and roles. Stored sealed, never shown.
     #[schema(format = Password, example = "postgres://admin:…@db.example.com:5432/postgres")]
     admin_dsn: String,
+    /// What connections to it demand of TLS; `verify-full` if left out.
+    #[schema(schema_with = words::tls_mode)]
+    tls_mode: Option<String>,
+    /// The authorities' certificates, in PEM; those that the system trusts if left out.
+    tls_ca: Option<String>,
+    /// The name that the server's certificate is for; its host if left out.
+    tls_server_name: Option<String>,
     /// Server connections that gateways may hold to it together; 90 if left out.
     #[schema(minimum = 1)]
     connection_budget: Option<u32>,
@@ -60,6 +69,8 @@ pub(in super::super) async fn cluster_register(
     let capacity = value.capacity.unwrap_or(CAPACITY_DEFAULT);
     check_count("connection_budget", connection_budget)?;
     check_count("capacity", capacity)?;
+    let wanted = Wanted { mode: value.tls_mode, ca: value.tls_ca, server_name: value.tls_server_name };
+    let tls = tls::chosen(wanted)?;
     let dsn = inspect::parse(&Secret::new(value.admin_dsn))?;
 
     if let Some(answer) = Mutation::answered(&state, &caller, &bytes).await? {
@@ -87,6 +98,7 @@ pub(in super::super) async fn cluster_register(
         server_version_num: probe.version_num.unsigned_abs(),
         connection_budget,
         capacity,
+        tls,
     };
     let cluster = change.tx.cluster_create(&new).await?;
     change.finish(StatusCode::CREATED, &Cluster::from(cluster)).await

@@ -7,6 +7,7 @@ use super::super::mutation::{Begun, Mutation};
 use super::super::problem::{ApiResult, Problem, ProblemKind};
 use super::super::words;
 use super::inspect;
+use super::tls::{self, Wanted};
 use super::{Cluster, check_count, find};
 use crate::context::ApiState;
 use crate::postgres::dsn::AdminDsn;
@@ -28,6 +29,13 @@ pub(in super::super) struct ClusterUpdate {
     /// Another way to the same server, or another password. Stored sealed, never shown.
     #[schema(format = Password)]
     admin_dsn: Option<String>,
+    /// What connections to it demand of TLS.
+    #[schema(schema_with = words::tls_mode)]
+    tls_mode: Option<String>,
+    /// The authorities' certificates, in PEM; empty for those that the system trusts.
+    tls_ca: Option<String>,
+    /// The name that the server's certificate is for; empty for its host.
+    tls_server_name: Option<String>,
     /// Server connections that gateways may hold to it together.
     #[schema(minimum = 1)]
     connection_budget: Option<u32>,
@@ -63,11 +71,21 @@ pub(in super::super) async fn cluster_update(
 }
 
 async fn patch(api: &ApiState, value: ClusterUpdate, known: &ClusterDetail) -> ApiResult<ClusterPatch> {
-    let ClusterUpdate { state, admin_dsn, connection_budget, capacity } = value;
+    let ClusterUpdate { state, admin_dsn, connection_budget, capacity, .. } = value;
+    let wanted = Wanted { mode: value.tls_mode, ca: value.tls_ca, server_name: value.tls_server_name };
+    let tls = tls::checked(wanted)?;
     let state = state.map(|word| field("state", &word)).transpose()?;
     connection_budget.map_or(Ok(()), |budget| check_count("connection_budget", budget))?;
     capacity.map_or(Ok(()), |capacity| check_count("capacity", capacity))?;
-    let patch = ClusterPatch { state, connection_budget, capacity, ..ClusterPatch::default() };
+    let patch = ClusterPatch {
+        state,
+        connection_budget,
+        capacity,
+        tls_mode: tls.mode,
+        tls_ca: tls.ca,
+        tls_server_name: tls.server_name,
+        ..ClusterPatch::default()
+    };
     match admin_dsn {
         Some(dsn) => with_new_way(patch, &Secret::new(dsn), known).await,
         None => {

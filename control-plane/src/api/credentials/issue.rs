@@ -7,7 +7,7 @@ use crate::secrets;
 use catalog_schema::{CredentialDetail, CredentialKind, NewCredential, TenantRecord, Tx};
 use jiff::Timestamp;
 use serde::Serialize;
-use tenancy::{CredentialId, Role, Secret, UserName};
+use tenancy::{CredentialId, PoolMode, Role, Secret, UserName};
 use utoipa::ToSchema;
 
 /// The user of a tenant's first password, and of one that names no other.
@@ -43,6 +43,14 @@ pub(super) enum Wanted {
     ApiKey,
 }
 
+/// What holds for it.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) role: Role,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) pool_mode: Option<PoolMode>,
+}
+
 /// The user of a password that names no other.
 pub(super) fn first_user() -> UserName {
     FIRST_USER.parse().expect("three letters make a user name")
@@ -54,8 +62,9 @@ pub(in super::super) async fn first_credentials(
     tx: &mut Tx,
     tenant: &TenantRecord,
 ) -> ApiResult<Handover> {
-    let (_, password) = issue(state, tx, tenant, Wanted::Password(first_user()), Role::Owner, None).await?;
-    let (_, key) = issue(state, tx, tenant, Wanted::ApiKey, Role::Owner, None).await?;
+    let terms = Terms { role: Role::Owner, expires_at: None, pool_mode: None };
+    let (_, password) = issue(state, tx, tenant, Wanted::Password(first_user()), &terms).await?;
+    let (_, key) = issue(state, tx, tenant, Wanted::ApiKey, &terms).await?;
     Ok(Handover { connection_string: password.connection_string, ..key })
 }
 
@@ -65,8 +74,7 @@ pub(super) async fn issue(
     tx: &mut Tx,
     tenant: &TenantRecord,
     wanted: Wanted,
-    role: Role,
-    expires_at: Option<Timestamp>,
+    terms: &Terms,
 ) -> ApiResult<(CredentialDetail, Handover)> {
     let (kind, handover) = match wanted {
         Wanted::Password(user) => {
@@ -85,7 +93,14 @@ pub(super) async fn issue(
             (CredentialKind::ApiKey { prefix, hash }, handover)
         }
     };
-    let new = NewCredential { id: CredentialId::generate(), tenant: tenant.id, role, expires_at, kind };
+    let new = NewCredential {
+        id: CredentialId::generate(),
+        tenant: tenant.id,
+        role: terms.role,
+        expires_at: terms.expires_at,
+        pool_mode: terms.pool_mode,
+        kind,
+    };
     Ok((tx.credential_create(&new).await?, handover))
 }
 
