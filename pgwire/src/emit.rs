@@ -76,6 +76,10 @@ fn fill_length(out: &mut [u8], start: usize, following: usize) -> Result<(), Wri
 
 /// Appends a string and its ending zero byte.
 pub(crate) fn string(out: &mut Vec<u8>, text: &[u8]) -> Result<(), WriteError> {
+    // Its length is judged first: what is too long is not worth a search.
+    if text.len() > FIELD_BYTES_MAX {
+        return Err(WriteError::TooLong);
+    }
     if text.contains(&0) {
         return Err(WriteError::ZeroByte);
     }

@@ -7,11 +7,11 @@
 //! | Module | What it knows |
 //! |---|---|
 //! | [`frame`] | where one message ends and the next begins |
-//! | [`startup`], [`cancel`] | the packets that come before any framed message, and cancel keys |
+//! | [`startup`], [`cancel`] | what comes before any framed message, encryption included, and cancel keys |
 //! | [`frontend`] | what a client sends: views of it, and writers for our own login to a server |
 //! | [`backend`] | what a server sends: views of it, and writers for what we answer ourselves |
 //! | [`error_response`], [`sqlstate`] | errors and notices in PostgreSQL's own words and codes |
-//! | [`scram`] | SCRAM-SHA-256 as server and as client, and the verifiers that PostgreSQL stores |
+//! | [`scram`] | SCRAM-SHA-256, with and without channel binding, as server and as client; verifiers and keys |
 //!
 //! **Both ends are untrusted.** A client has not logged in yet when its first bytes are parsed, and
 //! a server may be the wrong one. So every parser takes any bytes and answers with a value or an

@@ -4,15 +4,34 @@
 //! These packets have no tag: a 32-bit length that counts itself, a code, and the rest
 //! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>). They come from whoever
 //! can reach the port, so the length is judged as soon as it is there and never believed.
+//!
+//! | A connection begins with | Outcome |
+//! |---|---|
+//! | SSLRequest, GSSENCRequest | [`FirstPacket::SslRequest`], [`FirstPacket::GssEncRequest`]; then [`expect_no_early_data`] |
+//! | CancelRequest of protocol 3.0 | [`FirstPacket::Cancel`] |
+//! | CancelRequest with a key of protocol 3.2 | [`StartupError::CancelKeyLength`]: we never gave that key |
+//! | StartupMessage 3.x | [`FirstPacket::Startup`]; NegotiateProtocolVersion answers what we do not speak |
+//! | StartupMessage of another major version | [`StartupError::UnsupportedProtocol`] |
+//! | a TLS ClientHello (direct TLS) | [`is_direct_tls`]; a parser that gets it says [`StartupError::DirectTls`] |
+//! | anything else, such as HTTP | [`StartupError::Length`] or [`StartupError::TooLong`], on its first four bytes |
 
+mod encryption;
 mod options;
 mod packet;
 
-pub(crate) use packet::CANCEL_REQUEST_CODE;
+pub(crate) use packet::{CANCEL_REQUEST_CODE, SSL_REQUEST_CODE};
 
 pub use crate::cancel::CancelKey;
+pub use encryption::{EncryptionAnswer, EncryptionError, expect_no_early_data, is_direct_tls};
 pub use options::{OptionsError, parse_options};
 pub use packet::{StartupError, parse_first_packet};
+
+/// How many protocol extensions a client may ask for. All are refused by name, and one that was not named would
+/// pass for accepted.
+pub(crate) const EXTENSIONS_MAX: usize = 1024;
+
+/// What protocol extensions are called.
+const EXTENSION_PREFIX: &str = "_pq_.";
 
 /// What the first packet of a connection asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +66,12 @@ impl Startup {
     /// The names of protocol extensions asked for (`_pq_.…`), to be refused by name in
     /// NegotiateProtocolVersion.
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
-        self.parameters.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with("_pq_."))
+        self.parameters
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| name.starts_with(EXTENSION_PREFIX))
     }
 }
+
+#[cfg(test)]
+mod tests;

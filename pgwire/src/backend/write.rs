@@ -8,9 +8,7 @@ use super::{TransactionStatus, authentication, tag};
 use crate::cancel::CancelKey;
 use crate::emit::{reply, reply_bytes, reply_string};
 use crate::error_response::ErrorResponse;
-
-/// How many refused extensions NegotiateProtocolVersion names at most; startup packets are small.
-const EXTENSIONS_MAX: i32 = 1024;
+use crate::startup::EXTENSIONS_MAX;
 
 /// AuthenticationOk.
 pub fn authentication_ok(out: &mut Vec<u8>) {
@@ -72,7 +70,7 @@ pub fn ready_for_query(out: &mut Vec<u8>, status: TransactionStatus) {
 }
 
 /// NegotiateProtocolVersion: the newest minor version of protocol 3 spoken here, and the extensions
-/// asked for that are not known here.
+/// asked for that are not known here, of which a startup packet holds no more than 1024.
 pub fn negotiate_protocol_version<'a>(
     out: &mut Vec<u8>,
     minor: u16,
@@ -84,9 +82,9 @@ pub fn negotiate_protocol_version<'a>(
         out.extend_from_slice(&[0, 3, a, b]);
         let mut names = Vec::new();
         let mut count = 0_i32;
-        for (number, extension) in (1..=EXTENSIONS_MAX).zip(extensions) {
+        for extension in extensions.into_iter().take(EXTENSIONS_MAX) {
             reply_string(&mut names, extension.as_bytes());
-            count = number;
+            count += 1;
         }
         out.extend_from_slice(&count.to_be_bytes());
         out.append(&mut names);

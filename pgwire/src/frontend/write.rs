@@ -5,7 +5,7 @@
 use super::{Bind, tag};
 use crate::cancel::CancelKey;
 use crate::emit::{self, WriteError};
-use crate::startup::CANCEL_REQUEST_CODE;
+use crate::startup::{CANCEL_REQUEST_CODE, SSL_REQUEST_CODE};
 
 /// Protocol 3.0, the version that every supported server speaks.
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
@@ -39,6 +39,12 @@ pub fn cancel_request(out: &mut Vec<u8>, key: CancelKey) {
     out.extend_from_slice(&CANCEL_REQUEST_CODE.to_be_bytes());
     out.extend_from_slice(&key.process_id.to_be_bytes());
     out.extend_from_slice(&key.secret.to_be_bytes());
+}
+
+/// SSLRequest, to be sent first; the answer is read by [`crate::startup::EncryptionAnswer::parse`].
+pub fn ssl_request(out: &mut Vec<u8>) {
+    out.extend_from_slice(&8_i32.to_be_bytes());
+    out.extend_from_slice(&SSL_REQUEST_CODE.to_be_bytes());
 }
 
 /// PasswordMessage, in clear.

@@ -1,12 +1,12 @@
 //! Parsing the first packet.
 
-use super::{CancelKey, FirstPacket, Startup};
+use super::{CancelKey, EXTENSIONS_MAX, FirstPacket, Startup, is_direct_tls};
 use crate::cursor::{Cursor, MessageError};
 
 // Request codes, from <https://www.postgresql.org/docs/current/protocol-message-formats.html>: a
 // major version of 1234 that no protocol has.
 pub(crate) const CANCEL_REQUEST_CODE: u32 = 80_877_102;
-const SSL_REQUEST_CODE: u32 = 80_877_103;
+pub(crate) const SSL_REQUEST_CODE: u32 = 80_877_103;
 const GSSENC_REQUEST_CODE: u32 = 80_877_104;
 
 /// The only major version that PostgreSQL has spoken since 7.4.
@@ -16,6 +16,8 @@ const PROTOCOL_MAJOR: u16 = 3;
 const PACKET_BYTES_MIN: usize = 8;
 /// Length, code, process id and a secret of four bytes (protocol 3.0).
 const CANCEL_BYTES: usize = 16;
+/// The same with the longest secret of protocol 3.2, 256 bytes.
+const CANCEL_BYTES_MAX: usize = 268;
 
 /// Parameters that decide who is who. PostgreSQL lets the last of several win; a gateway that reads
 /// one and a server that reads the other would disagree, so each may be there once only.
@@ -24,6 +26,9 @@ const GIVEN_ONCE: [&str; 4] = ["user", "database", "options", "replication"];
 /// Why the first packet was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartupError {
+    /// A TLS handshake, without an SSLRequest before it.
+    #[error("received a TLS handshake where a startup packet was expected")]
+    DirectTls,
     /// A length that this kind of packet cannot have.
     #[error("invalid length of startup packet")]
     Length,
@@ -34,6 +39,13 @@ pub enum StartupError {
         length: usize,
         /// Bytes allowed.
         max: usize,
+    },
+    /// A cancel key that protocol 3.2 allows. Only protocol 3.0 is ever agreed on here, so no session of ours has
+    /// such a key.
+    #[error("cancel key has {length} bytes, but keys given here have 4")]
+    CancelKeyLength {
+        /// Bytes of the key's secret.
+        length: usize,
     },
     /// Neither a request that we know nor protocol 3.
     #[error("unsupported frontend protocol {major}.{minor}: only protocol 3 is spoken here")]
@@ -52,6 +64,9 @@ pub enum StartupError {
     /// A parameter that decides who is who was given twice.
     #[error("startup parameter \"{0}\" was given more than once")]
     Duplicate(&'static str),
+    /// More protocol extensions than there ever were.
+    #[error("more than {EXTENSIONS_MAX} protocol extensions were asked for")]
+    TooManyExtensions,
 }
 
 impl From<MessageError> for StartupError {
@@ -70,6 +85,10 @@ impl From<MessageError> for StartupError {
 /// # Errors
 /// What is there can never become a packet that we serve. More bytes would not help.
 pub fn parse_first_packet(buf: &[u8], max: usize) -> Result<Option<(FirstPacket, usize)>, StartupError> {
+    // Before its length is all there: a TLS record may be shorter than any packet.
+    if buf.first().copied().is_some_and(is_direct_tls) {
+        return Err(StartupError::DirectTls);
+    }
     let Some(length) = buf.first_chunk::<4>() else {
         return Ok(None);
     };
@@ -100,22 +119,25 @@ enum Code {
 
 impl Code {
     fn judge(code: u32, length: usize) -> Result<Self, StartupError> {
-        let (kind, exact) = match code {
-            SSL_REQUEST_CODE => (Self::Ssl, Some(PACKET_BYTES_MIN)),
-            GSSENC_REQUEST_CODE => (Self::GssEnc, Some(PACKET_BYTES_MIN)),
-            CANCEL_REQUEST_CODE => (Self::Cancel, Some(CANCEL_BYTES)),
-            _ => {
-                let [a, b, c, d] = code.to_be_bytes();
-                let (major, minor) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-                if major != PROTOCOL_MAJOR {
-                    return Err(StartupError::UnsupportedProtocol { major, minor });
-                }
-                (Self::Startup { minor }, None)
+        match (code, length) {
+            (SSL_REQUEST_CODE, PACKET_BYTES_MIN) => Ok(Self::Ssl),
+            (GSSENC_REQUEST_CODE, PACKET_BYTES_MIN) => Ok(Self::GssEnc),
+            (CANCEL_REQUEST_CODE, CANCEL_BYTES) => Ok(Self::Cancel),
+            (CANCEL_REQUEST_CODE, CANCEL_BYTES..=CANCEL_BYTES_MAX) => {
+                Err(StartupError::CancelKeyLength { length: length - CANCEL_BYTES + 4 })
             }
-        };
-        match exact {
-            Some(exact) if exact != length => Err(StartupError::Length),
-            _ => Ok(kind),
+            (SSL_REQUEST_CODE | GSSENC_REQUEST_CODE | CANCEL_REQUEST_CODE, _) => Err(StartupError::Length),
+            _ => Self::session(code),
+        }
+    }
+
+    fn session(code: u32) -> Result<Self, StartupError> {
+        let [a, b, c, d] = code.to_be_bytes();
+        let (major, minor) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        if major == PROTOCOL_MAJOR {
+            Ok(Self::Startup { minor })
+        } else {
+            Err(StartupError::UnsupportedProtocol { major, minor })
         }
     }
 
@@ -127,7 +149,13 @@ impl Code {
                 let mut cursor = Cursor::new(body);
                 FirstPacket::Cancel(CancelKey { process_id: cursor.i32()?, secret: cursor.i32()? })
             }
-            Self::Startup { minor } => FirstPacket::Startup(Startup { minor, parameters: parameters(body)? }),
+            Self::Startup { minor } => {
+                let startup = Startup { minor, parameters: parameters(body)? };
+                if startup.extensions().count() > EXTENSIONS_MAX {
+                    return Err(StartupError::TooManyExtensions);
+                }
+                FirstPacket::Startup(startup)
+            }
         })
     }
 }
@@ -211,12 +239,19 @@ mod tests {
             (packet(0x0002_0000, b"\0"), StartupError::UnsupportedProtocol { major: 2, minor: 0 }),
             (packet(SSL_REQUEST_CODE, b"x"), StartupError::Length),
             (packet(CANCEL_REQUEST_CODE, b"1234567"), StartupError::Length),
+            (packet(CANCEL_REQUEST_CODE, b"123456789"), StartupError::CancelKeyLength { length: 5 }),
+            (packet(CANCEL_REQUEST_CODE, &[1; 36]), StartupError::CancelKeyLength { length: 32 }),
+            (packet(CANCEL_REQUEST_CODE, &[1; 260]), StartupError::CancelKeyLength { length: 256 }),
+            (packet(CANCEL_REQUEST_CODE, &[1; 261]), StartupError::Length),
+            (b"\x16\x03\x01\x02".to_vec(), StartupError::DirectTls),
+            (b"\x16".to_vec(), StartupError::DirectTls),
             (packet(v3, b""), StartupError::Layout),
             (packet(v3, b"user\0app\0"), StartupError::Layout),
             (packet(v3, b"user\0app"), StartupError::Layout),
             (packet(v3, b"user\0\0user\0\0\0"), StartupError::Duplicate("user")),
             (packet(v3, b"\0trailing"), StartupError::Layout),
             (packet(v3, b"user\0\xff\0\0"), StartupError::NotUtf8),
+            (packet(v3, &[b"_pq_.\0\0".repeat(1025), vec![0]].concat()), StartupError::TooManyExtensions),
         ] {
             assert_eq!(parsed(&bytes), Err(error), "{bytes:?}");
         }

@@ -106,6 +106,7 @@ async fn what_is_no_startup_packet_is_refused() {
         ("a name twice", startup(0, &format!("{own}database\0other\0"))),
         ("no parameters", [&8_u32.to_be_bytes()[..], &[0, 3, 0, 0]].concat()),
         ("a short cancel", vec![0, 0, 0, 12, 4, 210, 22, 46, 0, 0, 0, 1]),
+        ("a cancel key of protocol 3.2", [&[0, 0, 0, 44, 4, 210, 22, 46][..], &[1; 36]].concat()),
     ];
     for (what, bytes) in cases {
         assert_eq!(last_words(&mut dial(&tenant).await, &bytes).await.sqlstate(), "08P01", "{what}");
