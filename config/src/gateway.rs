@@ -3,7 +3,7 @@
 use crate::section::Section;
 use crate::{
     CatalogConfig, ConfigError, GatewayListen, LimitsConfig, MasterKeySource, MetricsConfig, PoolConfig,
-    RouteCacheConfig, load,
+    RouteCacheConfig, TlsConfig, load,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub struct GatewayConfig {
     pub region: RegionName,
     /// `[listen]`
     pub listen: GatewayListen,
+    /// `[tls]`
+    pub tls: TlsConfig,
     /// `[catalog]`
     pub catalog: CatalogConfig,
     /// `master_key_file` or `master_key_env`
@@ -47,6 +49,7 @@ impl Default for GatewayConfig {
             name: "gateway".to_owned(),
             region: "eu".parse().expect("a lower-case word is a region name"),
             listen: GatewayListen::default(),
+            tls: TlsConfig::default(),
             catalog: CatalogConfig::default(),
             master_key: MasterKeySource::default(),
             routes: RouteCacheConfig::default(),
@@ -92,6 +95,7 @@ impl GatewayConfig {
             name,
             region: root.required("region", defaults.region),
             listen: GatewayListen::read(root.section("listen")),
+            tls: TlsConfig::read(root.section("tls")),
             catalog: CatalogConfig::read(root.section("catalog")),
             master_key: MasterKeySource::read_from(root),
             routes: RouteCacheConfig::read(root.section("routes")),

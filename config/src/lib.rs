@@ -18,6 +18,7 @@ pub mod master_key;
 pub mod metrics;
 pub mod pool;
 pub mod routes;
+pub mod tls;
 pub mod worker;
 
 mod load;
@@ -33,4 +34,5 @@ pub use master_key::{MasterKeySource, SecretUnreadable};
 pub use metrics::MetricsConfig;
 pub use pool::PoolConfig;
 pub use routes::RouteCacheConfig;
+pub use tls::{CertificateFiles, ClientAuth, TlsConfig, TlsListenerMode, TlsVersion};
 pub use worker::WorkerConfig;

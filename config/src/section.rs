@@ -44,6 +44,33 @@ impl<'a> Section<'a> {
         Section { path, table, environment: self.environment, problems: self.problems }
     }
 
+    /// The tables listed under `key`, each read by `read`. The environment has no word for what is in one.
+    pub(crate) fn list<T>(&mut self, key: &str, mut read: impl FnMut(Section<'_>) -> T) -> Vec<T> {
+        let items = match self.table.remove(key) {
+            None => Vec::new(),
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                self.problem(key, format!("must be a list of tables, not {}", kind(&other)));
+                Vec::new()
+            }
+        };
+        let mut results = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let path = self.key_path(&format!("{key}[{index}]"));
+            match item {
+                Value::Table(table) => {
+                    let problems = &mut *self.problems;
+                    results.push(read(Section { path, table, environment: &|_| None, problems }));
+                }
+                other => {
+                    let message = format!("must be a table, not {}", kind(&other));
+                    self.problems.push(Problem { key: path, message });
+                }
+            }
+        }
+        results
+    }
+
     /// A value written as text, if it is given at all.
     pub(crate) fn optional<T>(&mut self, key: &str) -> Option<T>
     where
@@ -113,6 +140,20 @@ impl<'a> Section<'a> {
             self.problem(key, format!("must be a whole number from {from} to {to}"));
         }
         value
+    }
+
+    /// `true` or `false`, or `default`.
+    pub(crate) fn flag(&mut self, key: &str, default: bool) -> bool {
+        let value = match self.take(key) {
+            None => return default,
+            Some(Found::File(Value::Boolean(value))) => Some(value),
+            Some(Found::Environment(text)) => text.trim().parse().ok(),
+            Some(Found::File(_)) => None,
+        };
+        value.unwrap_or_else(|| {
+            self.problem(key, "must be true or false");
+            default
+        })
     }
 
     /// Is there a value for `key`, in the environment or in the file?

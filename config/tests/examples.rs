@@ -37,6 +37,7 @@ fn the_gateway_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.catalog.pool_size, defaults.catalog.pool_size);
         assert_eq!((&config.name, &config.region), (&defaults.name, &defaults.region));
         assert_eq!(config.listen, defaults.listen);
+        assert_eq!(config.tls, defaults.tls);
         assert_eq!(config.routes, defaults.routes);
         assert_eq!(config.pool, defaults.pool);
         assert_eq!(config.limits, defaults.limits);
