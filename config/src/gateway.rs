@@ -3,7 +3,7 @@
 use crate::section::Section;
 use crate::{
     CatalogConfig, ConfigError, GatewayListen, LimitsConfig, MasterKeySource, MetricsConfig, PoolConfig,
-    RouteCacheConfig, TlsConfig, load,
+    PreparedConfig, RouteCacheConfig, TlsConfig, load,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct GatewayConfig {
     pub routes: RouteCacheConfig,
     /// `[pool]`
     pub pool: PoolConfig,
+    /// `[prepared]`
+    pub prepared: PreparedConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[metrics]`
@@ -54,6 +56,7 @@ impl Default for GatewayConfig {
             master_key: MasterKeySource::default(),
             routes: RouteCacheConfig::default(),
             pool: PoolConfig::default(),
+            prepared: PreparedConfig::default(),
             limits: LimitsConfig::default(),
             metrics: MetricsConfig::default(),
             drain_timeout_ms: 30_000,
@@ -100,6 +103,7 @@ impl GatewayConfig {
             master_key: MasterKeySource::read_from(root),
             routes: RouteCacheConfig::read(root.section("routes")),
             pool: PoolConfig::read(root.section("pool")),
+            prepared: PreparedConfig::read(root.section("prepared")),
             limits: LimitsConfig::read(root.section("limits")),
             metrics: MetricsConfig::read(root.section("metrics")),
             drain_timeout_ms: root.number("drain_timeout_ms", defaults.drain_timeout_ms, &(0..=3_600_000)),

@@ -40,6 +40,7 @@ fn the_gateway_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.tls, defaults.tls);
         assert_eq!(config.routes, defaults.routes);
         assert_eq!(config.pool, defaults.pool);
+        assert_eq!(config.prepared, defaults.prepared);
         assert_eq!(config.limits, defaults.limits);
         assert_eq!(config.metrics, defaults.metrics);
         assert_eq!(config.drain_timeout(), defaults.drain_timeout());
