@@ -2,8 +2,8 @@
 
 use crate::section::Section;
 use crate::{
-    CatalogConfig, ConfigError, GatewayListen, LimitsConfig, MasterKeySource, MetricsConfig, PoolConfig,
-    PreparedConfig, RouteCacheConfig, TlsConfig, load,
+    CancelConfig, CatalogConfig, ConfigError, ConsoleConfig, GatewayListen, LimitsConfig, MasterKeySource,
+    MetricsConfig, PoolConfig, PreparedConfig, RouteCacheConfig, TimeoutsConfig, TlsConfig, load,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -34,6 +34,12 @@ pub struct GatewayConfig {
     pub prepared: PreparedConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
+    /// `[timeouts]`
+    pub timeouts: TimeoutsConfig,
+    /// `[cancel]`
+    pub cancel: CancelConfig,
+    /// `[console]`
+    pub console: ConsoleConfig,
     /// `[metrics]`
     pub metrics: MetricsConfig,
     /// `drain_timeout_ms`: after the signal to stop, how long running transactions may take to end,
@@ -58,6 +64,9 @@ impl Default for GatewayConfig {
             pool: PoolConfig::default(),
             prepared: PreparedConfig::default(),
             limits: LimitsConfig::default(),
+            timeouts: TimeoutsConfig::default(),
+            cancel: CancelConfig::default(),
+            console: ConsoleConfig::default(),
             metrics: MetricsConfig::default(),
             drain_timeout_ms: 30_000,
             worker_threads: None,
@@ -105,6 +114,9 @@ impl GatewayConfig {
             pool: PoolConfig::read(root.section("pool")),
             prepared: PreparedConfig::read(root.section("prepared")),
             limits: LimitsConfig::read(root.section("limits")),
+            timeouts: TimeoutsConfig::read(root.section("timeouts")),
+            cancel: CancelConfig::read(root.section("cancel")),
+            console: ConsoleConfig::read(root.section("console")),
             metrics: MetricsConfig::read(root.section("metrics")),
             drain_timeout_ms: root.number("drain_timeout_ms", defaults.drain_timeout_ms, &(0..=3_600_000)),
             worker_threads: root.optional_number("worker_threads", &(1..=1_024)),

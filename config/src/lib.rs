@@ -8,7 +8,9 @@
 //! This crate never opens a connection, never keeps a value it could not check, and never prints a
 //! secret: those come from files or the environment and live in [`tenancy::Secret`].
 
+pub mod cancel;
 pub mod catalog;
+pub mod console;
 pub mod control_plane;
 pub mod error;
 pub mod gateway;
@@ -19,13 +21,16 @@ pub mod metrics;
 pub mod pool;
 pub mod prepared;
 pub mod routes;
+pub mod timeouts;
 pub mod tls;
 pub mod worker;
 
 mod load;
 mod section;
 
+pub use cancel::CancelConfig;
 pub use catalog::CatalogConfig;
+pub use console::{ConsoleConfig, ConsoleLogin, ConsoleRole, ConsoleUser};
 pub use control_plane::{ApiLimits, ControlPlaneConfig, GatewayEndpoint};
 pub use error::{ConfigError, Problem};
 pub use gateway::GatewayConfig;
@@ -33,8 +38,9 @@ pub use limits::LimitsConfig;
 pub use listen::GatewayListen;
 pub use master_key::{MasterKeySource, SecretUnreadable};
 pub use metrics::MetricsConfig;
-pub use pool::PoolConfig;
+pub use pool::{PoolConfig, SessionModeRequests};
 pub use prepared::PreparedConfig;
 pub use routes::RouteCacheConfig;
+pub use timeouts::TimeoutsConfig;
 pub use tls::{CertificateFiles, ClientAuth, TlsConfig, TlsListenerMode, TlsVersion};
 pub use worker::WorkerConfig;

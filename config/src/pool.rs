@@ -1,6 +1,7 @@
 //! The gateway's server connections. How many a tenant may have is its plan's matter, not the gateway's.
 
 use crate::section::Section;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How server connections come and go.
@@ -17,11 +18,41 @@ pub struct PoolConfig {
     /// milliseconds, 1,800,000. PostgreSQL's backends grow with what they have seen; too short a
     /// life costs logins, too long a one memory.
     pub max_lifetime_ms: u64,
+    /// `pool.session_mode`: whether a client may have a server connection for its whole session by asking for it in
+    /// its startup packet, `allow`. With `refuse` only those may whose credential says so. A client in session mode
+    /// takes one connection of its tenant's pool and of its cluster's budget for as long as it stays.
+    pub session_mode: SessionModeRequests,
+}
+
+/// What to do with a client that asks for session mode by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionModeRequests {
+    /// It gets it.
+    #[default]
+    Allow,
+    /// It is sent away.
+    Refuse,
+}
+
+impl FromStr for SessionModeRequests {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "refuse" => Ok(Self::Refuse),
+            _ => Err("must be allow or refuse"),
+        }
+    }
 }
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        Self { idle_timeout_ms: 60_000, connect_timeout_ms: 5_000, max_lifetime_ms: 1_800_000 }
+        Self {
+            idle_timeout_ms: 60_000,
+            connect_timeout_ms: 5_000,
+            max_lifetime_ms: 1_800_000,
+            session_mode: SessionModeRequests::default(),
+        }
     }
 }
 
@@ -58,6 +89,7 @@ impl PoolConfig {
                 defaults.max_lifetime_ms,
                 &(1_000..=86_400_000),
             ),
+            session_mode: section.text("session_mode", defaults.session_mode),
         };
         section.finish();
         pool

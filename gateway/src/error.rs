@@ -62,6 +62,7 @@ impl Refusal {
             self.kind,
             ErrorKind::TenantSuspended
                 | ErrorKind::TenantUnavailable
+                | ErrorKind::Terminated
                 | ErrorKind::Draining
                 | ErrorKind::Internal
         )
@@ -98,9 +99,10 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         ErrorKind::TenantMissing | ErrorKind::TenantConflict => SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
         ErrorKind::Unauthenticated => SqlState::INVALID_PASSWORD,
         ErrorKind::Forbidden => SqlState::INSUFFICIENT_PRIVILEGE,
-        ErrorKind::TenantSuspended | ErrorKind::TenantUnavailable | ErrorKind::CatalogUnavailable => {
-            SqlState::CANNOT_CONNECT_NOW
-        }
+        ErrorKind::TenantSuspended
+        | ErrorKind::TenantUnavailable
+        | ErrorKind::TenantPaused
+        | ErrorKind::CatalogUnavailable => SqlState::CANNOT_CONNECT_NOW,
         ErrorKind::ClientLimit | ErrorKind::QueueFull | ErrorKind::CheckoutTimeout => {
             SqlState::TOO_MANY_CONNECTIONS
         }
@@ -109,8 +111,11 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         ErrorKind::ProtocolViolation | ErrorKind::ClientTimeout => SqlState::PROTOCOL_VIOLATION,
         ErrorKind::TooLarge => SqlState::PROGRAM_LIMIT_EXCEEDED,
         ErrorKind::Unsupported => SqlState::FEATURE_NOT_SUPPORTED,
-        ErrorKind::Cancelled => SqlState::QUERY_CANCELED,
-        ErrorKind::Draining => SqlState::ADMIN_SHUTDOWN,
+        ErrorKind::Cancelled | ErrorKind::LoginTimeout | ErrorKind::QueryTimeout => SqlState::QUERY_CANCELED,
+        ErrorKind::TransactionTimeout => SqlState::TRANSACTION_TIMEOUT,
+        ErrorKind::IdleInTransaction => SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        ErrorKind::ClientIdle | ErrorKind::PinnedIdle => SqlState::IDLE_SESSION_TIMEOUT,
+        ErrorKind::Terminated | ErrorKind::Draining => SqlState::ADMIN_SHUTDOWN,
         ErrorKind::Internal => SqlState::INTERNAL_ERROR,
     }
 }
@@ -126,9 +131,11 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         ErrorKind::TenantConflict | ErrorKind::Forbidden | ErrorKind::TenantSuspended => {
             StatusCode::FORBIDDEN
         }
-        ErrorKind::TenantUnavailable | ErrorKind::CatalogUnavailable | ErrorKind::Draining => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ErrorKind::TenantUnavailable
+        | ErrorKind::TenantPaused
+        | ErrorKind::CatalogUnavailable
+        | ErrorKind::Terminated
+        | ErrorKind::Draining => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::ClientLimit | ErrorKind::QueueFull | ErrorKind::CheckoutTimeout => {
             StatusCode::TOO_MANY_REQUESTS
         }
@@ -137,7 +144,13 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         }
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
-        ErrorKind::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::ClientTimeout
+        | ErrorKind::LoginTimeout
+        | ErrorKind::IdleInTransaction
+        | ErrorKind::ClientIdle
+        | ErrorKind::PinnedIdle => StatusCode::REQUEST_TIMEOUT,
+        // The statement took too long, not the request that asked for it.
+        ErrorKind::QueryTimeout | ErrorKind::TransactionTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

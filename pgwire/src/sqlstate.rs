@@ -77,6 +77,7 @@ codes! {
     READ_ONLY_SQL_TRANSACTION = b"25006", "not allowed in a read-only transaction";
     IN_FAILED_SQL_TRANSACTION = b"25P02", "the transaction has failed and only its end is accepted";
     IDLE_IN_TRANSACTION_SESSION_TIMEOUT = b"25P03", "idle in a transaction for too long";
+    TRANSACTION_TIMEOUT = b"25P04", "the transaction lasted for too long";
     INVALID_SQL_STATEMENT_NAME = b"26000", "no prepared statement has that name";
     INVALID_AUTHORIZATION_SPECIFICATION = b"28000", "no such user here, or not this way";
     INVALID_PASSWORD = b"28P01", "the password (or the user, or the tenant) is wrong";

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     TenantSuspended,
     /// The tenant is not ready: being provisioned, moved or purged. Said only after authentication.
     TenantUnavailable,
+    /// An operator has paused the tenant and did not resume it in time. Said only after authentication.
+    TenantPaused,
     /// The tenant is not cached and the catalog cannot be asked.
     CatalogUnavailable,
     /// The tenant already has as many clients as its plan allows.
@@ -41,8 +43,22 @@ pub enum ErrorKind {
     Unsupported,
     /// The client took too long.
     ClientTimeout,
+    /// The client did not log in in time.
+    LoginTimeout,
+    /// A request ran for longer than the gateway allows.
+    QueryTimeout,
+    /// A transaction lasted for longer than the gateway allows.
+    TransactionTimeout,
+    /// The client left its transaction open and did nothing.
+    IdleInTransaction,
+    /// The client did nothing.
+    ClientIdle,
+    /// The client did nothing and kept a server connection.
+    PinnedIdle,
     /// Cancelled on the client's request.
     Cancelled,
+    /// An operator has ended the connection.
+    Terminated,
     /// This process is shutting down.
     Draining,
     /// A mistake of ours, nothing else.
@@ -51,13 +67,14 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 28] = [
         Self::TenantMissing,
         Self::TenantConflict,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::TenantSuspended,
         Self::TenantUnavailable,
+        Self::TenantPaused,
         Self::CatalogUnavailable,
         Self::ClientLimit,
         Self::QueueFull,
@@ -69,7 +86,14 @@ impl ErrorKind {
         Self::TooLarge,
         Self::Unsupported,
         Self::ClientTimeout,
+        Self::LoginTimeout,
+        Self::QueryTimeout,
+        Self::TransactionTimeout,
+        Self::IdleInTransaction,
+        Self::ClientIdle,
+        Self::PinnedIdle,
         Self::Cancelled,
+        Self::Terminated,
         Self::Draining,
         Self::Internal,
     ];
@@ -84,6 +108,7 @@ impl ErrorKind {
             Self::Forbidden => "forbidden",
             Self::TenantSuspended => "tenant_suspended",
             Self::TenantUnavailable => "tenant_unavailable",
+            Self::TenantPaused => "tenant_paused",
             Self::CatalogUnavailable => "catalog_unavailable",
             Self::ClientLimit => "client_limit",
             Self::QueueFull => "queue_full",
@@ -95,7 +120,14 @@ impl ErrorKind {
             Self::TooLarge => "too_large",
             Self::Unsupported => "unsupported",
             Self::ClientTimeout => "client_timeout",
+            Self::LoginTimeout => "login_timeout",
+            Self::QueryTimeout => "query_timeout",
+            Self::TransactionTimeout => "transaction_timeout",
+            Self::IdleInTransaction => "idle_in_transaction",
+            Self::ClientIdle => "client_idle",
+            Self::PinnedIdle => "pinned_idle",
             Self::Cancelled => "cancelled",
+            Self::Terminated => "terminated",
             Self::Draining => "draining",
             Self::Internal => "internal",
         }
@@ -106,11 +138,13 @@ impl ErrorKind {
     pub const fn retryable(self) -> bool {
         match self {
             Self::TenantUnavailable
+            | Self::TenantPaused
             | Self::CatalogUnavailable
             | Self::ClientLimit
             | Self::QueueFull
             | Self::CheckoutTimeout
             | Self::ClusterUnavailable
+            | Self::Terminated
             | Self::Draining => true,
             Self::TenantMissing
             | Self::TenantConflict
@@ -123,6 +157,12 @@ impl ErrorKind {
             | Self::TooLarge
             | Self::Unsupported
             | Self::ClientTimeout
+            | Self::LoginTimeout
+            | Self::QueryTimeout
+            | Self::TransactionTimeout
+            | Self::IdleInTransaction
+            | Self::ClientIdle
+            | Self::PinnedIdle
             | Self::Cancelled
             | Self::Internal => false,
         }
