@@ -42,6 +42,8 @@ fn the_gateway_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.pool, defaults.pool);
         assert_eq!(config.prepared, defaults.prepared);
         assert_eq!(config.limits, defaults.limits);
+        assert_eq!(config.timeouts, defaults.timeouts);
+        assert_eq!(config.cancel, defaults.cancel);
         assert_eq!(config.metrics, defaults.metrics);
         assert_eq!(config.drain_timeout(), defaults.drain_timeout());
         assert_eq!(config.worker_threads, defaults.worker_threads);
