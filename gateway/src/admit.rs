@@ -3,6 +3,8 @@
 //! What is said here is said only after authentication: a stranger learns nothing of a tenant's state.
 //! A permit is a guard; dropping it on any path gives the place back.
 
+pub mod gate;
+
 use crate::error::Refusal;
 use crate::resolve::{Routes, Tenant};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ impl Drop for ClientPermit {
 /// of its route would not be heard of.
 pub fn admit(tenant: &Arc<Tenant>, routes: &Routes) -> Result<ClientPermit, Refusal> {
     check_state(tenant)?;
+    gate::not_disabled(tenant.gate())?;
     let limit = tenant.route().limits.client_limit;
     let clients = tenant.clients();
     clients

@@ -50,6 +50,8 @@ pub struct Admitted {
     pub wire: ClientWire,
     /// Where it comes from.
     pub peer: SocketAddr,
+    /// Its user, as it wrote it.
+    pub user: String,
     /// The settings that its session is to begin with.
     pub settings: Vec<(String, String)>,
     /// Its tenant.
@@ -117,7 +119,10 @@ impl Authenticated {
     pub fn admit(self, shared: &Shared) -> Result<Admitted, Box<Refused>> {
         let Self { wire, peer, target, tenant } = self;
         match admit::admit(&tenant, &shared.routes) {
-            Ok(permit) => Ok(Admitted { wire, peer, settings: target.settings, tenant, permit }),
+            Ok(permit) => {
+                let Target { user_as_given: user, settings, .. } = target;
+                Ok(Admitted { wire, peer, user, settings, tenant, permit })
+            },
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: Some(tenant) })),
         }
     }

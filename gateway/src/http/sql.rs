@@ -9,8 +9,9 @@ use super::reply::{self, Reply};
 use super::results::Results;
 use super::script::Script;
 use super::{caller, query, request};
-use crate::admit;
+use crate::admit::{self, gate};
 use crate::error::Refusal;
+use crate::pool::Lease;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -70,16 +71,32 @@ async fn work(
     let transaction = work.transaction;
     drop(work);
     drop(body);
+    let cut_off = tenant.gate().cut_off();
     let run = async {
-        let lease = shared.pools.checkout(tenant).await?;
+        let lease = leased(tenant, shared).await?;
         query::run(lease, &script, results, &shared.usage).await
     };
-    let body = timeout_at(deadline, run).await.unwrap_or_else(|_elapsed| Err(cancelled().into()))?;
+    let body = tokio::select! {
+        ran = timeout_at(deadline, run) => ran.unwrap_or_else(|_elapsed| Err(cancelled().into()))?,
+        () = cut_off => return Err(terminated().into()),
+    };
     let mut reply = reply::json_of(StatusCode::OK, body, permit);
     if let Some(transaction) = transaction {
         transaction.echo(reply.headers_mut());
     }
     Ok(reply)
+}
+
+/// A connection, once no operator keeps the tenant waiting.
+async fn leased(tenant: &Arc<Tenant>, shared: &Shared) -> Result<Lease, Refusal> {
+    let wait_max = shared.config.console.pause_timeout();
+    loop {
+        gate::passage(tenant, &shared.gate, wait_max).await?;
+        let lease = shared.pools.checkout(tenant).await?;
+        if tenant.gate().is_open() && shared.gate.is_open() {
+            return Ok(lease);
+        }
+    }
 }
 
 /// Reads a body of bounded size. One that announces more is refused before it is sent.
@@ -114,6 +131,10 @@ fn refused(failure: Failure, tenant: Option<&Tenant>, shared: &Shared) -> Reply 
 
 fn too_slow() -> Refusal {
     Refusal::new(ErrorKind::ClientTimeout, "the request took too long to arrive")
+}
+
+fn terminated() -> Refusal {
+    Refusal::new(ErrorKind::Terminated, "terminating connection due to administrator command")
 }
 
 fn cancelled() -> Refusal {

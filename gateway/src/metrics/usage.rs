@@ -50,6 +50,10 @@ pub struct TenantUsage {
     pub checkouts: Counter,
     /// Time that check-outs took, in microseconds.
     pub checkout_wait_us: Counter,
+    /// Time that server connections were checked out, in microseconds.
+    pub leased_us: Counter,
+    /// Clients that have logged in on the PostgreSQL listener.
+    pub logins: Counter,
     /// Idle connections closed to make room or because they were stale.
     pub evictions: Counter,
     /// Errors that the tenant's server answered.
@@ -71,6 +75,8 @@ impl TenantUsage {
             bytes_to_client: Counter::default(),
             checkouts: Counter::default(),
             checkout_wait_us: Counter::default(),
+            leased_us: Counter::default(),
+            logins: Counter::default(),
             evictions: Counter::default(),
             server_errors: Counter::default(),
             errors: std::array::from_fn(|_| Counter::default()),

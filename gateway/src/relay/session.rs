@@ -8,8 +8,9 @@ mod work;
 use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange};
 use super::settings::Settings;
 use super::welcome::{self, Welcome};
-use crate::admit::{self, ClientPermit};
+use crate::admit::{self, ClientPermit, gate};
 use crate::cancel::CancelGuard;
+use crate::clients::{Client, ClientGuard, Introduction, Mortal};
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
 use crate::pool::Pool;
@@ -45,6 +46,7 @@ struct Session {
     pool: Arc<Pool>,
     /// Resolves when the client has to leave. Kept across waits, so that waiting costs nothing.
     leave: Pin<Box<WaitForCancellationFutureOwned>>,
+    place: ClientGuard,
     _permit: ClientPermit,
 }
 
@@ -60,8 +62,31 @@ enum Next {
 
 /// Serves a client until it leaves or is sent away.
 pub async fn run(admitted: Admitted, shared: Arc<Shared>) {
+    let place = shared.clients.enter(introduction(&admitted));
+    admitted.tenant.usage().logins.inc();
+    let client = Arc::clone(place.client());
+    Mortal::new(live(admitted, place, shared), client).await;
+}
+
+/// What operators may see of the client.
+fn introduction(admitted: &Admitted) -> Introduction {
+    let application = admitted.settings.iter().rev().find(|(name, _)| name == "application_name");
+    Introduction {
+        tenant: Arc::clone(&admitted.tenant),
+        user: admitted.user.as_str().into(),
+        application: application.map_or("", |(_, value)| value.as_str()).into(),
+        peer: admitted.peer,
+        local: admitted.wire.local_addr(),
+        is_encrypted: admitted.wire.is_encrypted(),
+    }
+}
+
+async fn live(admitted: Admitted, place: ClientGuard, shared: Arc<Shared>) {
     let Admitted { wire, settings, tenant, permit, .. } = admitted;
     let (mut stream, early) = wire.into_parts();
+    if let Err(refusal) = may_begin(&mut stream, &shared, &tenant, place.client()).await {
+        return farewell(&mut stream, &tenant, &refusal).await;
+    }
     let route = tenant.route();
     let greeted = greet(&mut stream, &shared, &tenant, Settings::new(settings)).await;
     let (pool, welcome, cancel) = match greeted {
@@ -80,8 +105,42 @@ pub async fn run(admitted: Admitted, shared: Arc<Shared>) {
         },
     };
     drop(welcome);
-    let mut session = Session { shared, tenant, stream, client, cancel, route, pool, leave, _permit: permit };
+    let mut session =
+        Session { shared, tenant, stream, client, cancel, route, pool, leave, place, _permit: permit };
     session.serve(early).await;
+}
+
+/// A client of a paused tenant waits before it is greeted: what its server would say is not known yet.
+async fn may_begin(
+    stream: &mut ClientStream,
+    shared: &Shared,
+    tenant: &Tenant,
+    client: &Client,
+) -> Result<(), Refusal> {
+    let wait_max = shared.config.console.pause_timeout();
+    client.waiting();
+    tokio::select! {
+        biased;
+        passed = gate::passage(tenant, &shared.gate, wait_max) => passed?,
+        () = client.until_killed() => return Err(terminated()),
+        () = shared.drain.cancelled() => return Err(draining()),
+        () = poll_fn(|cx| stream.poll_gone(cx)) => return Err(has_left()),
+    }
+    client.idle();
+    Ok(())
+}
+
+fn terminated() -> Refusal {
+    Refusal::new(ErrorKind::Terminated, "terminating connection due to administrator command")
+}
+
+fn draining() -> Refusal {
+    Refusal::new(ErrorKind::Draining, "terminating connection: the gateway is shutting down")
+        .hint("connect again")
+}
+
+fn has_left() -> Refusal {
+    Refusal::new(ErrorKind::ClientTimeout, "the client has left")
 }
 
 /// Tells the client that it is in: the server's parameters and a cancel key of ours.
@@ -109,7 +168,7 @@ async fn greet(
         stream.write_all(&hello).await?;
         stream.flush().await
     };
-    told.await.map_err(|_gone| Refusal::new(ErrorKind::ClientTimeout, "the client has left"))?;
+    told.await.map_err(|_gone| has_left())?;
     Ok((pool, welcome, cancel))
 }
 
@@ -168,8 +227,11 @@ impl Session {
 
     /// Waits without a buffer. `false`: the client has to leave.
     async fn wait_for_client(&mut self) -> bool {
-        let (stream, leave) = (&mut self.stream, &mut self.leave);
+        let (stream, leave, place) = (&mut self.stream, &mut self.leave, self.place.client());
         poll_fn(|cx| {
+            if place.is_killed() {
+                return Poll::Ready(false);
+            }
             if stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
@@ -189,9 +251,11 @@ impl Session {
     }
 
     fn reason_to_leave(&self) -> Refusal {
+        if self.place.client().is_killed() {
+            return terminated();
+        }
         if self.shared.drain.is_cancelled() {
-            return Refusal::new(ErrorKind::Draining, "terminating connection: the gateway is shutting down")
-                .hint("connect again");
+            return draining();
         }
         admit::check_state(&self.tenant)
             .err()

@@ -1,5 +1,6 @@
 //! One tenant as this gateway knows it.
 
+use crate::admit::gate::Gate;
 use crate::metrics::TenantUsage;
 use arc_swap::ArcSwap;
 use catalog_schema::RouteRecord;
@@ -15,6 +16,7 @@ pub struct Tenant {
     route: ArcSwap<RouteRecord>,
     usage: Arc<TenantUsage>,
     clients: Arc<AtomicU32>,
+    gate: Gate,
     /// Cancelled when the tenant's clients have to leave; a tenant that comes back gets a new one.
     leave: ArcSwap<CancellationToken>,
     drain: CancellationToken,
@@ -32,6 +34,7 @@ impl Tenant {
             usage: Arc::new(TenantUsage::new(record.slug.as_str())),
             route: ArcSwap::from_pointee(record),
             clients: Arc::new(AtomicU32::new(0)),
+            gate: Gate::default(),
             leave: ArcSwap::from_pointee(drain.child_token()),
             drain,
             started: Instant::now(),
@@ -75,6 +78,12 @@ impl Tenant {
         &self.clients
     }
 
+    /// What operators have asked for at this gateway.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// Fires when the tenant's clients must leave: it is no longer active, or the gateway drains.
     #[must_use]
     pub fn leave_token(&self) -> CancellationToken {
@@ -112,9 +121,9 @@ impl Tenant {
         self.started + std::time::Duration::from_millis(self.last_used_ms.load(Ordering::Relaxed))
     }
 
-    /// Nobody is connected for it.
+    /// Nobody is connected for it, and nothing would be forgotten with it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.clients.load(Ordering::Acquire) == 0
+        self.clients.load(Ordering::Acquire) == 0 && self.gate.is_untouched()
     }
 }

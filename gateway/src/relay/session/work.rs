@@ -1,7 +1,7 @@
 //! A client at work: its requests, one lease after the other.
 
-use super::{FAREWELL_MAX, Next, Session};
-use crate::admit;
+use super::{FAREWELL_MAX, Next, Session, terminated};
+use crate::admit::{self, gate};
 use crate::error::Refusal;
 use crate::pool::checkout::POOLS_ASKED_MAX;
 use crate::pool::{CheckoutError, Lease};
@@ -67,26 +67,49 @@ impl Session {
             return Ok(None);
         }
         admit::check_state(&self.tenant)?;
-        let leased = match self.pool()?.checkout_now() {
+        let leased = match self.checkout_now()? {
             Some(lease) => Some(lease),
-            None => self.wait_for_lease().await?,
+            None => self.wait_for_lease().await.inspect_err(|_refused| self.place.client().idle())?,
         };
         Ok(leased.map(|mut lease| {
             self.cancel.slot().running(lease.server().cancel_target());
+            if let Some(server) = lease.server().listed() {
+                server.used_by(self.place.client().id);
+                self.place.client().active(server);
+            }
             lease
         }))
+    }
+
+    fn checkout_now(&mut self) -> Result<Option<Lease>, Refusal> {
+        if !self.may_pass() {
+            return Ok(None);
+        }
+        // The gate may have closed before the lease was counted: then nobody waits for it to end.
+        Ok(self.pool()?.checkout_now().filter(|_lease| self.may_pass()))
+    }
+
+    fn may_pass(&self) -> bool {
+        self.tenant.gate().is_open() && self.shared.gate.is_open()
     }
 
     /// Waits in the pool's queue. Whoever waits at a pool that is retired goes to its successor.
     async fn wait_for_lease(&mut self) -> Result<Option<Lease>, Refusal> {
         let mut asked = 0;
+        let wait_max = self.shared.config.console.pause_timeout();
+        self.place.client().waiting();
         loop {
             let pool = Arc::clone(self.pool()?);
-            let (slot, stream) = (self.cancel.slot(), &mut self.stream);
+            let (slot, stream, client) = (self.cancel.slot(), &mut self.stream, self.place.client());
+            let passed_and_leased = async {
+                gate::passage(&self.tenant, &self.shared.gate, wait_max).await?;
+                pool.checkout().await
+            };
             slot.waiting();
             let outcome = tokio::select! {
                 biased;
-                lease = pool.checkout() => lease.map(Some),
+                lease = passed_and_leased => lease.map(Some),
+                () = client.until_killed() => Err(terminated().into()),
                 () = slot.cancelled() => {
                     let message = "canceling statement due to user request";
                     Err(Refusal::new(ErrorKind::Cancelled, message).into())
@@ -97,6 +120,7 @@ impl Session {
             asked += 1;
             match outcome {
                 Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
+                Ok(Some(_lease)) if !self.may_pass() => {}
                 outcome => return Ok(outcome?),
             }
         }
@@ -118,6 +142,7 @@ impl Session {
             // Closed before the client is told anything, which may take as long as it likes.
             _ => drop(lease),
         }
+        self.place.client().idle();
         let refusal = match outcome {
             Some(Outcome::Idle) if !exchange.server_is_leaving => return Next::Idle,
             Some(Outcome::ClientLeft) => return Next::Gone,
@@ -152,7 +177,11 @@ impl Session {
     /// `None`: the client has to leave, and is between two transactions.
     async fn relay_until_done(&mut self, exchange: &mut Exchange, lease: &mut Lease) -> Option<Outcome> {
         let (stream, client, leave) = (&mut self.stream, &mut self.client, &mut self.leave);
+        let place = self.place.client();
         poll_fn(|cx| {
+            if place.is_killed() {
+                return Poll::Ready(None);
+            }
             if let Poll::Ready(outcome) = exchange.poll_relay(cx, stream, client, lease) {
                 return Poll::Ready(Some(outcome));
             }
@@ -187,8 +216,11 @@ impl Session {
 
     /// Reads from the client until something arrives. `Some`: the session ends.
     async fn read_more(&mut self, exchange: &mut Exchange) -> Option<Next> {
-        let (stream, leave) = (&mut self.stream, &mut self.leave);
+        let (stream, leave, place) = (&mut self.stream, &mut self.leave, self.place.client());
         let read = poll_fn(|cx| {
+            if place.is_killed() {
+                return Poll::Ready(None);
+            }
             if let Poll::Ready(read) = exchange.up.poll_fill(cx, Pin::new(stream)) {
                 return Poll::Ready(Some(read));
             }
