@@ -99,12 +99,20 @@ impl MasterKey {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn seal(&self, context: &str, secret: &Secret) -> Result<Vec<u8>, SealError> {
+        self.seal_bytes(context, secret.expose().as_bytes())
+    }
+
+    /// The same for a secret that is no text.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn seal_bytes(&self, context: &str, secret: &[u8]) -> Result<Vec<u8>, SealError> {
         let nonce = Nonce::<Aes256Gcm>::try_generate().map_err(|_| SealError::CannotSeal)?;
-        let mut sealed = Vec::with_capacity(HEADER_BYTES + NONCE_BYTES + secret.expose().len() + 16);
+        let mut sealed = Vec::with_capacity(HEADER_BYTES + NONCE_BYTES + secret.len() + 16);
         sealed.push(VERSION);
         sealed.extend_from_slice(&self.id);
         let associated = associated_data(&sealed, context);
-        let payload = Payload { msg: secret.expose().as_bytes(), aad: &associated };
+        let payload = Payload { msg: secret, aad: &associated };
         let ciphertext = self.cipher().encrypt(&nonce, payload).map_err(|_| SealError::CannotSeal)?;
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
@@ -116,6 +124,16 @@ impl MasterKey {
     /// # Errors
     /// When it was sealed under another key, for another place, by a newer release, or was changed.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Secret, SealError> {
+        // No copy of it is left behind: the text takes the bytes over as they lie.
+        let clear = std::mem::take(&mut *self.open_bytes(context, sealed)?);
+        String::from_utf8(clear).map(Secret::new).map_err(|_| SealError::Damaged)
+    }
+
+    /// Opens what [`Self::seal_bytes`] sealed for the same `context`. Wiped when dropped.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_bytes(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (header, rest) = sealed.split_at_checked(HEADER_BYTES).ok_or(SealError::Damaged)?;
         if header.first() != Some(&VERSION) {
             return Err(SealError::NewerFormat);
@@ -127,8 +145,7 @@ impl MasterKey {
         let nonce = Nonce::<Aes256Gcm>::try_from(nonce).map_err(|_| SealError::Damaged)?;
         let associated = associated_data(header, context);
         let payload = Payload { msg: ciphertext, aad: &associated };
-        let clear = self.cipher().decrypt(&nonce, payload).map_err(|_| SealError::Damaged)?;
-        String::from_utf8(clear).map(Secret::new).map_err(|_| SealError::Damaged)
+        self.cipher().decrypt(&nonce, payload).map(Zeroizing::new).map_err(|_| SealError::Damaged)
     }
 
     /// A keyed fingerprint: tells whether two messages are the same, and nothing about either to whoever

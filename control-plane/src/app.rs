@@ -6,6 +6,7 @@ use crate::housekeeping;
 use crate::metrics::Metrics;
 use crate::operations::{Progress, Worker, failpoint};
 use crate::postgres::Clusters;
+use crate::reconcile::role_keys;
 use catalog_schema::{Catalog, CatalogError, MasterKey, SealError};
 use config::{ControlPlaneConfig, SecretUnreadable};
 use std::net::SocketAddr;
@@ -52,6 +53,7 @@ pub struct ControlPlane {
     address: SocketAddr,
     token: OperatorToken,
     api: ApiState,
+    engine: EngineState,
     worker: Worker,
 }
 
@@ -84,7 +86,7 @@ impl ControlPlane {
             clusters: Arc::new(Clusters::default()),
             metrics: Arc::clone(&metrics),
         };
-        let worker = Worker::new(engine, config.worker, progress.clone(), failpoints);
+        let worker = Worker::new(engine.clone(), config.worker, progress.clone(), failpoints);
         let api = ApiState {
             catalog,
             gateway: Arc::new(config.gateway_endpoint),
@@ -93,7 +95,7 @@ impl ControlPlane {
             progress,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         };
-        Ok(Self { listener, address, token: OperatorToken::new(&config.operator_token), api, worker })
+        Ok(Self { listener, address, token: OperatorToken::new(&config.operator_token), api, engine, worker })
     }
 
     /// Where the API listens; tells which port was taken when the configuration says 0.
@@ -109,13 +111,14 @@ impl ControlPlane {
     /// A part of it ended by itself.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ControlPlaneError> {
         tracing::info!(address = %self.address, "control plane listens");
-        let Self { listener, token, api, worker, .. } = self;
+        let Self { listener, token, api, engine, worker, .. } = self;
         let (catalog, progress, limits) = (api.catalog.clone(), api.progress.clone(), api.limits.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(api::serve(listener, api::router(api, token), limits, shutdown.clone()));
         tasks.spawn(worker.run(shutdown.clone()));
         tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));
         tasks.spawn(housekeeping::run(catalog, shutdown.clone()));
+        tasks.spawn(role_keys::run(engine, shutdown.clone()));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
                 // One part has panicked: the others end in order, and whoever runs us decides what then.

@@ -14,6 +14,7 @@ mod housekeeping;
 mod metrics;
 mod operations;
 mod postgres;
+mod reconcile;
 mod schedule;
 mod secrets;
 #[cfg(test)]

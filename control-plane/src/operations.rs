@@ -25,7 +25,7 @@ mod purge;
 mod registry;
 mod resume;
 #[cfg(test)]
-mod standard;
+pub(crate) mod standard;
 mod step;
 mod suspend;
 mod target;

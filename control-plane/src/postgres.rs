@@ -18,7 +18,9 @@ pub(crate) mod privileges;
 pub(crate) mod probe;
 mod quote;
 pub(crate) mod role;
+pub(crate) mod role_session;
 mod session;
+mod wire;
 
 pub(crate) use clusters::{ClusterDdl, Clusters, Endpoint};
 pub(crate) use error::PostgresError;

@@ -2,15 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pgwire::scram::Verifier;
+use pgwire::scram::{ClientKeys, Verifier};
 use sha2::{Digest, Sha256};
 use tenancy::Secret;
 
 /// Bytes of randomness in a password that people copy: 192 bits, 32 characters.
 const PASSWORD_BYTES: usize = 24;
-
-/// Bytes of randomness in a role's password, which only the gateway sees.
-const ROLE_PASSWORD_BYTES: usize = 32;
 
 /// Bytes of randomness in an API key.
 const API_KEY_BYTES: usize = 32;
@@ -44,9 +41,15 @@ pub(crate) fn password() -> Result<Secret, SecretsError> {
     random_text::<PASSWORD_BYTES>().map(Secret::new)
 }
 
-/// A password for a tenant's physical role.
-pub(crate) fn role_password() -> Result<Secret, SecretsError> {
-    random_text::<ROLE_PASSWORD_BYTES>().map(Secret::new)
+/// What logs in as a tenant's physical role. There is no password behind it.
+pub(crate) fn role_keys() -> Result<ClientKeys, SecretsError> {
+    let (keys, _) = ClientKeys::generate().map_err(|_| SecretsError::NoRandomness)?;
+    Ok(keys)
+}
+
+/// What a cluster keeps of a role's keys.
+pub(crate) fn role_verifier(keys: &ClientKeys) -> String {
+    Verifier::from_keys(keys).to_string()
 }
 
 /// An API key. A plain hash suffices: there are 256 random bits in it, nobody guesses those.
@@ -57,13 +60,8 @@ pub(crate) fn api_key() -> Result<ApiKey, SecretsError> {
     Ok(ApiKey { key: Secret::new(text), prefix, hash })
 }
 
-/// What the catalog and the cluster keep of a password. Hashing takes milliseconds by design, so it is done
-/// where it keeps no other task waiting.
-pub(crate) async fn verifier(password: &Secret) -> Result<String, SecretsError> {
-    verifier_beside(password, None).await
-}
-
-/// The same for a password of somebody who may have one already: both must be good for one login.
+/// What the catalog keeps of a password. Somebody who has one already may use either: both must be good for one login.
+/// Hashing takes milliseconds by design, so it is done where it keeps no other task waiting.
 pub(crate) async fn verifier_beside(password: &Secret, other: Option<&str>) -> Result<String, SecretsError> {
     let password = password.clone();
     // One that cannot be read opens nothing, so nothing is lost by another salt.
@@ -108,10 +106,16 @@ mod tests {
         assert!(text.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
     }
 
+    #[test]
+    fn a_role_has_keys_and_a_verifier_that_postgresql_takes() {
+        let text = role_verifier(&role_keys().unwrap());
+        assert!(text.starts_with("SCRAM-SHA-256$4096:"), "{text}");
+    }
+
     #[tokio::test]
     async fn a_verifier_is_one_that_postgresql_takes_and_holds_no_password() {
         let secret = password().unwrap();
-        let text = verifier(&secret).await.unwrap();
+        let text = verifier_beside(&secret, None).await.unwrap();
         assert!(text.starts_with("SCRAM-SHA-256$4096:") && !text.contains(secret.expose()), "{text}");
     }
 }

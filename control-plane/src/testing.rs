@@ -5,7 +5,8 @@
 
 use crate::context::EngineState;
 use crate::metrics::Metrics;
-use crate::postgres::Clusters;
+use crate::postgres::role_session::RoleSession;
+use crate::postgres::{Clusters, Endpoint};
 use catalog_schema::{Catalog, ClusterTls, Context, MasterKey, NewCluster, migrate};
 use launcher::{Binaries, Scratch, Server, ServerOptions};
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub(crate) async fn fresh_catalog_dsn(server: &Server) -> Secret {
 /// A catalog with region `eu` and cluster `eu-1`, which is the shared server.
 pub(crate) struct World {
     pub(crate) catalog: Catalog,
+    catalog_dsn: Secret,
     pub(crate) engine: EngineState,
     pub(crate) admin: tokio_postgres::Client,
 }
@@ -74,24 +76,29 @@ impl World {
             clusters: Arc::new(Clusters::default()),
             metrics: Arc::new(Metrics::new().unwrap()),
         };
-        Self { catalog, engine, admin }
+        Self { catalog, catalog_dsn: dsn, engine, admin }
     }
 
-    /// A session in a tenant's database as its role, with the password that the catalog knows.
-    pub(crate) async fn log_in(&self, tenant: TenantId) -> tokio_postgres::Client {
+    /// A session in a tenant's database as its role, by the keys that the catalog knows.
+    pub(crate) async fn log_in(&self, tenant: TenantId) -> RoleSession {
         self.try_log_in(tenant).await.expect("the tenant's role may log in")
     }
 
     /// The same, if the server lets it in.
-    pub(crate) async fn try_log_in(&self, tenant: TenantId) -> Option<tokio_postgres::Client> {
+    pub(crate) async fn try_log_in(&self, tenant: TenantId) -> Option<RoleSession> {
         let placement = self.catalog.placement_get(tenant).await.unwrap().unwrap();
-        let mut login = tokio_postgres::Config::new();
-        login.host("127.0.0.1").port(shared_server().await.port());
-        login.user(placement.role.as_str()).password(placement.secret.expose());
-        let connected = login.dbname(placement.database.as_str()).connect(tokio_postgres::NoTls).await;
-        let (client, connection) = connected.ok()?;
+        let admin = self.catalog.cluster_admin(placement.cluster).await.unwrap().unwrap();
+        let keys = placement.keys.expect("the role has keys");
+        RoleSession::open(&Endpoint::from(admin), &placement.database, &placement.role, &keys).await.ok()
+    }
+
+    /// Leaves the tenant as an older release did, whose roles had passwords.
+    pub(crate) async fn forget_keys(&self, tenant: TenantId) {
+        let config: tokio_postgres::Config = self.catalog_dsn.expose().parse().unwrap();
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
-        Some(client)
+        let sql = format!("update catalog.placements set keys = null where tenant_id = '{tenant}'");
+        client.batch_execute(&sql).await.unwrap();
     }
 
     /// Does the cluster have a database, or a role, of this name?

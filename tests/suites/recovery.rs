@@ -17,7 +17,7 @@ use tokio_postgres::Client;
 /// Claims of the dead lapse soon.
 const WORKER: &str = "\n[worker]\nlease_ms = 1000\npoll_ms = 100\n";
 
-const PROVISION: [&str; 10] = [
+const PROVISION: [&str; 9] = [
     "reserve",
     "place",
     "create-role",
@@ -25,7 +25,6 @@ const PROVISION: [&str; 10] = [
     "record-oid",
     "set-privileges",
     "write-marker",
-    "set-secret",
     "check-login",
     "activate",
 ];
@@ -239,14 +238,14 @@ async fn the_cluster_may_restart_while_an_operation_runs() {
     let mut stack = stack().await;
     let _plane = start_first(&stack).await;
     let catalog = stack.catalog_admin().await;
-    for step in ["create-database", "set-secret"] {
+    for step in ["create-database", "write-marker"] {
         let (tenant, operation) = begin_provision(&stack, &format!("restarted-at-{step}")).await;
         step_begun(&catalog, &operation, step).await;
         stack.cluster("eu-1").expect("a cluster").restart().await.expect("the cluster comes back");
         assert_succeeds(&stack, &operation).await;
         assert_served(&tenant).await;
     }
-    let operation = begin_purge(&stack, "restarted-at-set-secret").await;
+    let operation = begin_purge(&stack, "restarted-at-write-marker").await;
     step_begun(&catalog, &operation, "drop-database").await;
     stack.cluster("eu-1").expect("a cluster").restart().await.expect("the cluster comes back");
     assert_succeeds(&stack, &operation).await;

@@ -2,13 +2,14 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
-use crate::read::route_row::placement_context;
+use crate::read::route_row::open_keys;
 use crate::row::Columns;
-use crate::sql::uuid;
+use crate::sql::{bigint, uuid};
 use jiff::Timestamp;
+use pgwire::scram::ClientKeys;
 use std::fmt;
 use std::str::FromStr;
-use tenancy::{ClusterId, DatabaseName, RoleName, Secret, TenantId};
+use tenancy::{ClusterId, DatabaseName, RoleName, TenantId};
 use tokio_postgres::Row;
 
 /// The place of one tenant's data.
@@ -24,9 +25,12 @@ pub struct PlacementDetail {
     pub database_oid: Option<u32>,
     /// Owned by which role.
     pub role: RoleName,
-    /// The role's password, opened.
-    pub secret: Secret,
+    /// What logs in as the role, opened; none while it has a password of an older release.
+    pub keys: Option<ClientKeys>,
 }
+
+/// How many placements without keys are listed at once.
+const WITHOUT_KEYS_MAX: i64 = 500;
 
 /// What a physical name names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,17 +96,27 @@ impl Catalog {
         let sql = "select * from catalog.placements where tenant_id = $1";
         let row = self.row(sql, &[uuid(tenant.as_uuid())]).await?;
         row.map(|row| {
-            let sealed: Vec<u8> = row.value("secret")?;
+            let sealed: Option<Vec<u8>> = row.value("keys")?;
             Ok(PlacementDetail {
                 tenant,
                 cluster: row.id("cluster_id")?,
                 database: row.word("database_name")?,
                 database_oid: row.number_opt("database_oid")?,
                 role: row.word("role_name")?,
-                secret: self.key().open(&placement_context(tenant), &sealed)?,
+                keys: sealed.map(|sealed| open_keys(self.key(), tenant, &sealed)).transpose()?,
             })
         })
         .transpose()
+    }
+
+    /// Tenants whose roles have no keys yet, a bounded number of them.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn placements_without_keys(&self) -> Result<Vec<TenantId>, CatalogError> {
+        let sql = "select tenant_id from catalog.placements where keys is null order by tenant_id limit $1";
+        let rows = self.rows(sql, &[bigint(WITHOUT_KEYS_MAX)]).await?;
+        rows.iter().map(|row| row.id("tenant_id")).collect()
     }
 
     /// Every physical name that was ever given out for a tenant, the oldest first.

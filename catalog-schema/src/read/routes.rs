@@ -6,9 +6,10 @@ use crate::read::route_row;
 use crate::row::Columns;
 use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
+use pgwire::scram::ClientKeys;
 use tenancy::{
     ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, Generation, Isolation, Limits,
-    PoolMode, RegionName, Revision, Role, RoleName, Secret, Slug, TenantId, TenantState, TlsMode, UserName,
+    PoolMode, RegionName, Revision, Role, RoleName, Slug, TenantId, TenantState, TlsMode, UserName,
 };
 
 /// A tenant as a gateway sees it, all of one moment.
@@ -32,7 +33,7 @@ pub struct RouteRecord {
     pub allowed_regions: Vec<RegionName>,
     /// The limits in force: the plan's, with the tenant's own over them.
     pub limits: Limits,
-    /// Where its data is; none before it was placed.
+    /// Where its data is; none before it was placed, and while its role has no keys.
     pub placement: Option<PlacementRecord>,
     /// What opens it: neither revoked nor expired when this was read, the oldest first. The reader
     /// watches later expiry itself.
@@ -50,8 +51,8 @@ pub struct PlacementRecord {
     pub database_oid: Option<u32>,
     /// The role to log in as.
     pub role: RoleName,
-    /// The role's password, opened.
-    pub secret: Secret,
+    /// What logs in as the role, opened. No role has a password.
+    pub keys: ClientKeys,
 }
 
 /// A PostgreSQL server as a gateway sees it.

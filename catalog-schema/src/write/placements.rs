@@ -3,11 +3,12 @@
 
 use crate::error::CatalogError;
 use crate::read::placements::NameKind;
-use crate::read::route_row::placement_context;
+use crate::read::route_row::keys_context;
 use crate::sql::{bigint, bytes, text, uuid};
 use crate::tx::Tx;
+use pgwire::scram::ClientKeys;
 use serde_json::json;
-use tenancy::{ClusterId, DatabaseName, RoleName, Secret, TenantId};
+use tenancy::{ClusterId, DatabaseName, RoleName, TenantId};
 
 /// A place to reserve for a tenant.
 #[derive(Debug, Clone)]
@@ -20,8 +21,8 @@ pub struct NewPlacement {
     pub database: DatabaseName,
     /// Owned by which role. Random and never used before.
     pub role: RoleName,
-    /// The role's password. Stored sealed.
-    pub secret: Secret,
+    /// What logs in as the role. Stored sealed.
+    pub keys: ClientKeys,
 }
 
 impl Tx {
@@ -33,7 +34,7 @@ impl Tx {
     /// tenant does not allow it, or when the catalog is unavailable.
     pub async fn placement_create(&mut self, new: &NewPlacement) -> Result<(), CatalogError> {
         let slug = self.slug_of(new.tenant).await?;
-        let sealed = self.key.seal(&placement_context(new.tenant), &new.secret)?;
+        let sealed = self.key.seal_bytes(&keys_context(new.tenant), &new.keys.to_bytes())?;
         let ledger = "insert into catalog.physical_names (kind, name, cluster_id, tenant_id)
                       values ('database', $1, $3, $4), ('role', $2, $3, $4)";
         let names = [
@@ -43,7 +44,7 @@ impl Tx {
             uuid(new.tenant.as_uuid()),
         ];
         self.execute(ledger, &names).await?;
-        let sql = "insert into catalog.placements (tenant_id, cluster_id, database_name, role_name, secret)
+        let sql = "insert into catalog.placements (tenant_id, cluster_id, database_name, role_name, keys)
                    values ($1, $2, $3, $4, $5)";
         let args = [
             uuid(new.tenant.as_uuid()),
@@ -105,21 +106,21 @@ impl Tx {
         Ok(())
     }
 
-    /// Replaces the password of the tenant's role.
+    /// Replaces the keys of the tenant's role. Whoever does has given the role their verifier.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant is not placed, or when the catalog is unavailable.
-    pub async fn placement_secret_set(
+    pub async fn placement_keys_set(
         &mut self,
         tenant: TenantId,
-        secret: &Secret,
+        keys: &ClientKeys,
     ) -> Result<(), CatalogError> {
-        let sealed = self.key.seal(&placement_context(tenant), secret)?;
-        let sql = "update catalog.placements set secret = $2 where tenant_id = $1";
+        let sealed = self.key.seal_bytes(&keys_context(tenant), &keys.to_bytes())?;
+        let sql = "update catalog.placements set keys = $2 where tenant_id = $1";
         if self.execute(sql, &[uuid(tenant.as_uuid()), bytes(sealed.as_slice())]).await? == 0 {
             return Err(CatalogError::NotFound { what: "placement" });
         }
-        self.audit("placement.secret", Some(tenant), &tenant.to_string(), json!({}));
+        self.audit("placement.keys", Some(tenant), &tenant.to_string(), json!({}));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use catalog_schema::{
     NewOperation, NewPlacement, NewTenant, TenantRecord, Tx, migrate,
 };
 use launcher::{Binaries, Scratch, Server, ServerOptions};
+use pgwire::scram::ClientKeys;
 use serde_json::json;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -20,7 +21,7 @@ use tokio_postgres::{Client, NoTls};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) const CLUSTER_PASSWORD: &str = "cluster-admin-secret";
-pub(crate) const PLACEMENT_PASSWORD: &str = "placement-role-secret";
+pub(crate) const ROLE_PASSWORD: &str = "role-secret";
 /// A verifier as PostgreSQL writes it; the catalog does not look into it.
 pub(crate) const VERIFIER: &str = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy";
 
@@ -190,8 +191,13 @@ pub(crate) fn placement(tenant: TenantId, cluster: ClusterId) -> NewPlacement {
         cluster,
         database: physical.parse().unwrap(),
         role: physical.parse().unwrap(),
-        secret: Secret::new(PLACEMENT_PASSWORD.to_owned()),
+        keys: role_keys(),
     }
+}
+
+/// What logs in as the role of every placement here.
+pub(crate) fn role_keys() -> ClientKeys {
+    ClientKeys::derive(&Secret::new(ROLE_PASSWORD.to_owned()), b"salt of the role", 4096).unwrap()
 }
 
 pub(crate) fn password(tenant: TenantId, user: &str) -> NewCredential {

@@ -2,6 +2,7 @@
 
 use crate::fixture::{DEADLINE, Fixture, api_key, context, name, password, placement, slug, tenant};
 use catalog_schema::{Catalog, Changed, ClusterPatch, Entitlement, PlanRecord, Retention, TenantPatch};
+use pgwire::scram::ClientKeys;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tenancy::{ClusterState, Revision, TenantId, TenantState, TlsMode};
@@ -38,7 +39,9 @@ async fn every_change_of_a_tenants_route_is_announced_with_its_name() {
     let place = placement(id, fixture.cluster("eu-1").await.cluster.id);
     assert_change!(fixture, wakeups, own(), |tx| tx.placement_create(&place).await);
     assert_change!(fixture, wakeups, own(), |tx| tx.database_created(id, 5).await);
-    assert_change!(fixture, wakeups, own(), |tx| tx.placement_secret_set(id, &place.secret).await);
+    assert_change!(fixture, wakeups, own(), |tx| tx
+        .placement_keys_set(id, &ClientKeys::generate().unwrap().0)
+        .await);
     assert_change!(fixture, wakeups, own(), |tx| tx.tenant_set_state(id, TenantState::Active).await);
     let key = api_key(id, [7; 32]);
     assert_change!(fixture, wakeups, own(), |tx| tx.credential_create(&key).await);

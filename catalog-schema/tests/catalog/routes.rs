@@ -1,6 +1,6 @@
 //! What a gateway reads.
 
-use crate::fixture::{Fixture, PLACEMENT_PASSWORD, VERIFIER, api_key, password, slug};
+use crate::fixture::{Fixture, VERIFIER, api_key, password, role_keys, slug};
 use catalog_schema::{
     CREDENTIALS_LIVE_MAX, CatalogError, CredentialKind, Entitlement, Retention, TenantPatch,
 };
@@ -22,7 +22,7 @@ async fn a_route_has_all_that_a_gateway_needs() {
     let placement = route.placement.unwrap();
     assert_eq!(placement.cluster, fixture.cluster("eu-1").await.cluster);
     assert_eq!(placement.database_oid, Some(4_000_000_002));
-    assert_eq!(placement.secret.expose(), PLACEMENT_PASSWORD);
+    assert_eq!(placement.keys.to_bytes(), role_keys().to_bytes());
     assert_eq!(placement.database.as_str(), placement.role.as_str());
     let kinds: Vec<_> = route.credentials.iter().map(|credential| &credential.kind).collect();
     assert!(matches!(kinds[0], CredentialKind::Password { user, verifier }
@@ -30,6 +30,21 @@ async fn a_route_has_all_that_a_gateway_needs() {
     assert!(matches!(kinds[1], CredentialKind::ApiKey { hash, .. } if *hash == [0xa5; 32]));
     assert_eq!(fixture.catalog.tenant_of_api_key(&[0xa5; 32]).await.unwrap(), Some(id));
     assert_eq!(fixture.catalog.route_by_id(id).await.unwrap().unwrap().slug, slug("acme"));
+}
+
+#[tokio::test]
+async fn a_role_without_keys_of_its_own_is_found_and_leads_nowhere_until_it_has_some() {
+    let fixture = Fixture::new().await;
+    let id = fixture.active_tenant("acme").await;
+    fixture.raw().await.batch_execute("update catalog.placements set keys = null").await.unwrap();
+    assert!(fixture.catalog.route_by_id(id).await.unwrap().unwrap().placement.is_none());
+    assert!(fixture.catalog.placement_get(id).await.unwrap().unwrap().keys.is_none());
+    assert_eq!(fixture.catalog.placements_without_keys().await.unwrap(), [id]);
+    let mut tx = fixture.tx().await;
+    tx.placement_keys_set(id, &role_keys()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(fixture.catalog.route_by_id(id).await.unwrap().unwrap().placement.is_some());
+    assert!(fixture.catalog.placements_without_keys().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Nothing that opens anything stands in the catalog in clear.
 
-use crate::fixture::{CLUSTER_PASSWORD, Fixture, PLACEMENT_PASSWORD};
+use crate::fixture::{CLUSTER_PASSWORD, Fixture, ROLE_PASSWORD, role_keys};
 use catalog_schema::{ClusterPatch, StoredResponse};
+use pgwire::scram::ClientKeys;
 use tenancy::Secret;
 
 const ANSWER: &str = "postgres://app:shown-once@gateway/acme";
-const ROTATED: &str = "rotated-role-secret";
 
 /// Every row of every table, as text.
 async fn dump(fixture: &Fixture) -> String {
@@ -22,16 +22,21 @@ async fn dump(fixture: &Fixture) -> String {
 
 /// As the text is, and as `bytea` shows it.
 fn stands_in(dump: &str, secret: &str) -> bool {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    dump.contains(secret) || dump.contains(&hex)
+    dump.contains(secret) || dump.contains(&hex(secret.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]
 async fn no_table_shows_a_secret() {
     let fixture = Fixture::new().await;
     let id = fixture.active_tenant("acme").await;
+    let (rotated, _) = ClientKeys::generate().unwrap();
+    let before = dump(&fixture).await;
     let mut tx = fixture.tx().await;
-    tx.placement_secret_set(id, &Secret::new(ROTATED.to_owned())).await.unwrap();
+    tx.placement_keys_set(id, &rotated).await.unwrap();
     let patch = ClusterPatch {
         admin_password: Some(Secret::new(CLUSTER_PASSWORD.to_owned())),
         ..ClusterPatch::default()
@@ -44,14 +49,18 @@ async fn no_table_shows_a_secret() {
 
     let dump = dump(&fixture).await;
     assert!(dump.contains("acme") && dump.contains("placement.create"), "the dump has something in it");
-    for secret in [CLUSTER_PASSWORD, PLACEMENT_PASSWORD, ROTATED, ANSWER, "shown-once"] {
+    for secret in [CLUSTER_PASSWORD, ROLE_PASSWORD, ANSWER, "shown-once"] {
         assert!(!stands_in(&dump, secret), "{secret}");
     }
+    // Version and rounds in front are no secret; the keys behind them are.
+    assert!(!before.contains(&hex(&role_keys().to_bytes()[5..37])));
+    assert!(!dump.contains(&hex(&rotated.to_bytes()[5..37])));
     let key = fixture.catalog.key().to_base64();
     assert!(!stands_in(&dump, key.expose()));
     let admin = fixture.catalog.cluster_admin(cluster).await.unwrap().unwrap();
     assert_eq!(admin.password.expose(), CLUSTER_PASSWORD);
-    assert_eq!(fixture.catalog.placement_get(id).await.unwrap().unwrap().secret.expose(), ROTATED);
+    let found = fixture.catalog.placement_get(id).await.unwrap().unwrap().keys.unwrap();
+    assert_eq!(found.to_bytes(), rotated.to_bytes());
 }
 
 #[tokio::test]
@@ -64,7 +73,7 @@ async fn no_type_prints_a_secret() {
     let route = fixture.catalog.route_by_id(id).await.unwrap();
     let admin = fixture.catalog.cluster_admin(fixture.cluster("eu-1").await.cluster.id).await.unwrap();
     let printed = format!("{route:?} {admin:?} {:?}", fixture.catalog);
-    for secret in [CLUSTER_PASSWORD, PLACEMENT_PASSWORD, "SCRAM-SHA-256"] {
+    for secret in [CLUSTER_PASSWORD, ROLE_PASSWORD, "SCRAM-SHA-256"] {
         assert!(!printed.contains(secret), "{secret}");
     }
 }
@@ -74,7 +83,7 @@ async fn a_sealed_secret_does_not_open_in_another_row() {
     let fixture = Fixture::new().await;
     let (one, other) = (fixture.active_tenant("one").await, fixture.active_tenant("other").await);
     let swap = format!(
-        "update catalog.placements set secret = (select secret from catalog.placements where tenant_id = '{one}')
+        "update catalog.placements set keys = (select keys from catalog.placements where tenant_id = '{one}')
          where tenant_id = '{other}'"
     );
     fixture.raw().await.batch_execute(&swap).await.unwrap();

@@ -70,15 +70,7 @@ impl StepContext {
     pub(crate) async fn endpoint(&self, cluster: ClusterId) -> Result<Endpoint, StepError> {
         let admin =
             self.catalog().cluster_admin(cluster).await?.ok_or(StepError::Missing("the cluster's record"))?;
-        Ok(Endpoint {
-            cluster,
-            host: admin.cluster.host,
-            port: admin.cluster.port,
-            user: admin.user,
-            password: admin.password,
-            database: admin.database,
-            system_identifier: admin.cluster.system_identifier,
-        })
+        Ok(admin.into())
     }
 
     /// The right to change a cluster's roles and databases.

@@ -20,14 +20,18 @@ use uuid::Uuid;
 const PLACE_ATTEMPTS_MAX: u32 = 3;
 
 /// In order.
-pub(super) static STEPS: [Step; 10] = [
+pub(super) static STEPS: [Step; 9] = [
     Step::new("reserve", "reserve the name in the catalog", |cx| Box::pin(reserve(cx)))
         .begun_by_request()
         .undo(|cx| Box::pin(release(cx))),
     Step::new("place", "choose a cluster and opaque names that were never used", |cx| Box::pin(place(cx)))
         .undo(|cx| Box::pin(unplace(cx))),
-    Step::new("create-role", "create the role that owns the database", |cx| Box::pin(create_role(cx)))
-        .undo(|cx| Box::pin(drop_role(cx))),
+    Step::new(
+        "create-role",
+        "create the role that owns the database, with keys in place of a password",
+        |cx| Box::pin(create_role(cx)),
+    )
+    .undo(|cx| Box::pin(drop_role(cx))),
     Step::new("create-database", "create the database from its template", |cx| Box::pin(create_database(cx)))
         .undo(|cx| Box::pin(drop_database(cx))),
     Step::new("record-oid", "record the database's oid in the ledger", |cx| Box::pin(record_oid(cx))),
@@ -35,7 +39,6 @@ pub(super) static STEPS: [Step; 10] = [
         Box::pin(set_privileges(cx))
     }),
     Step::new("write-marker", "mark the database as the tenant's", |cx| Box::pin(write_marker(cx))),
-    Step::new("set-secret", "give the role its password", |cx| Box::pin(set_secret(cx))),
     Step::new("check-login", "log in as the gateway will", |cx| Box::pin(check_login(cx))),
     // Once it is active people may have written to it, and a lost answer does not tell whether it is.
     Step::new("activate", "let the tenant in", |cx| Box::pin(activate(cx))).point_of_no_return(),
@@ -105,8 +108,7 @@ async fn reserve_names(cx: &StepContext, cluster: ClusterId) -> Result<NewPlacem
     let name = format!("t_{}", Uuid::new_v4().simple());
     let database: DatabaseName = name.parse().expect("letters, digits and an underscore make a name");
     let role: RoleName = name.parse().expect("letters, digits and an underscore make a name");
-    let new =
-        NewPlacement { tenant: cx.tenant(), cluster, database, role, secret: secrets::role_password()? };
+    let new = NewPlacement { tenant: cx.tenant(), cluster, database, role, keys: secrets::role_keys()? };
     let mut tx = cx.fenced().await?;
     tx.placement_create(&new).await?;
     tx.commit().await?;
@@ -126,8 +128,9 @@ async fn unplace(cx: &StepContext) -> Result<(), StepError> {
 
 async fn create_role(cx: &StepContext) -> Result<Value, StepError> {
     let target = Target::expect(cx).await?;
+    let verifier = secrets::role_verifier(target.keys()?);
     let ddl = cx.change_cluster(&target.endpoint).await?;
-    let oid = role::ensure(&ddl, &target.placement.role, cx.tenant()).await?;
+    let oid = role::ensure(&ddl, &target.placement.role, cx.tenant(), &verifier).await?;
     ddl.release().await;
     let mut tx = cx.fenced().await?;
     tx.role_created(cx.tenant(), oid).await?;
@@ -178,14 +181,9 @@ async fn write_marker(cx: &StepContext) -> Result<Value, StepError> {
     Ok(Value::Null)
 }
 
-async fn set_secret(cx: &StepContext) -> Result<Value, StepError> {
-    Target::expect(cx).await?.set_secret(cx).await?;
-    Ok(Value::Null)
-}
-
 async fn check_login(cx: &StepContext) -> Result<Value, StepError> {
-    let Target { placement, endpoint } = Target::expect(cx).await?;
-    login::check(&endpoint, &placement.database, &placement.role, &placement.secret, cx.tenant()).await?;
+    let target = Target::expect(cx).await?;
+    login::check(&target.endpoint, &target.owned(), target.keys()?).await?;
     Ok(Value::Null)
 }
 

@@ -192,19 +192,19 @@ mod tests {
         let other = world.catalog.placement_get(neighbour).await.unwrap().unwrap();
         let database = &other.database;
         world.admin.batch_execute(&format!("grant {role} to {}", other.role)).await.unwrap();
-        let client = world.log_in(neighbour).await;
+        let mut client = world.log_in(neighbour).await;
         let grants = format!(
             "create table kept (n int); insert into kept values (1);
              create table given (n int); insert into given values (2);
              grant usage, create on schema public to {role}; grant connect on database {database} to {role};
              alter default privileges grant select on tables to {role}; alter table given owner to {role};"
         );
-        client.batch_execute(&grants).await.unwrap();
+        client.query(&grants).await.unwrap();
         assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
         Purge::assert_done(&world, tenant).await;
-        let row = client.query_one("select (select n from kept) + (select n from given)", &[]).await.unwrap();
-        assert_eq!(row.get::<_, i32>(0), 3, "the neighbour's data stays");
-        client.batch_execute("drop table given").await.unwrap();
+        let rows = client.query("select (select n from kept) + (select n from given)").await.unwrap();
+        assert_eq!(rows, [[Some("3".to_owned())]], "the neighbour's data stays");
+        client.query("drop table given").await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -212,11 +212,11 @@ mod tests {
         let world = World::new().await;
         let (tenant, _) = standard::request::<Purge>(&world).await;
         let database = world.catalog.placement_get(tenant).await.unwrap().unwrap().database;
-        let client = world.log_in(tenant).await;
-        client.batch_execute(&format!("alter database {database} is_template true")).await.unwrap();
+        let mut client = world.log_in(tenant).await;
+        client.query(&format!("alter database {database} is_template true")).await.unwrap();
         let prepare = format!("create table t (n int); prepare transaction 'it''s {database}'");
         for statement in ["begin", prepare.as_str()] {
-            client.batch_execute(statement).await.unwrap();
+            client.query(statement).await.unwrap();
         }
         assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
         Purge::assert_done(&world, tenant).await;

@@ -17,10 +17,8 @@ pub(super) static STEPS: [Step; 3] = [
         .begun_by_request()
         .undo(|cx| Box::pin(refuse(cx))),
     // Before the gateways are waited for: they may be serving the tenant already.
-    Step::new("allow-login", "let the role log in with the password on record", |cx| {
-        Box::pin(allow_login(cx))
-    })
-    .undo(|cx| Box::pin(forbid_login(cx))),
+    Step::new("allow-login", "let the role log in by the keys on record", |cx| Box::pin(allow_login(cx)))
+        .undo(|cx| Box::pin(forbid_login(cx))),
     Step::new("await-gateways", "wait until every gateway lets them in", |cx| Box::pin(gateways::follow(cx))),
 ];
 
@@ -91,7 +89,7 @@ mod tests {
         let world = World::new().await;
         let tenant = standard::tenant_in(&world, TenantState::Active).await;
         let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
-        let client = world.log_in(tenant).await;
+        let mut client = world.log_in(tenant).await;
         let locking = format!(
             "alter database {database} connection limit 0;
              alter role current_user set default_transaction_read_only = on;
@@ -99,13 +97,13 @@ mod tests {
              alter role current_user password 'another';",
             database = placement.database
         );
-        client.batch_execute(&locking).await.unwrap();
+        client.query(&locking).await.unwrap();
         assert!(world.try_log_in(tenant).await.is_none());
         standard::suspend(&world, tenant).await;
         standard::request_on(&world, tenant, OperationKind::Resume, TenantState::Active).await;
         assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
-        let client = world.log_in(tenant).await;
-        client.batch_execute("create table t (n int)").await.unwrap();
+        let mut client = world.log_in(tenant).await;
+        client.query("create table t (n int)").await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]

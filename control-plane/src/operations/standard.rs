@@ -203,7 +203,7 @@ pub(super) async fn request_provision(world: &World) -> (TenantId, OperationId) 
 }
 
 /// A provisioned tenant, suspended if that is asked for.
-pub(super) async fn tenant_in(world: &World, state: TenantState) -> TenantId {
+pub(crate) async fn tenant_in(world: &World, state: TenantState) -> TenantId {
     let (tenant, _) = request_provision(world).await;
     assert_eq!(drive(world, vec![]).await, OperationState::Succeeded);
     if state == TenantState::Suspended {

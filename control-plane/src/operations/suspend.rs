@@ -92,11 +92,11 @@ mod tests {
     async fn whoever_is_inside_is_put_out() {
         let world = World::new().await;
         let (tenant, _) = standard::request::<Suspend>(&world).await;
-        let client = world.log_in(tenant).await;
+        let mut client = world.log_in(tenant).await;
         let own = "alter role current_user password 'known to the tenant'";
-        client.batch_execute(own).await.unwrap();
+        client.query(own).await.unwrap();
         assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
-        assert!(client.simple_query("select 1").await.is_err());
+        assert!(client.query("select 1").await.is_err());
         let role = world.catalog.placement_get(tenant).await.unwrap().unwrap().role;
         let sql = "select rolcanlogin from pg_roles where rolname = $1";
         assert!(!world.admin.query_one(sql, &[&role.as_str()]).await.unwrap().get::<_, bool>(0));

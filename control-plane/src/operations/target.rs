@@ -10,6 +10,7 @@ use crate::postgres::database::{self, Owned};
 use crate::postgres::{ClusterDdl, Endpoint, grants, prepared, role};
 use crate::secrets;
 use catalog_schema::{NameKind, PlacementDetail};
+use pgwire::scram::ClientKeys;
 use std::time::{Duration, Instant};
 
 /// How long what a tenant runs may take to end when it is suspended.
@@ -46,13 +47,9 @@ impl Target {
         }
     }
 
-    /// Gives the role the password that the catalog knows.
-    pub(super) async fn set_secret(&self, cx: &StepContext) -> Result<(), StepError> {
-        let verifier = secrets::verifier(&self.placement.secret).await?;
-        let ddl = cx.change_cluster(&self.endpoint).await?;
-        role::set_verifier(&ddl, &self.placement.role, &verifier).await?;
-        ddl.release().await;
-        Ok(())
+    /// What logs in as the role.
+    pub(super) fn keys(&self) -> Result<&ClientKeys, StepError> {
+        self.placement.keys.as_ref().ok_or(StepError::Missing("keys for the tenant's role"))
     }
 
     /// Lets the role log in no more, and gives what it runs a while to end.
@@ -82,8 +79,8 @@ impl Target {
 
     /// Makes the role and the database such that the gateway gets in, whatever their owner has done to them.
     pub(super) async fn open_login(&self, cx: &StepContext) -> Result<(), StepError> {
-        let PlacementDetail { database, role, secret, tenant, .. } = &self.placement;
-        let verifier = secrets::verifier(secret).await?;
+        let PlacementDetail { database, role, tenant, .. } = &self.placement;
+        let verifier = secrets::role_verifier(self.keys()?);
         let ddl = cx.change_cluster(&self.endpoint).await?;
         role::find(&ddl, role, *tenant).await?.ok_or(StepError::Missing("the tenant's role"))?;
         let oid = self.database_on_record(cx, &ddl).await?.ok_or(StepError::Missing("the database"))?;

@@ -7,6 +7,7 @@
 
 use super::error::PostgresError;
 use super::session::{Login, Session};
+use catalog_schema::ClusterAdmin;
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,13 +37,32 @@ pub(crate) struct Endpoint {
     pub(crate) system_identifier: String,
 }
 
+impl From<ClusterAdmin> for Endpoint {
+    fn from(admin: ClusterAdmin) -> Self {
+        Self {
+            cluster: admin.cluster.id,
+            host: admin.cluster.host,
+            port: admin.cluster.port,
+            user: admin.user,
+            password: admin.password,
+            database: admin.database,
+            system_identifier: admin.cluster.system_identifier,
+        }
+    }
+}
+
 impl Endpoint {
     fn login<'a>(&'a self, database: &'a str) -> Login<'a> {
         Login { host: &self.host, port: self.port, user: &self.user, password: &self.password, database }
     }
 
+    /// `host:port`, for messages.
+    pub(super) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     fn same_address(&self, address: &str) -> bool {
-        address == format!("{}:{}", self.host, self.port)
+        address == self.address()
     }
 }
 
@@ -57,7 +77,7 @@ pub(crate) struct Clusters {
 impl Clusters {
     /// Waits for the right to change the cluster's roles and databases.
     pub(crate) async fn lock(&self, endpoint: &Endpoint) -> Result<ClusterDdl, PostgresError> {
-        let busy = || PostgresError::Busy { address: format!("{}:{}", endpoint.host, endpoint.port) };
+        let busy = || PostgresError::Busy { address: endpoint.address() };
         let queued = timeout(QUEUE_TIMEOUT, self.slot(endpoint.cluster).lock_owned());
         let mut slot = queued.await.map_err(|_| busy())?;
         let kept =

@@ -61,11 +61,7 @@ impl PostgresError {
         let address = address.to_owned();
         if let Some(reported) = error.as_db_error() {
             let (code, message) = (reported.code().clone(), reported.message().to_owned());
-            return match code.code().get(..2) {
-                // Invalid authorization, and a database that does not exist or takes no connections.
-                Some("28" | "3D") => Self::LoginRefused { address, reason: message },
-                _ => Self::Reported { address, code, message },
-            };
+            return Self::Reported { address, code, message }.while_connecting();
         }
         let source = std::error::Error::source(error);
         if source.is_some_and(|source| source.to_string().contains("TLS")) {
@@ -75,6 +71,19 @@ impl PostgresError {
         let reason =
             io.map_or_else(|| "no answer that PostgreSQL would give".to_owned(), |io| io.kind().to_string());
         Self::Unreachable { address, reason }
+    }
+
+    /// What it means if a connection is just being opened.
+    pub(super) fn while_connecting(self) -> Self {
+        match self {
+            // Invalid authorization, and a database that does not exist or takes no connections.
+            Self::Reported { address, code, message }
+                if matches!(code.code().get(..2), Some("28" | "3D")) =>
+            {
+                Self::LoginRefused { address, reason: message }
+            }
+            other => other,
+        }
     }
 
     /// May the same step succeed later, with nobody changing anything?

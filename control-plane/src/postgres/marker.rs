@@ -5,6 +5,7 @@
 
 use super::error::PostgresError;
 use super::quote::{identifier, literal};
+use super::role_session::RoleSession;
 use super::session::Session;
 use tenancy::{RoleName, TenantId};
 
@@ -25,13 +26,24 @@ pub(crate) async fn write(session: &Session, role: &RoleName, tenant: TenantId) 
 
 /// Is this database marked as the tenant's, and as nobody else's?
 pub(super) async fn check(session: &Session, tenant: TenantId) -> Result<(), PostgresError> {
-    let rows = session.query("select tenant_id::text from tenantry.marker", &[]).await?;
-    let expected = tenant.to_string();
-    if let [row] = rows.as_slice()
-        && row.get::<_, &str>(0) == expected
-    {
+    let rows = session.query(READ, &[]).await?;
+    let found: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    names(tenant, &found, session.address())
+}
+
+/// The same, as the tenant's role sees it.
+pub(super) async fn check_as_role(session: &mut RoleSession, tenant: TenantId) -> Result<(), PostgresError> {
+    let rows = session.query(READ).await?;
+    let found: Vec<String> = rows.into_iter().flatten().flatten().collect();
+    names(tenant, &found, session.address())
+}
+
+const READ: &str = "select tenant_id::text from tenantry.marker";
+
+fn names(tenant: TenantId, found: &[String], address: &str) -> Result<(), PostgresError> {
+    if matches!(found, [only] if *only == tenant.to_string()) {
         return Ok(());
     }
     let what = format!("the database's marker does not name tenant {tenant}");
-    Err(PostgresError::CheckFailed { address: session.address().to_owned(), what })
+    Err(PostgresError::CheckFailed { address: address.to_owned(), what })
 }

@@ -15,22 +15,24 @@ fn mark(tenant: TenantId) -> String {
     format!("{MARK}{tenant}")
 }
 
-/// Makes the role, or takes over the one that an interrupted attempt made. Returns its oid.
+/// Makes the role with a verifier of its keys, or takes over the one that an interrupted attempt made. Returns its oid.
 pub(crate) async fn ensure(
     session: &Session,
     role: &RoleName,
     tenant: TenantId,
+    verifier: &str,
 ) -> Result<u32, PostgresError> {
-    let name = identifier(role.as_str());
+    let (name, verifier) = (identifier(role.as_str()), literal(verifier));
     if let Some(oid) = find(session, role, tenant).await? {
-        session.batch(&format!("alter role {name} login connection limit -1")).await?;
+        session.batch(&format!("alter role {name} login connection limit -1 password {verifier}")).await?;
         act_for(session, role).await?;
         return Ok(oid);
     }
     // One implicit transaction: a role without its mark is never seen. Every "no" is spelled out because
     // defaults are the server's, and the tenant must not have these.
     let make = format!(
-        "create role {name} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit -1;
+        "create role {name} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit -1
+           password {verifier};
          comment on role {name} is {};",
         literal(&mark(tenant))
     );
@@ -51,7 +53,7 @@ pub(super) async fn act_for(session: &Session, role: &RoleName) -> Result<(), Po
     session.batch(&format!("grant {} to current_user", identifier(role.as_str()))).await
 }
 
-/// Sets the password from its verifier, so that the password itself can reach no log of the server.
+/// Lets the role log in by the keys of this verifier, and by nothing else.
 pub(crate) async fn set_verifier(
     session: &Session,
     role: &RoleName,
@@ -60,7 +62,7 @@ pub(crate) async fn set_verifier(
     session.batch(&format!("alter role {} password {}", identifier(role.as_str()), literal(verifier))).await
 }
 
-/// Lets the role log in again with the password of this verifier, and takes back the settings that it has given
+/// Lets the role log in again by the keys of this verifier, and takes back the settings that it has given
 /// itself: with some of them no session of its own ever begins. Every role may change its own password and settings.
 pub(crate) async fn allow_login(
     session: &Session,

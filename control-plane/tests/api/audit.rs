@@ -15,7 +15,7 @@ struct StuckProvisions(AtomicBool);
 
 impl Failpoints for StuckProvisions {
     fn reached(&self, _: OperationId, step: &str, _: Moment) -> Action {
-        if step == "set-secret" && self.0.load(Ordering::SeqCst) { Action::Crash } else { Action::Continue }
+        if step == "write-marker" && self.0.load(Ordering::SeqCst) { Action::Crash } else { Action::Continue }
     }
 }
 

@@ -53,7 +53,7 @@ async fn a_stream_shows_every_change_and_ends_with_the_operation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_provision_leaves_nothing() {
     // A step that the worker dies at stays where it is until the claim runs out: time to cancel.
-    let (plane, until) = stuck("set-secret", Moment::BeforeRun, Action::Crash).await;
+    let (plane, until) = stuck("write-marker", Moment::BeforeRun, Action::Crash).await;
     let created =
         plane.expect(202, plane.post("/v1/tenants", json!({ "slug": "acme", "region": "eu" }))).await;
     let id = &created["operation"]["id"];

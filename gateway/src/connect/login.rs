@@ -10,10 +10,9 @@ use pgwire::CancelKey;
 use pgwire::WriteError;
 use pgwire::backend::{self, Authentication};
 use pgwire::frontend::write;
-use pgwire::scram::{ChannelBinding, ClientCredential, ClientExchange, ClientKeys, ScramError};
-use std::sync::{Mutex, PoisonError};
+use pgwire::scram::{ChannelBinding, ClientExchange, ClientKeys};
 use std::time::Duration;
-use tenancy::{DatabaseName, RoleName, Secret, TenantId};
+use tenancy::{DatabaseName, RoleName, TenantId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -27,11 +26,10 @@ pub struct Connector {
     port: u16,
     database: DatabaseName,
     role: RoleName,
-    secret: Secret,
+    /// What logs in as the role: a login hashes no password.
+    keys: ClientKeys,
     identity: Identity,
     timeout: Duration,
-    /// The outcome of the secret's 4,096 hash rounds, so that only the first login pays for them.
-    keys: Mutex<Option<ClientKeys>>,
 }
 
 impl Connector {
@@ -43,10 +41,9 @@ impl Connector {
             port: placement.cluster.port,
             database: placement.database.clone(),
             role: placement.role.clone(),
-            secret: placement.secret.clone(),
+            keys: placement.keys.clone(),
             identity: Identity::expected(tenant, placement),
             timeout,
-            keys: Mutex::new(None),
         }
     }
 
@@ -76,7 +73,7 @@ impl Connector {
     async fn authenticate(&self, wire: &mut Wire) -> Result<(), ConnectError> {
         let exchange = match wire.authentication().await? {
             Authentication::Sasl(offered) => {
-                ClientExchange::new(self.credential(), &offered, ChannelBinding::Unavailable)
+                ClientExchange::new(self.keys.clone(), &offered, ChannelBinding::Unavailable)
                     .map_err(malformed)?
             }
             // A server that asks for no proof, or for the secret itself, proves nothing of its own.
@@ -91,29 +88,17 @@ impl Connector {
             Authentication::SaslContinue(data) => data.to_vec(),
             other => return Err(unexpected(&other)),
         };
-        let (answer, response) = exchange.answer(&server_first).map_err(|error| {
-            if matches!(error, ScramError::KeysOutdated) {
-                // The next login goes by the secret again.
-                *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            }
-            malformed(error)
-        })?;
+        let (answer, response) = exchange.answer(&server_first).map_err(malformed)?;
         write::sasl_response(&mut wire.outbound, response.as_bytes())?;
         wire.flush().await?;
-        let keys = match wire.authentication().await? {
+        match wire.authentication().await? {
             Authentication::SaslFinal(data) => answer.verify(data).map_err(malformed)?,
             other => return Err(unexpected(&other)),
         };
-        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Some(keys);
         match wire.authentication().await? {
             Authentication::Ok => Ok(()),
             other => Err(unexpected(&other)),
         }
-    }
-
-    fn credential(&self) -> ClientCredential {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        keys.map_or_else(|| self.secret.clone().into(), ClientCredential::from)
     }
 
     async fn check_identity(&self, wire: &mut Wire) -> Result<(), ConnectError> {

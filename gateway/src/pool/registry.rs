@@ -192,7 +192,7 @@ fn same_database(old: &PlacementRecord, new: &PlacementRecord) -> bool {
         && (&old.cluster.host, old.cluster.port) == (&new.cluster.host, new.cluster.port)
         && old.cluster.system_identifier == new.cluster.system_identifier
         && old.cluster.tls == new.cluster.tls
-        && old.secret.expose() == new.secret.expose()
+        && old.keys == new.keys
         && new.cluster.state != ClusterState::Offline
 }
 

@@ -4,10 +4,11 @@ use crate::resolve::Tenant;
 use crate::stream::ServerStream;
 use catalog_schema::{ClusterRecord, ClusterTls, PlacementRecord, RouteRecord};
 use pgwire::CancelKey;
+use pgwire::scram::ClientKeys;
 use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{
-    ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, Secret, TenantId, TenantState, TlsMode,
+    ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, TenantId, TenantState, TlsMode,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -44,7 +45,7 @@ pub(crate) fn route() -> RouteRecord {
             database: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
             database_oid: None,
             role: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
-            secret: Secret::new("secret".to_owned()),
+            keys: ClientKeys::generate().expect("random numbers").0,
         }),
         credentials: Vec::new(),
     }
@@ -65,7 +66,7 @@ async fn add_connection(pool: &Pool, listener: &TcpListener) -> TcpStream {
     let permit: ConnectPermit = pool.cluster().permit().await;
     let key = CancelKey { process_id: 0, secret: 0 };
     let client = ServerStream::Plain(client.expect("a connection"));
-    pool.add(ServerConnection::new(client, address, permit, key, Vec::new()));
+    pool.put_idle(ServerConnection::new(client, address, permit, key, Vec::new()));
     server.expect("a connection").0
 }
 

@@ -4,6 +4,7 @@ use super::crypto::{self, KEY_BYTES, Key};
 use super::message::{check_iterations, salt_fits};
 use super::{ITERATIONS_DEFAULT, SALT_BYTES, ScramError, Verifier};
 use std::fmt;
+use subtle::ConstantTimeEq;
 use tenancy::Secret;
 use zeroize::Zeroizing;
 
@@ -100,6 +101,18 @@ impl ClientKeys {
         self.salt == salt && self.iterations == iterations
     }
 }
+
+/// In constant time as far as the keys go. Salts of two sets of keys hardly ever agree, so this is cheap.
+impl PartialEq for ClientKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.fit(&other.salt, other.iterations)
+            && bool::from(
+                self.client_key.ct_eq(&*other.client_key) & self.server_key.ct_eq(&*other.server_key),
+            )
+    }
+}
+
+impl Eq for ClientKeys {}
 
 impl fmt::Debug for ClientKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

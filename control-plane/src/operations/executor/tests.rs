@@ -104,10 +104,10 @@ async fn what_cannot_be_undone_does_not_begin_once_somebody_asked_to_stop() {
     let mut tx = world.catalog.begin(&crate::testing::somebody()).await.unwrap();
     tx.operation_cancel(operation).await.unwrap();
     tx.commit().await.unwrap();
-    let start = |for_good| Entry::StepStart { ordinal: 9, name: "activate", for_good };
+    let start = |for_good| Entry::StepStart { ordinal: 8, name: "activate", for_good };
     assert_eq!(journal::write(&cx, &[start(true)]).await.unwrap(), Written::Cancelled);
     let steps = world.catalog.operation_steps(operation).await.unwrap();
-    assert_eq!(steps[9].state, StepState::Pending);
+    assert_eq!(steps[8].state, StepState::Pending);
     assert_eq!(journal::write(&cx, &[start(false)]).await.unwrap(), Written::All { begun: 1 });
 }
 
