@@ -4,14 +4,17 @@
 CARGO ?= cargo
 # Programs that only the tests need.
 TOOLS := $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(CURDIR)/target)/tools
+# Enough to replay the corpus and to notice a decoder that breaks easily.
+FUZZ_SECONDS_IN_TEST := 3
 
-.PHONY: help dev test check format lint postgres drivers bench
+.PHONY: help dev test check format lint postgres drivers bench fuzz
 
 help:
 	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
 	@echo 'make test    run every test'
 	@echo 'make check   what CI runs: formatting, lints, tests'
 	@echo 'make bench   the gateway and PgBouncer side by side; options go into ARGS'
+	@echo 'make fuzz    look for input that breaks a decoder, for SECONDS each'
 
 # Options of `tenantry dev` go into ARGS, such as ARGS="--ephemeral".
 dev: postgres
@@ -21,6 +24,7 @@ dev: postgres
 test: postgres drivers
 	@scripts/install-promtool "$(TOOLS)"
 	PATH="$$PATH:$(TOOLS)" $(CARGO) test --locked --workspace
+	@scripts/fuzz $(FUZZ_SECONDS_IN_TEST)
 
 check: format lint test
 
@@ -36,6 +40,10 @@ postgres:
 # The clients that the gateway is tried with, into target/drivers.
 drivers:
 	@tests/drivers/prepare
+
+# SECONDS for each decoder; TARGETS narrows it to some of pgwire/fuzz/fuzz_targets.
+fuzz:
+	@scripts/fuzz $(or $(SECONDS),60) $(TARGETS)
 
 bench: postgres
 	@command -v pgbouncer >/dev/null || apt-get install -y -qq pgbouncer >/dev/null
