@@ -6,6 +6,7 @@
 //! simply not among the candidates.
 
 pub mod api_key;
+pub mod certificate;
 pub mod password;
 pub mod scram;
 

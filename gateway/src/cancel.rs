@@ -4,10 +4,9 @@
 //! a connection, and a connection on which a cancel is under way is closed rather than given to the next
 //! client: a late cancel can hit nobody else.
 
-use crate::connect::close::send_cancel;
+use crate::connect::cancel::{self, CancelTarget};
 use dashmap::DashMap;
 use pgwire::CancelKey;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -37,7 +36,7 @@ enum Doing {
     /// Waiting for a connection, and whether that was cancelled.
     Waiting { cancelled: bool },
     /// Using one. `under_way` counts the cancels being passed on.
-    Running { server: (SocketAddr, CancelKey), under_way: u32 },
+    Running { server: CancelTarget, under_way: u32 },
 }
 
 impl CancelRegistry {
@@ -61,14 +60,14 @@ impl CancelRegistry {
         let Some(slot) = self.sessions.get(&key).map(|entry| Arc::clone(entry.value())) else {
             return false;
         };
-        let Some((address, server_key)) = slot.begin_cancel() else {
+        let Some(target) = slot.begin_cancel() else {
             return true;
         };
-        let sent = tokio::time::timeout(CANCEL_MAX, send_cancel(address, server_key)).await;
+        let sent = tokio::time::timeout(CANCEL_MAX, cancel::send(&target)).await;
         match sent {
-            Ok(Ok(())) => slot.end_cancel((address, server_key)),
+            Ok(Ok(())) => slot.end_cancel(&target),
             // It may yet arrive: the connection stays marked, and is closed after use.
-            _ => tracing::warn!(%address, "a cancel request could not be passed on"),
+            _ => tracing::warn!(address = %target.address(), "a cancel request could not be passed on"),
         }
         true
     }
@@ -89,7 +88,7 @@ impl CancelSlot {
     }
 
     /// The session uses this connection.
-    pub fn running(&self, server: (SocketAddr, CancelKey)) {
+    pub fn running(&self, server: CancelTarget) {
         *self.lock() = Doing::Running { server, under_way: 0 };
     }
 
@@ -100,7 +99,7 @@ impl CancelSlot {
         !matches!(was, Doing::Running { under_way: 1.., .. })
     }
 
-    fn begin_cancel(&self) -> Option<(SocketAddr, CancelKey)> {
+    fn begin_cancel(&self) -> Option<CancelTarget> {
         match &mut *self.lock() {
             Doing::Nothing => None,
             Doing::Waiting { cancelled } => {
@@ -110,15 +109,15 @@ impl CancelSlot {
             }
             Doing::Running { server, under_way } => {
                 *under_way += 1;
-                Some(*server)
+                Some(server.clone())
             }
         }
     }
 
     /// A cancel for this connection has ended. By now the session may use another one.
-    fn end_cancel(&self, ended: (SocketAddr, CancelKey)) {
+    fn end_cancel(&self, ended: &CancelTarget) {
         if let Doing::Running { server, under_way } = &mut *self.lock()
-            && *server == ended
+            && *server == *ended
         {
             *under_way = under_way.saturating_sub(1);
         }
@@ -160,8 +159,12 @@ impl Drop for CancelGuard {
 mod tests {
     use super::*;
 
-    fn server() -> (SocketAddr, CancelKey) {
-        (SocketAddr::from(([127, 0, 0, 1], 1)), CancelKey { process_id: 1, secret: 2 })
+    fn server() -> CancelTarget {
+        with_key(CancelKey { process_id: 1, secret: 2 })
+    }
+
+    fn with_key(key: CancelKey) -> CancelTarget {
+        CancelTarget::new(([127, 0, 0, 1], 1).into(), key, None)
     }
 
     #[tokio::test]
@@ -197,7 +200,7 @@ mod tests {
         assert!(!slot.stopped());
         slot.running(server());
         assert!(slot.begin_cancel().is_some());
-        slot.end_cancel(server());
+        slot.end_cancel(&server());
         assert!(slot.stopped());
         assert!(slot.begin_cancel().is_none());
     }
@@ -208,10 +211,10 @@ mod tests {
         slot.running(server());
         slot.begin_cancel();
         slot.stopped();
-        let next = (server().0, CancelKey { process_id: 3, secret: 4 });
+        let next = with_key(CancelKey { process_id: 3, secret: 4 });
         slot.running(next);
         slot.begin_cancel();
-        slot.end_cancel(server());
+        slot.end_cancel(&server());
         assert!(!slot.stopped());
     }
 }

@@ -4,11 +4,14 @@
 //! [`identity`] compares its database, system identifier and tenant marker with the catalog. A wrong
 //! DSN, a recycled address or a restore to the wrong host is refused, never used.
 
+pub mod cancel;
 pub mod close;
+mod encrypt;
 pub mod identity;
 pub mod login;
 pub mod server;
 
+pub use cancel::CancelTarget;
 pub use login::Connector;
 pub use server::ServerConnection;
 
@@ -31,9 +34,19 @@ pub enum ConnectError {
     Refused {
         /// The server's SQLSTATE.
         code: String,
-        /// The server's words; not shown to clients, which are strangers to the role that logged in.
+        /// The server's words, cut short and without control characters; not shown to clients, which are
+        /// strangers to the role that logged in.
         message: String,
     },
+    /// The server does not speak TLS where its cluster's settings ask for it.
+    #[error("the connection does not become encrypted: {0}")]
+    NotEncrypted(String),
+    /// TLS broke off, or the server is not who the cluster's settings say.
+    #[error("TLS with the server failed: {0}")]
+    Tls(#[source] io::Error),
+    /// The cluster's TLS settings are of no use.
+    #[error("the cluster's TLS settings cannot be used: {0}")]
+    TlsSettings(String),
     /// Something that is no PostgreSQL, or that would not prove that it knows the secret.
     #[error("the server did not follow the login protocol: {0}")]
     Protocol(String),
@@ -64,6 +77,11 @@ impl ConnectError {
                 "the tenant's cluster refused the gateway's login",
             )
             .hint("the gateway's log has the cluster's answer"),
+            Self::NotEncrypted(_) | Self::Tls(_) | Self::TlsSettings(_) => Refusal::new(
+                ErrorKind::ClusterUnavailable,
+                "no secure connection to the tenant's cluster can be made",
+            )
+            .hint("the gateway's log says what is wrong with TLS"),
             Self::Mismatch(_) => Refusal::new(
                 ErrorKind::ClusterMismatch,
                 "the server that answered is not the tenant's cluster",

@@ -96,7 +96,9 @@ impl From<pgwire::WriteError> for Refusal {
 #[must_use]
 pub const fn sqlstate(kind: ErrorKind) -> SqlState {
     match kind {
-        ErrorKind::TenantMissing | ErrorKind::TenantConflict => SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        ErrorKind::TenantMissing | ErrorKind::TenantConflict | ErrorKind::TlsRequired => {
+            SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+        }
         ErrorKind::Unauthenticated => SqlState::INVALID_PASSWORD,
         ErrorKind::Forbidden => SqlState::INSUFFICIENT_PRIVILEGE,
         ErrorKind::TenantSuspended
@@ -128,9 +130,10 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::TenantConflict | ErrorKind::Forbidden | ErrorKind::TenantSuspended => {
-            StatusCode::FORBIDDEN
-        }
+        ErrorKind::TenantConflict
+        | ErrorKind::TlsRequired
+        | ErrorKind::Forbidden
+        | ErrorKind::TenantSuspended => StatusCode::FORBIDDEN,
         ErrorKind::TenantUnavailable
         | ErrorKind::TenantPaused
         | ErrorKind::CatalogUnavailable

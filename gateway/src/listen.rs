@@ -5,5 +5,6 @@
 //! it gets a small buffer and a short time.
 
 pub mod http;
+pub mod negotiate;
 pub mod pgwire;
 pub mod wire;

@@ -5,15 +5,17 @@
 //! ```
 //!
 //! Each stage consumes the one before, so the order cannot be mistaken: there is no way to a
-//! [`crate::pool::Lease`] but through an [`Admitted`], and none to that but through a password.
+//! [`crate::pool::Lease`] but through an [`Admitted`], and none to that but through a password
+//! or a certificate that stands for one.
 
 use crate::admit::{self, ClientPermit};
-use crate::authenticate::scram;
+use crate::authenticate::{certificate, scram};
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
-use crate::resolve::Tenant;
 use crate::resolve::startup::{self, Target};
+use crate::resolve::{Tenant, host};
 use crate::shared::Shared;
+use catalog_schema::RouteRecord;
 use pgwire::startup::Startup;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,7 +79,7 @@ impl Accepted {
     /// No tenant is named, or two different ones, or the catalog cannot be asked.
     pub async fn resolve(self, shared: &Shared) -> Result<Resolved, Box<Refused>> {
         let Self { wire, peer, startup } = self;
-        let found = match startup::resolve(&startup) {
+        let found = match startup::resolve(&startup, sni_tenant(&wire, shared).as_deref()) {
             Ok(target) => match &target.slug {
                 Some(slug) => shared.routes.by_slug(slug).await.map(|tenant| (target, tenant)),
                 None => Ok((target, None)),
@@ -91,6 +93,16 @@ impl Accepted {
     }
 }
 
+/// The tenant that the client's TLS connection is for.
+fn sni_tenant(wire: &ClientWire, shared: &Shared) -> Option<String> {
+    host::tenant_of(wire.tls().server_name.as_deref()?, shared.config.listen.domain.as_deref())
+}
+
+fn is_known_by_certificate(wire: &ClientWire, route: Option<&RouteRecord>, target: &Target) -> bool {
+    let name = wire.tls().login.as_deref();
+    name.zip(route).is_some_and(|(name, route)| certificate::opens(name, route, target))
+}
+
 impl Resolved {
     /// Has the client prove who it is. An unknown tenant goes through the same motions.
     ///
@@ -99,7 +111,11 @@ impl Resolved {
     pub async fn authenticate(self, shared: &Shared) -> Result<Authenticated, Box<Refused>> {
         let Self { mut wire, peer, target, tenant } = self;
         let route = tenant.as_ref().map(|tenant| tenant.route());
-        let proved = scram::authenticate(&mut wire, route.as_deref(), &target, &shared.mock_seed).await;
+        let proved = if is_known_by_certificate(&wire, route.as_deref(), &target) {
+            Ok(())
+        } else {
+            scram::authenticate(&mut wire, route.as_deref(), &target, &shared.mock_seed).await
+        };
         match (proved, tenant) {
             (Ok(()), Some(tenant)) => Ok(Authenticated { wire, peer, target, tenant }),
             (Ok(()), None) => {
@@ -122,7 +138,7 @@ impl Authenticated {
             Ok(permit) => {
                 let Target { user_as_given: user, settings, .. } = target;
                 Ok(Admitted { wire, peer, user, settings, tenant, permit })
-            },
+            }
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: Some(tenant) })),
         }
     }

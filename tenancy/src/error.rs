@@ -13,6 +13,8 @@ pub enum ErrorKind {
     TenantConflict,
     /// Unknown tenant, unknown user or wrong password: from outside they are one.
     Unauthenticated,
+    /// The client connects in clear where only TLS is served.
+    TlsRequired,
     /// Known, but not allowed to do this.
     Forbidden,
     /// The tenant is suspended. Said only after authentication.
@@ -67,10 +69,11 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::TenantMissing,
         Self::TenantConflict,
         Self::Unauthenticated,
+        Self::TlsRequired,
         Self::Forbidden,
         Self::TenantSuspended,
         Self::TenantUnavailable,
@@ -105,6 +108,7 @@ impl ErrorKind {
             Self::TenantMissing => "tenant_missing",
             Self::TenantConflict => "tenant_conflict",
             Self::Unauthenticated => "unauthenticated",
+            Self::TlsRequired => "tls_required",
             Self::Forbidden => "forbidden",
             Self::TenantSuspended => "tenant_suspended",
             Self::TenantUnavailable => "tenant_unavailable",
@@ -149,6 +153,7 @@ impl ErrorKind {
             Self::TenantMissing
             | Self::TenantConflict
             | Self::Unauthenticated
+            | Self::TlsRequired
             | Self::Forbidden
             | Self::TenantSuspended
             | Self::ClusterMismatch

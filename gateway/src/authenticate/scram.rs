@@ -7,7 +7,7 @@ use crate::resolve::startup::Target;
 use catalog_schema::RouteRecord;
 use pgwire::backend::write;
 use pgwire::frontend::SaslInitial;
-use pgwire::scram::{ChannelBinding, ScramError, ServerExchange};
+use pgwire::scram::{ScramError, ServerExchange};
 use tenancy::ErrorKind;
 
 /// The tag of every message that a client authenticates with.
@@ -25,11 +25,12 @@ pub async fn authenticate(
 ) -> Result<(), Refusal> {
     let known = route.zip(target.user.as_ref()).and_then(|(route, user)| verifiers_of(route, user));
     let tenant = target.slug.as_ref().map_or("", |slug| slug.as_str());
+    let binding = wire.tls().binding.clone();
     let exchange = match known {
-        Some(verifiers) => ServerExchange::new(verifiers, ChannelBinding::Unavailable),
+        Some(verifiers) => ServerExchange::new(verifiers, binding),
         None => {
             let (seed, user) = seed.stand_in(route, tenant, &target.user_as_given);
-            ServerExchange::mock(&seed, user, ChannelBinding::Unavailable)
+            ServerExchange::mock(&seed, user, binding)
         }
     };
     run(wire, exchange).await.map_err(|error| match error {

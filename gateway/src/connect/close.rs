@@ -4,15 +4,12 @@
 //! asked to cancel first. The permit returns when the server has closed its end: only then is its slot
 //! free. A server that never does so costs the budget one connection for [`LET_GO_MAX`].
 
+use super::cancel::{self, CancelTarget, read_to_end};
 use crate::pool::ConnectPermit;
 use crate::stream::ServerStream;
-use pgwire::CancelKey;
 use pgwire::frontend::write;
-use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 /// An idle backend exits within milliseconds of Terminate; one that does not is busy.
@@ -27,11 +24,7 @@ const LET_GO_MAX: Duration = Duration::from_secs(60);
 /// Closes the connection in a task of its own. Outside a runtime the socket is simply dropped.
 ///
 /// `cancel` is how to reach the backend when it is busy; a login that broke off has no key yet.
-pub fn in_background(
-    stream: ServerStream,
-    mut permit: ConnectPermit,
-    cancel: Option<(SocketAddr, CancelKey)>,
-) {
+pub fn in_background(stream: ServerStream, mut permit: ConnectPermit, cancel: Option<CancelTarget>) {
     permit.mark_closing();
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async move {
@@ -43,37 +36,16 @@ pub fn in_background(
     }
 }
 
-async fn close(mut stream: ServerStream, cancel: Option<(SocketAddr, CancelKey)>) {
+async fn close(mut stream: ServerStream, cancel: Option<CancelTarget>) {
     let mut goodbye = Vec::with_capacity(5);
     write::terminate(&mut goodbye);
     if stream.write_all(&goodbye).await.is_err() || stream.shutdown().await.is_err() {
         return;
     }
     if timeout(EXPECT_EXIT, read_to_end(&mut stream)).await.is_err() {
-        if let Some((address, key)) = cancel {
-            let _ = timeout(CANCEL_MAX, send_cancel(address, key)).await;
+        if let Some(target) = cancel {
+            let _ = timeout(CANCEL_MAX, cancel::send(&target)).await;
         }
         read_to_end(&mut stream).await;
     }
-}
-
-/// Reads and forgets until the server closes its end.
-async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) {
-    let mut discarded = vec![0_u8; 8192];
-    while matches!(stream.read(&mut discarded).await, Ok(1..)) {}
-}
-
-/// Asks a server to cancel what the connection with this key is doing, and waits until it has acted:
-/// it closes the request's connection only after it has signalled the backend
-/// (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS>).
-///
-/// # Errors
-/// The server cannot be reached.
-pub async fn send_cancel(address: SocketAddr, key: CancelKey) -> io::Result<()> {
-    let mut request = Vec::with_capacity(16);
-    write::cancel_request(&mut request, key);
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(&request).await?;
-    read_to_end(&mut stream).await;
-    Ok(())
 }

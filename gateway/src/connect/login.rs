@@ -1,16 +1,18 @@
 //! The login of the gateway to a tenant's server.
 
 use super::identity::{self, Identity};
-use super::{ConnectError, ServerConnection, close};
+use super::{CancelTarget, ConnectError, ServerConnection, close, encrypt};
 use crate::pool::ConnectPermit;
 use crate::socket;
 use crate::stream::ServerStream;
+use crate::tls::{ServerTls, ServerTlsSettings};
 use catalog_schema::PlacementRecord;
 use pgwire::CancelKey;
 use pgwire::WriteError;
 use pgwire::backend::{self, Authentication};
 use pgwire::frontend::write;
-use pgwire::scram::{ChannelBinding, ClientExchange, ClientKeys};
+use pgwire::scram::{ClientExchange, ClientKeys};
+use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{DatabaseName, RoleName, TenantId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,11 +21,16 @@ use tokio::net::TcpStream;
 /// A login's messages are small; a server that sends more than this is none.
 const LOGIN_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
+/// What is kept of a server's message, in characters.
+const SERVER_WORDS_MAX: usize = 200;
+
 /// Opens connections for one pool.
 pub struct Connector {
     /// As the tenant's own route says: another tenant's may be newer or older.
     host: String,
     port: u16,
+    /// None: in clear. An error: the settings are of no use, and nobody is connected to.
+    tls: Result<Option<Arc<ServerTls>>, String>,
     database: DatabaseName,
     role: RoleName,
     /// What logs in as the role: a login hashes no password.
@@ -35,10 +42,17 @@ pub struct Connector {
 impl Connector {
     /// A connector to the tenant's database.
     #[must_use]
-    pub fn new(tenant: TenantId, placement: &PlacementRecord, timeout: Duration) -> Self {
+    pub fn new(
+        tenant: TenantId,
+        placement: &PlacementRecord,
+        tls: &ServerTlsSettings,
+        timeout: Duration,
+    ) -> Self {
+        let cluster = &placement.cluster;
         Self {
-            host: placement.cluster.host.clone(),
-            port: placement.cluster.port,
+            tls: tls.of(&cluster.tls, &cluster.host).map_err(|error| error.to_string()),
+            host: cluster.host.clone(),
+            port: cluster.port,
             database: placement.database.clone(),
             role: placement.role.clone(),
             keys: placement.keys.clone(),
@@ -56,10 +70,14 @@ impl Connector {
     }
 
     async fn login(&self, permit: ConnectPermit) -> Result<ServerConnection, ConnectError> {
+        let tls = self.tls.as_ref().map_err(|error| ConnectError::TlsSettings(error.clone()))?;
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         let mut wire = Wire::new(ServerStream::Plain(stream), permit);
         socket::prepare(wire.stream().socket())?;
         let address = wire.stream().socket().peer_addr()?;
+        if let Some(tls) = tls {
+            wire.encrypt(tls).await?;
+        }
         let parameters = [("user", self.role.as_str()), ("database", self.database.as_str())];
         write::startup(&mut wire.outbound, parameters)?;
         wire.flush().await?;
@@ -67,14 +85,15 @@ impl Connector {
         let session = read_session(&mut wire).await?;
         self.check_identity(&mut wire).await?;
         let (stream, permit) = wire.into_parts();
-        Ok(ServerConnection::new(stream, address, permit, session.cancel_key, session.parameters))
+        let target = CancelTarget::new(address, session.cancel_key, tls.clone());
+        Ok(ServerConnection::new(stream, permit, target, session.parameters))
     }
 
     async fn authenticate(&self, wire: &mut Wire) -> Result<(), ConnectError> {
+        let binding = wire.stream().channel_binding();
         let exchange = match wire.authentication().await? {
             Authentication::Sasl(offered) => {
-                ClientExchange::new(self.keys.clone(), &offered, ChannelBinding::Unavailable)
-                    .map_err(malformed)?
+                ClientExchange::new(self.keys.clone(), &offered, binding).map_err(malformed)?
             }
             // A server that asks for no proof, or for the secret itself, proves nothing of its own.
             other => {
@@ -173,6 +192,19 @@ impl Wire {
         self.socket.take().expect("taken only when the login ends")
     }
 
+    /// Begins to encrypt. During the handshake itself the permit is not tied to the server's end of the
+    /// connection: a server that waits for our next message notices at once when we are gone.
+    async fn encrypt(&mut self, tls: &ServerTls) -> Result<(), ConnectError> {
+        encrypt::ask(self.stream()).await?;
+        let socket = self.socket.take().expect("taken only when the login ends");
+        let (ServerStream::Plain(stream), permit) = socket else {
+            return Err(ConnectError::NotEncrypted("it is encrypted already".to_owned()));
+        };
+        let stream = tls.secure(stream).await.map_err(ConnectError::Tls)?;
+        self.socket = Some((stream, permit));
+        Ok(())
+    }
+
     async fn flush(&mut self) -> Result<(), ConnectError> {
         let outbound = std::mem::take(&mut self.outbound);
         self.stream().write_all(&outbound).await?;
@@ -221,8 +253,13 @@ impl Drop for Wire {
 
 fn refused(body: &[u8]) -> ConnectError {
     let fields = backend::ErrorFields::new(body);
-    let read = |field| String::from_utf8_lossy(fields.get(field).unwrap_or_default()).into_owned();
-    ConnectError::Refused { code: read(b'C'), message: read(b'M') }
+    let code = fields.sqlstate().map_or_else(|| "unknown".to_owned(), |state| state.to_string());
+    ConnectError::Refused { code, message: for_logs(&fields.message()) }
+}
+
+/// What a server says before it has proved who it is may be anybody's words (CVE-2024-10977): short, on one line.
+fn for_logs(words: &str) -> String {
+    words.chars().filter(|c| !c.is_control()).take(SERVER_WORDS_MAX).collect()
 }
 
 /// The only login that we go on with is SCRAM-SHA-256, in its order.

@@ -3,6 +3,7 @@
 mod gateway_families;
 pub mod readings;
 mod tenant_families;
+mod tls_families;
 
 use super::family::Family;
 use super::tenants::{Tenants, View};
@@ -89,6 +90,7 @@ impl Collector for GatewayCollector {
 fn families(readings: &Readings, view: &View) -> Vec<Family> {
     let mut families = tenant_families::families(view);
     families.extend(gateway_families::families(readings, view));
+    families.extend(tls_families::families(readings.tls.as_ref()));
     families
 }
 

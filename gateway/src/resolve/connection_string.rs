@@ -6,13 +6,10 @@
 //!
 //! What this module must never do: repeat any of the string in an error.
 
-use super::agreement;
+use super::{agreement, host};
 use crate::error::Refusal;
 use pgwire::startup::parse_options;
 use tenancy::{ErrorKind, Secret, Slug, UserName};
-
-/// Below this domain host names always name tenants: it is every machine's own (RFC 6761 §6.3).
-const LOCAL_DOMAIN: &str = "localhost";
 
 /// What a connection string says.
 #[derive(Debug)]
@@ -40,7 +37,7 @@ impl ConnectionString {
         let database = decoded(parts.database)?;
         let password = parts.password.map(decoded).transpose()?.map(Secret::new);
         let option = option_tenant(parts.query)?;
-        let host = tenant_of_host(parts.host, domain);
+        let host = host::tenant_of(parts.host, domain);
         let (user, suffix) = agreement::split_user(&user_as_given);
         let tenant = agreement::agree(
             [option.as_deref(), suffix, host.as_deref()],
@@ -103,14 +100,6 @@ fn option_tenant(query: &str) -> Result<Option<String>, Refusal> {
             .or(tenant);
     }
     Ok(tenant)
-}
-
-/// The label in front of the domain. A name deeper below it names nothing we know.
-fn tenant_of_host(host: &str, domain: Option<&str>) -> Option<String> {
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let (label, parent) = host.split_once('.')?;
-    let ours = parent == LOCAL_DOMAIN || domain.is_some_and(|domain| parent.eq_ignore_ascii_case(domain));
-    ours.then(|| label.to_owned())
 }
 
 /// Percent-decodes to text. `None`: a broken escape, or bytes that are no text.

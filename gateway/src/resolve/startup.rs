@@ -1,7 +1,8 @@
 //! The tenant's name in a PostgreSQL startup packet.
 //!
 //! Three places may hold it: the startup option `-c tenant=acme`, the user's suffix (`app.acme`) and
-//! the database name. [`agreement`] holds them against each other.
+//! the database name; a fourth is the host name that the client gave to TLS. [`agreement`] holds them against
+//! each other.
 
 use super::agreement;
 use crate::error::Refusal;
@@ -25,11 +26,11 @@ pub struct Target {
     pub settings: Vec<(String, String)>,
 }
 
-/// Reads the target out of a startup packet.
+/// Reads the target out of a startup packet. `host_tenant` is the tenant that the host name names.
 ///
 /// # Errors
 /// No user, no tenant named, two sources that disagree, a replication connection, bad options.
-pub fn resolve(startup: &Startup) -> Result<Target, Refusal> {
+pub fn resolve(startup: &Startup, host_tenant: Option<&str>) -> Result<Target, Refusal> {
     let user_as_given = startup.get("user").filter(|user| !user.is_empty()).ok_or_else(|| {
         Refusal::new(ErrorKind::Unauthenticated, "no PostgreSQL user name specified in startup packet")
     })?;
@@ -51,7 +52,8 @@ pub fn resolve(startup: &Startup) -> Result<Target, Refusal> {
             .cloned(),
     );
     let (user, suffix) = agreement::split_user(user_as_given);
-    let name = agree(option_tenant.as_deref(), suffix, startup.get("database"), user_as_given)?;
+    let explicit = [option_tenant.as_deref(), suffix, host_tenant];
+    let name = agree(explicit, startup.get("database"), user_as_given)?;
     Ok(Target {
         slug: name.parse().ok(),
         user: user.parse().ok(),
@@ -76,14 +78,13 @@ fn options_of(startup: &Startup) -> Result<Vec<(String, String)>, Refusal> {
 }
 
 fn agree<'a>(
-    option: Option<&'a str>,
-    suffix: Option<&'a str>,
+    explicit: [Option<&'a str>; 3],
     database: Option<&'a str>,
     user_as_given: &str,
 ) -> Result<&'a str, Refusal> {
-    let named = agreement::agree([option, suffix], database, user_as_given).map_err(|_disagreement| {
+    let named = agreement::agree(explicit, database, user_as_given).map_err(|_disagreement| {
         Refusal::new(ErrorKind::TenantConflict, "the connection names two different tenants")
-            .hint("the startup option, the user's suffix and the database name must name the same tenant")
+            .hint("host name, startup option, user's suffix and database name must name the same tenant")
     })?;
     named.ok_or_else(|| {
         Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
@@ -103,7 +104,7 @@ mod tests {
     }
 
     fn slug_of(parameters: &[(&str, &str)]) -> Result<String, ErrorKind> {
-        resolve(&startup(parameters))
+        resolve(&startup(parameters), None)
             .map(|target| target.slug.map_or_else(String::new, String::from))
             .map_err(|refusal| refusal.kind())
     }
@@ -135,6 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn a_host_name_counts_as_the_others_do() {
+        let resolved = |parameters: &[(&str, &str)]| {
+            resolve(&startup(parameters), Some("acme"))
+                .map(|target| target.slug.map_or_else(String::new, String::from))
+                .map_err(|refusal| refusal.kind())
+        };
+        assert_eq!(resolved(&[("user", "app")]), Ok("acme".into()));
+        assert_eq!(resolved(&[("user", "app"), ("database", "app")]), Ok("acme".into()));
+        assert_eq!(resolved(&[("user", "app.acme"), ("database", "acme")]), Ok("acme".into()));
+        assert_eq!(resolved(&[("user", "app"), ("database", "other")]), Err(ErrorKind::TenantConflict));
+        assert_eq!(resolved(&[("user", "app.other")]), Err(ErrorKind::TenantConflict));
+        let option = [("user", "app"), ("options", "-c tenant=other")];
+        assert_eq!(resolved(&option), Err(ErrorKind::TenantConflict));
+    }
+
+    #[test]
     fn a_database_that_is_only_the_default_still_names_a_tenant_when_nothing_else_does() {
         assert_eq!(slug_of(&[("user", "acme"), ("database", "acme")]), Ok("acme".into()));
         assert_eq!(slug_of(&[("user", "app")]), Err(ErrorKind::TenantMissing));
@@ -147,13 +164,16 @@ mod tests {
 
     #[test]
     fn other_options_and_parameters_become_settings() {
-        let target = resolve(&startup(&[
-            ("user", "app"),
-            ("database", "acme"),
-            ("options", "-c tenant=acme -c statement_timeout=5s"),
-            ("application_name", "psql"),
-            ("_pq_.extension", "1"),
-        ]))
+        let target = resolve(
+            &startup(&[
+                ("user", "app"),
+                ("database", "acme"),
+                ("options", "-c tenant=acme -c statement_timeout=5s"),
+                ("application_name", "psql"),
+                ("_pq_.extension", "1"),
+            ]),
+            None,
+        )
         .expect("a good startup packet");
         let expected = [("statement_timeout", "5s"), ("application_name", "psql")];
         assert!(target.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));

@@ -1,6 +1,6 @@
 //! What is shown of clusters and of the gateway itself.
 
-use super::readings::{ProcessReading, Readings};
+use super::readings::{PreparedReading, ProcessReading, Readings};
 use crate::metrics::family::{Family, Spec, seconds};
 use crate::metrics::tenants::View;
 use crate::metrics::tenants::totals::Total;
@@ -55,6 +55,30 @@ static CHECKOUT_WAIT: Spec = Spec::histogram(
     "tenantry_gateway_checkout_wait_seconds",
     "How long clients of all tenants waited for a server connection.",
 );
+static PREPARED: Spec =
+    Spec::gauge("tenantry_prepared_statements", &[], "Distinct prepared statements that the gateway knows.");
+static PREPARED_BYTES: Spec =
+    Spec::gauge("tenantry_prepared_bytes", &[], "Memory that the prepared statements known take.");
+static PREPARED_HITS: Spec = Spec::counter(
+    "tenantry_prepared_hits_total",
+    &[],
+    "Uses of a prepared statement that the leased server connection had.",
+);
+static PREPARED_MISSES: Spec = Spec::counter(
+    "tenantry_prepared_misses_total",
+    &[],
+    "Uses for which the statement had to be prepared on the server connection.",
+);
+static PREPARED_EVICTIONS: Spec = Spec::counter(
+    "tenantry_prepared_evictions_total",
+    &["from"],
+    "Statements forgotten by a pool, or closed on a server connection, to make room.",
+);
+static PREPARED_HEALS: Spec = Spec::counter(
+    "tenantry_prepared_heals_total",
+    &[],
+    "Requests made again because a statement on the server had grown out of date.",
+);
 static ROUTE_ENTRIES: Spec =
     Spec::gauge("tenantry_route_cache_entries", &[], "Tenants whose routes are cached.");
 static ROUTE_HITS: Spec =
@@ -82,6 +106,7 @@ static SERIES_FOLDED: Spec = Spec::gauge(
 pub(super) fn families(readings: &Readings, view: &View) -> Vec<Family> {
     let mut families = Vec::from(clusters(readings));
     families.extend(clients(&readings.process));
+    families.extend(prepared(&readings.process.prepared));
     families.extend(catalog(&readings.process));
     families.extend(metrics_itself(view));
     families
@@ -115,6 +140,17 @@ fn clients(process: &ProcessReading) -> [Family; 7] {
         Family::new(&CANCELS).row(&["true"], process.cancels_known).row(&["false"], process.cancels_unknown),
         Family::new(&OUT_OF_SYNC).row(&[], process.out_of_sync),
         refusals,
+    ]
+}
+
+fn prepared(prepared: &PreparedReading) -> [Family; 6] {
+    [
+        Family::new(&PREPARED).row(&[], prepared.statements),
+        Family::new(&PREPARED_BYTES).row(&[], prepared.bytes),
+        Family::new(&PREPARED_HITS).row(&[], prepared.hits),
+        Family::new(&PREPARED_MISSES).row(&[], prepared.misses),
+        Family::new(&PREPARED_EVICTIONS).row(&["pool"], prepared.forgotten).row(&["server"], prepared.closed),
+        Family::new(&PREPARED_HEALS).row(&[], prepared.healed),
     ]
 }
 

@@ -3,8 +3,11 @@
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::pool::{Cluster, Pool, PoolKey, Registry};
+use crate::relay::prepared::PreparedMemory;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
+use crate::tls::Acceptor;
+use crate::tls::certificate::Certificate;
 use catalog_schema::RouteRecord;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +21,8 @@ pub struct Readings {
     pub tenants: Vec<Sample>,
     /// Every cluster it used.
     pub clusters: Vec<ClusterReading>,
+    /// TLS with clients, if there is any.
+    pub tls: Option<TlsReading>,
     /// What belongs to neither.
     pub process: ProcessReading,
 }
@@ -33,6 +38,17 @@ pub struct ClusterReading {
     pub budget: u64,
     /// Check-outs that wait for the budget.
     pub waiting: u64,
+}
+
+/// TLS with clients.
+#[derive(Debug, Clone, Default)]
+pub struct TlsReading {
+    /// Handshakes that succeeded, and that failed.
+    pub handshakes: [u64; 2],
+    /// Changed files that were taken into use, and that could not be.
+    pub reloads: [u64; 2],
+    /// The certificates in use: file, and end of validity in seconds since 1970.
+    pub certificates: Vec<(String, u64)>,
 }
 
 /// What belongs to no tenant and no cluster.
@@ -54,6 +70,8 @@ pub struct ProcessReading {
     pub out_of_sync: u64,
     /// Refusals before a tenant was known for sure.
     pub refusals: Vec<(ErrorKind, u64)>,
+    /// Prepared statements known, and what was counted of them.
+    pub prepared: PreparedReading,
     /// Tenants whose routes are cached.
     pub route_cache_entries: u64,
     /// Lookups answered from the cache.
@@ -66,6 +84,25 @@ pub struct ProcessReading {
     pub catalog_connected: bool,
 }
 
+/// The prepared statements of all pools.
+#[derive(Debug, Clone, Default)]
+pub struct PreparedReading {
+    /// Distinct statements known.
+    pub statements: u64,
+    /// Memory that they take.
+    pub bytes: u64,
+    /// Uses of a statement that the leased connection had.
+    pub hits: u64,
+    /// Uses for which it had to be prepared.
+    pub misses: u64,
+    /// Forgotten by a pool to make room.
+    pub forgotten: u64,
+    /// Closed on a server connection to make room.
+    pub closed: u64,
+    /// Requests made again because a statement had grown out of date.
+    pub healed: u64,
+}
+
 impl Readings {
     /// Reads everything. Nobody is stopped meanwhile, so numbers may be some microseconds apart.
     #[must_use]
@@ -74,6 +111,7 @@ impl Readings {
         Self {
             tenants: shared.routes.all().iter().map(|tenant| sample(tenant, &pools)).collect(),
             clusters: shared.pools.clusters().iter().map(|cluster| cluster_reading(cluster)).collect(),
+            tls: shared.tls.as_deref().map(tls_reading),
             process: process_reading(shared),
         }
     }
@@ -127,6 +165,28 @@ fn cluster_reading(cluster: &Cluster) -> ClusterReading {
     }
 }
 
+fn tls_reading(acceptor: &Acceptor) -> TlsReading {
+    let expiry = |certificate: &Certificate| (certificate.file.clone(), certificate.not_after.as_secs());
+    TlsReading {
+        handshakes: [acceptor.succeeded.get(), acceptor.failed.get()],
+        reloads: [acceptor.reloaded.get(), acceptor.reload_failed.get()],
+        certificates: acceptor.certificates().iter().map(expiry).collect(),
+    }
+}
+
+fn prepared_reading(prepared: &PreparedMemory) -> PreparedReading {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    PreparedReading {
+        statements: count(prepared.statements()),
+        bytes: count(prepared.bytes()),
+        hits: prepared.hits.get(),
+        misses: prepared.misses.get(),
+        forgotten: prepared.forgotten.get(),
+        closed: prepared.closed.get(),
+        healed: prepared.healed.get(),
+    }
+}
+
 fn process_reading(shared: &Shared) -> ProcessReading {
     let client_limit = u64::from(shared.config.limits.client_limit);
     let free = u64::try_from(shared.client_places.available_permits()).unwrap_or(u64::MAX);
@@ -139,6 +199,7 @@ fn process_reading(shared: &Shared) -> ProcessReading {
         cancels_unknown: shared.usage.cancels_unknown.get(),
         out_of_sync: shared.usage.out_of_sync.get(),
         refusals: shared.usage.refusals.errors().collect(),
+        prepared: prepared_reading(shared.pools.prepared()),
         route_cache_entries: u64::try_from(shared.routes.len()).unwrap_or(u64::MAX),
         route_cache_hits: shared.routes.hits.load(Ordering::Relaxed),
         route_cache_misses: shared.routes.misses.load(Ordering::Relaxed),

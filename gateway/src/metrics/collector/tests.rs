@@ -3,7 +3,7 @@ use crate::metrics::TenantUsage;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::relay::pin::PinReason;
-use readings::{ClusterReading, ProcessReading};
+use readings::{ClusterReading, ProcessReading, TlsReading};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -38,6 +38,11 @@ fn full() -> Readings {
     Readings {
         tenants: (1..=4).map(tenant).collect(),
         clusters: vec![cluster(7)],
+        tls: Some(TlsReading {
+            handshakes: [5, 2],
+            reloads: [1, 0],
+            certificates: vec![("db.crt".to_owned(), 1_800_000_000), ("db.crt".to_owned(), 1_800_000_000)],
+        }),
         process: ProcessReading {
             clients: 3,
             client_limit: 10_000,
@@ -58,6 +63,9 @@ fn what_was_counted_is_shown() {
     let text = GatewayMetrics::over(2, full).render();
     let lines = lines_of(&text);
     for line in [
+        r#"tenantry_tls_handshakes_total{result="failed"} 2"#,
+        r#"tenantry_tls_reloads_total{result="succeeded"} 1"#,
+        r#"tenantry_tls_certificate_expiry_timestamp_seconds{cert_file="db.crt"} 1800000000"#,
         r#"tenantry_pool_connections{tenant="tenant-1",state="active"} 1"#,
         r#"tenantry_pool_connections{tenant="_other",state="idle"} 4"#,
         r#"tenantry_pool_size{tenant="tenant-2"} 20"#,
