@@ -1,10 +1,11 @@
 //! Cancel requests: from clients, and between gateways.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::time::Duration;
 
 /// How cancel requests are passed on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CancelConfig {
     /// `cancel.advertise`: where other gateways reach this one's PostgreSQL listener, `host:port`; the listener's
     /// own address if it is not set. Required where that is `0.0.0.0`: a cancel request that a load balancer gives

@@ -1,15 +1,17 @@
 //! Where the catalog is.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::path::PathBuf;
 use tenancy::Secret;
 
 /// The catalog's address and how many connections a process holds to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct CatalogConfig {
     /// `catalog.dsn`, or the content of the file that `catalog.dsn_file` names, or
     /// `TENANTRY_CATALOG_DSN`, which wins. A `postgres://` URL or `key=value` text. One that holds a
     /// password belongs into the file or the variable. Required.
+    #[serde(skip)]
     pub dsn: Secret,
     /// `catalog.pool_size`, connections for reads, and as many for transactions, 4. Too few and route look-ups
     /// of cold tenants wait for each other; too many and a large fleet uses up the catalog's

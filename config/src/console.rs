@@ -1,6 +1,7 @@
 //! The operators' console: the database `tenantry` on the gateway's PostgreSQL listener.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,7 +15,7 @@ const VERIFIER_PREFIX: &str = "SCRAM-SHA-256$";
 const NAME_BYTES_MAX: usize = 63;
 
 /// Who may use the console, and how much of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ConsoleConfig {
     /// `console.users`: who may log in, nobody. With nobody the console is off.
     pub users: Vec<ConsoleUser>,
@@ -31,18 +32,20 @@ pub struct ConsoleConfig {
 }
 
 /// One who may log in at the console.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ConsoleUser {
     /// `name`, 1 to 63 bytes.
     pub name: String,
     /// `role`: `admin` or `stats`.
     pub role: ConsoleRole,
     /// `verifier` or `password_file`.
+    #[serde(skip)]
     pub login: ConsoleLogin,
 }
 
 /// What somebody may do at the console.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ConsoleRole {
     /// `stats`: look.
     Stats,

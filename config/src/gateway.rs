@@ -5,12 +5,13 @@ use crate::{
     CancelConfig, CatalogConfig, ConfigError, ConsoleConfig, GatewayListen, LimitsConfig, MasterKeySource,
     MetricsConfig, PoolConfig, PreparedConfig, RouteCacheConfig, TimeoutsConfig, TlsConfig, load,
 };
+use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
 use tenancy::RegionName;
 
-/// A gateway's settings. `Default` suits a developer's machine.
-#[derive(Debug, Clone)]
+/// A gateway's settings. As a whole they can be shown: what is secret, or leads to it, is left out. `Default` suits a developer's machine.
+#[derive(Debug, Clone, Serialize)]
 pub struct GatewayConfig {
     /// `name`: what this gateway is called in metrics and in the catalog's list, `gateway`. Two with
     /// the same name are told apart by their ids.
@@ -25,6 +26,7 @@ pub struct GatewayConfig {
     /// `[catalog]`
     pub catalog: CatalogConfig,
     /// `master_key_file` or `master_key_env`
+    #[serde(skip)]
     pub master_key: MasterKeySource,
     /// `[routes]`
     pub routes: RouteCacheConfig,

@@ -1,6 +1,7 @@
 //! What the gateway takes from a client before it knows or trusts it.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::time::Duration;
 
 /// PostgreSQL refuses longer messages itself (`PQ_LARGE_MESSAGE_LIMIT` is `MaxAllocSize`, 1 GiB - 1).
@@ -10,7 +11,7 @@ const POSTGRES_MESSAGE_BYTES_MAX: usize = 0x3fff_ffff;
 const POSTGRES_STARTUP_BYTES_MAX: usize = 10_000;
 
 /// Bounds on what one client can make the gateway do or hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LimitsConfig {
     /// `limits.startup_timeout_ms`: from accepting a connection to the end of its login,
     /// milliseconds, 15,000. Too short and slow networks cannot log in; too long and silent

@@ -1,10 +1,11 @@
 //! The gateway's addresses.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// Where a gateway listens. Port 0 picks a free one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GatewayListen {
     /// `listen.pg`: PostgreSQL clients, `127.0.0.1:6432`. Use `0.0.0.0:6432` to be reached from elsewhere.
     pub pg: SocketAddr,

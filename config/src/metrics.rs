@@ -1,9 +1,10 @@
 //! How much a gateway tells about single tenants.
 
 use crate::section::Section;
+use serde::Serialize;
 
 /// Bounds of the per-tenant series.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MetricsConfig {
     /// `metrics.tenants_exact_max`: tenants with series of their own, the busiest, 500; the rest are
     /// counted together as `_other`. A tenant has some twenty series: ten times the number is ten

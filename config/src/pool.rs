@@ -1,11 +1,12 @@
 //! The gateway's server connections. How many a tenant may have is its plan's matter, not the gateway's.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// How server connections come and go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PoolConfig {
     /// `pool.idle_timeout_ms`: an unused server connection is closed after this, milliseconds,
     /// 60,000. Too short and quiet tenants pay for a login at each visit; too long and they hold
@@ -25,7 +26,8 @@ pub struct PoolConfig {
 }
 
 /// What to do with a client that asks for session mode by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SessionModeRequests {
     /// It gets it.
     #[default]

@@ -1,9 +1,10 @@
 //! Prepared statements: which are kept, and how much of them.
 
 use crate::section::Section;
+use serde::Serialize;
 
 /// How the gateway keeps prepared statements.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PreparedConfig {
     /// `prepared.cache_unnamed`: a text that comes again as an unnamed statement is prepared once a server
     /// connection and not at each use, true. Its plan may then become a generic one, as for a named

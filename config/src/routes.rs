@@ -1,10 +1,11 @@
 //! How a gateway keeps the routes it has looked up.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::time::Duration;
 
 /// The gateway's route cache and its ties to the catalog.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteCacheConfig {
     /// `routes.capacity`: tenants remembered, 100,000, at roughly 2 kB each. Smaller than the number
     /// of tenants in use, it sends a look-up to the catalog for each one that was pushed out, and

@@ -2,13 +2,14 @@
 //! connection may take is said where those are: `limits`, `pool`, and a tenant's plan.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::time::Duration;
 
 /// A day: nothing that a client does should be measured in more.
 const DAY_MS: u64 = 86_400_000;
 
 /// Limits on what a client does. 0 is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TimeoutsConfig {
     /// `timeouts.query_ms`: one request, from when a server connection has it to its last answer, milliseconds, 0
     /// (none). It is then cancelled. Short limits end honest reports; none leaves a runaway statement to its tenant.

@@ -1,13 +1,14 @@
 //! TLS towards clients.
 
 use crate::section::Section;
+use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// Certificates and what is demanded of clients. TLS towards servers is each cluster's own matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TlsConfig {
     /// `tls.mode`: TLS for PostgreSQL clients, `disable`.
     pub mode: TlsListenerMode,
@@ -30,7 +31,7 @@ pub struct TlsConfig {
 }
 
 /// A certificate and its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CertificateFiles {
     /// `cert_file`: the certificate and those between it and its authority, in PEM.
     pub cert_file: PathBuf,
@@ -57,9 +58,9 @@ impl Default for TlsConfig {
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$meaning:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub enum $name {
-            $($(#[$meaning])* $variant,)+
+            $($(#[$meaning])* #[serde(rename = $word)] $variant,)+
         }
 
         impl FromStr for $name {
