@@ -6,7 +6,7 @@
 //! (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY>).
 
 use super::effects::Effects;
-use super::prepared::Statement;
+use super::prepared::{Evicted, Statement};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -66,8 +66,11 @@ pub struct Due {
     pub origin: Origin,
     /// What the statement leaves behind in the session once it has run.
     pub effects: Effects,
-    /// The statement that a Parse prepares on the server, or a Close removes.
+    /// The statement that a Parse prepares on the server, that a Bind or Describe names, or that the client
+    /// has given up.
     pub statement: Option<Arc<Statement>>,
+    /// The statement that a Close of ours takes from the server.
+    pub evicted: Option<Box<Evicted>>,
     /// The client's name for it, to be forgotten if it fails. Empty is the unnamed statement.
     pub client_name: Option<Box<[u8]>>,
 }
@@ -82,7 +85,21 @@ impl Due {
     /// A reply of that kind and origin that needs no bookkeeping.
     #[must_use]
     pub fn of(request: Request, origin: Origin) -> Self {
-        Self { request, origin, effects: Effects::NONE, statement: None, client_name: None }
+        Self { request, origin, effects: Effects::NONE, statement: None, evicted: None, client_name: None }
+    }
+
+    /// Does it depend on the reply which statements there are?
+    fn changes_names(&self) -> bool {
+        self.request == Request::Parse || self.client_name.is_some() || self.evicted.is_some()
+    }
+
+    /// A simple query that gives up a statement's name, and has failed: the client has it still.
+    fn take_name_given_up(&mut self) -> Option<Self> {
+        if self.request != Request::Query {
+            return None;
+        }
+        let (client_name, statement) = (self.client_name.take()?, self.statement.take());
+        Some(Self { statement, client_name: Some(client_name), ..Self::of(Request::Close, Origin::Local) })
     }
 }
 
@@ -109,13 +126,46 @@ pub struct Settled {
 /// Replies that a ledger keeps room for; a client that sends more ahead is unusual.
 const DUE_KEPT: usize = 256;
 
+/// How many of the replies due are of a kind, so that nobody has to look through all of them.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    /// On them depends which statements the client or the server has by which names.
+    names: usize,
+    /// They end with ReadyForQuery.
+    readies: usize,
+    /// They end with ReadyForQuery, and are the client's.
+    client_readies: usize,
+    /// They are ours to give.
+    locals: usize,
+    /// They answer what we set the session up with.
+    setups: usize,
+}
+
+impl Counts {
+    fn add(&mut self, due: &Due) {
+        let ready = due.request.ends_with_ready();
+        self.names += usize::from(due.changes_names());
+        self.readies += usize::from(ready);
+        self.client_readies += usize::from(ready && due.origin == Origin::Client);
+        self.locals += usize::from(due.origin == Origin::Local);
+        self.setups += usize::from(due.origin == Origin::Setup);
+    }
+
+    fn subtract(&mut self, due: &Due) {
+        let ready = due.request.ends_with_ready();
+        self.names -= usize::from(due.changes_names());
+        self.readies -= usize::from(ready);
+        self.client_readies -= usize::from(ready && due.origin == Origin::Client);
+        self.locals -= usize::from(due.origin == Origin::Local);
+        self.setups -= usize::from(due.origin == Origin::Setup);
+    }
+}
+
 /// The replies that are due, in order.
 #[derive(Debug, Default)]
 pub struct Ledger {
     due: VecDeque<Due>,
-    /// How many of them answer a Parse, and how many end with ReadyForQuery.
-    parses: usize,
-    readies: usize,
+    counts: Counts,
     /// The server reads COPY data from the client and answers nothing until its end.
     copy_in: bool,
     /// Requests of the extended protocol were sent since the server was last ready. Though they be
@@ -130,7 +180,7 @@ impl Ledger {
     pub fn reset(&mut self) {
         self.due.clear();
         self.due.shrink_to(DUE_KEPT);
-        (self.parses, self.readies) = (0, 0);
+        self.counts = Counts::default();
         (self.copy_in, self.owes_sync, self.skipping) = (false, false, false);
     }
 
@@ -144,7 +194,7 @@ impl Ledger {
     /// to it. What follows that Sync is carried out, whether or not the server has come to it.
     #[must_use]
     pub fn is_skipping(&self) -> bool {
-        self.skipping && self.readies == 0
+        self.skipping && self.counts.readies == 0
     }
 
     /// Nothing is due, and the server waits for no Sync: what it said last of itself still holds.
@@ -162,13 +212,31 @@ impl Ledger {
     /// A ReadyForQuery for the client is among them: the client has ended a request.
     #[must_use]
     pub fn awaits_ready(&self) -> bool {
-        self.readies > 0
-            && self.due.iter().any(|due| due.request.ends_with_ready() && due.origin == Origin::Client)
+        self.counts.client_readies > 0
+    }
+
+    /// The client is owed nothing and has nothing open: what it sends now begins a request.
+    #[must_use]
+    pub fn begins_request(&self) -> bool {
+        self.due.len() == self.counts.setups && !self.owes_sync
+    }
+
+    /// All that is due is ours to give: the server will say nothing that our replies could go along with.
+    #[must_use]
+    pub fn owes_only_local_replies(&self) -> bool {
+        self.counts.locals > 0 && self.due.len() == self.counts.locals
+    }
+
+    /// What the server answers next: replies of ours may stand before it.
+    #[must_use]
+    pub fn next_of_server(&self) -> Option<&Due> {
+        if self.skipping { None } else { self.due.iter().find(|due| due.origin != Origin::Local) }
     }
 
     /// Notes that a reply is due.
     pub fn expect(&mut self, due: Due) {
-        self.owes_sync |= due.request.is_extended();
+        // What we set the session up with always comes with its own Sync.
+        self.owes_sync |= due.request.is_extended() && due.origin != Origin::Setup;
         self.push(due);
     }
 
@@ -176,18 +244,19 @@ impl Ledger {
     /// before the next Sync fails together with the Parse; what is sent after it does not.
     #[must_use]
     pub fn is_uncertain(&self, statement: &Arc<Statement>, client_name: &[u8]) -> bool {
-        if self.parses == 0 || self.readies == 0 {
+        if self.counts.names == 0 || self.counts.readies == 0 {
             return false;
         }
         let Some(last_ready) = self.due.iter().rposition(|due| due.request.ends_with_ready()) else {
             return false;
         };
-        let changes_names = |due: &&Due| {
-            due.request == Request::Parse || (due.request, due.origin) == (Request::Close, Origin::Replay)
-        };
-        self.due.range(..last_ready).filter(changes_names).any(|due| {
+        self.due.range(..last_ready).filter(|due| due.changes_names()).any(|due| {
+            let prepares = |pending: &Arc<Statement>| {
+                due.request == Request::Parse && Arc::ptr_eq(pending, statement)
+            };
             due.client_name.as_deref() == Some(client_name)
-                || due.statement.as_ref().is_some_and(|pending| Arc::ptr_eq(pending, statement))
+                || due.statement.as_ref().is_some_and(prepares)
+                || due.evicted.as_ref().is_some_and(|evicted| evicted.is(statement))
         })
     }
 
@@ -215,7 +284,29 @@ impl Ledger {
 
     /// A reply that we owe ourselves and whose turn has come.
     pub fn next_local(&mut self) -> Option<Due> {
-        if !self.skipping && self.due.front()?.origin == Origin::Local { self.pop() } else { None }
+        if self.skipping || self.due.front()?.origin != Origin::Local {
+            return None;
+        }
+        let due = self.pop();
+        self.pass_copy_ends();
+        due
+    }
+
+    /// The request under way has failed and is going to be made again: nothing of it is the client's any more.
+    /// The server throws away what it has of it up to a Sync, which is the client's or, when it returns `true`,
+    /// must be sent by us. Nothing but this request may be due.
+    pub fn disown_request(&mut self, settled: &mut Settled) -> bool {
+        self.copy_in = false;
+        self.skip_to_sync(settled);
+        match self.due.front_mut() {
+            Some(sync) => {
+                self.counts.subtract(sync);
+                sync.origin = Origin::Replay;
+                self.counts.add(sync);
+                false
+            }
+            None => true,
+        }
     }
 
     /// Who the replies that come now belong to. `None` when nothing is due.
@@ -255,6 +346,9 @@ impl Ledger {
             (b'E', _) => {
                 // A lock that was taken before the error is still held.
                 settled.effects |= std::mem::replace(&mut self.due[0].effects, Effects::NONE);
+                self.counts.subtract(&self.due[0]);
+                settled.failed.extend(self.due[0].take_name_given_up());
+                self.counts.add(&self.due[0]);
                 self.fail(request, settled);
             }
             (b'Z', request) if request.ends_with_ready() => {
@@ -268,15 +362,13 @@ impl Ledger {
     }
 
     fn push(&mut self, due: Due) {
-        self.parses += usize::from(due.request == Request::Parse);
-        self.readies += usize::from(due.request.ends_with_ready());
+        self.counts.add(&due);
         self.due.push_back(due);
     }
 
     fn pop(&mut self) -> Option<Due> {
         let due = self.due.pop_front()?;
-        self.parses -= usize::from(due.request == Request::Parse);
-        self.readies -= usize::from(due.request.ends_with_ready());
+        self.counts.subtract(&due);
         Some(due)
     }
 
@@ -296,7 +388,9 @@ impl Ledger {
         let limit = data_end.unwrap_or(self.due.len());
         self.due.retain(|due| {
             let ignored = index < limit && due.request == Request::Sync;
-            self.readies -= usize::from(ignored);
+            if ignored {
+                self.counts.subtract(due);
+            }
             index += 1;
             !ignored
         });

@@ -1,93 +1,21 @@
-//! Messages about prepared statements: Parse, Bind, Describe and Close.
+//! Messages that name prepared statements: Bind, Describe and Close, and SQL that gives one up.
 //!
 //! The client's names stay with us; the server knows a statement by the name that its text has in the
 //! pool. Everything else in these messages is forwarded as it came.
 
-use super::target::{Target, ensure_prepared, stage_parse};
+use super::parsing::{deallocation_query, is_d};
+use super::target::Target;
 use super::{Step, forward, whole_body};
 use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Origin, Request};
-use crate::relay::prepared::{NAME_PREFIX, Statement};
+use crate::relay::prepared::{NAME_PREFIX, SACRIFICE, reading};
 use pgwire::frame::{HEADER_LEN, Header};
-use pgwire::frontend::{self, write};
-use std::sync::Arc;
-use tenancy::ErrorKind;
+use pgwire::frontend::{self, STATEMENT, write};
 
 /// Describe, Close and the head of Bind hold names only; no real name comes near this.
 const NAMES_BYTES_MAX: usize = 8 * 1024;
-
-pub(super) fn parse(
-    exchange: &mut Exchange,
-    client: &mut ClientState,
-    lease: &mut Lease,
-    header: Header,
-) -> Result<Step, Refusal> {
-    if header.len > client.bounds.prepared_bytes_max {
-        return Err(too_many_statements(client));
-    }
-    if whole_body(exchange, header).is_none() {
-        return Ok(Step::NeedMore);
-    }
-    let body = &exchange.up.unread()[HEADER_LEN..header.len];
-    let name_len = name_len(body)?;
-    let (name, text) = (&body[..name_len], &body[name_len + 1..]);
-    if name.is_empty() {
-        client.statements.set_unnamed(text);
-        exchange.unnamed_on_server = true;
-        let due = Due { client_name: Some(Box::default()), ..Due::to_client(Request::Parse) };
-        return Ok(forward(exchange, header, due));
-    }
-    if let Some(existing) = client.statements.named(name).cloned() {
-        if exchange.ledger.is_uncertain(&existing, name) {
-            return Ok(Step::NeedMore);
-        }
-        return parse_again(exchange, lease, header, name_len, &existing);
-    }
-    let statement = lease.pool().statements().intern(text);
-    if exchange.ledger.is_uncertain(&statement, name) {
-        return Ok(Step::NeedMore);
-    }
-    let client_name: Box<[u8]> = name.into();
-    client
-        .statements
-        .insert(&client_name, Arc::clone(&statement), client.bounds.prepared_bytes_max)
-        .map_err(|_full| too_many_statements(client))?;
-    let known = lease.server().statements.has(&statement);
-    if known {
-        exchange
-            .ledger
-            .expect(Due { client_name: Some(client_name), ..Due::of(Request::Parse, Origin::Local) });
-    } else {
-        stage_parse(exchange, lease, &statement)?;
-        exchange.ledger.expect(Due {
-            client_name: Some(client_name),
-            statement: Some(statement),
-            ..Due::to_client(Request::Parse)
-        });
-    }
-    exchange.up.discard(header.len);
-    Ok(Step::Next)
-}
-
-/// The client uses a name twice, which is an error that the server must raise, because it ends the
-/// transaction: it is sent the name that it already has.
-fn parse_again(
-    exchange: &mut Exchange,
-    lease: &mut Lease,
-    header: Header,
-    name_len: usize,
-    existing: &Arc<Statement>,
-) -> Result<Step, Refusal> {
-    ensure_prepared(exchange, lease, existing)?;
-    exchange.up.stage_from_unread(|unread, out| {
-        write::parse_raw(out, existing.server_name(), &unread[HEADER_LEN + name_len + 1..header.len])
-    })?;
-    exchange.ledger.expect(Due::to_client(Request::Parse));
-    exchange.up.discard(header.len);
-    Ok(Step::Next)
-}
 
 pub(super) fn bind(
     exchange: &mut Exchange,
@@ -107,11 +35,11 @@ pub(super) fn bind(
     }
     let effects = target.effects(client);
     exchange.note_discard(effects);
+    exchange.names_changed |= target.changes_names(client);
     let head_len = HEADER_LEN + portal_len + 1 + name_len + 1;
     let rest_len = header.len - head_len;
-    let server_name = target.prepare(exchange, client, lease)?;
-    exchange.ledger.expect(Due { effects, ..Due::to_client(Request::Bind) });
-    match server_name {
+    let given_up = give_up_own(exchange, client, &target)?;
+    match target.prepare(exchange, client, lease)? {
         None => exchange.up.forward(header.len),
         Some(server_name) => {
             exchange.up.stage_from_unread(|unread, out| {
@@ -121,6 +49,11 @@ pub(super) fn bind(
             exchange.up.forward_tail(head_len, header.len);
         }
     }
+    let due = match given_up {
+        Some(given_up) => Due { request: Request::Bind, origin: Origin::Client, ..given_up },
+        None => Due { statement: target.into_statement(), ..Due::to_client(Request::Bind) },
+    };
+    exchange.ledger.expect(Due { effects, ..due });
     Ok(Step::Next)
 }
 
@@ -136,27 +69,30 @@ pub(super) fn describe_or_close(
     let Some(body) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
     let view =
         frontend::DescribeOrClose::parse(body).map_err(|error| Refusal::protocol(error.to_string()))?;
-    let name: Box<[u8]> = view.name.into();
     let request = if header.tag == b'D' { Request::Describe } else { Request::Close };
-    if view.kind != b'S' {
+    if view.kind != STATEMENT {
         return Ok(forward(exchange, header, Due::to_client(request)));
     }
     if request == Request::Close {
+        let name = view.name.into();
         return Ok(close_statement(exchange, client, header, name));
     }
-    let target = Target::of(exchange, client, &name);
-    if target.is_uncertain(exchange, &name) {
+    // A second look at the same bytes: the first one holds the exchange as a whole.
+    let name_len = view.name.len();
+    let name = &exchange.up.unread()[HEADER_LEN + 1..HEADER_LEN + 1 + name_len];
+    let target = Target::of(exchange, client, name);
+    if target.is_uncertain(exchange, name) {
         return Ok(Step::NeedMore);
     }
-    let server_name = target.prepare(exchange, client, lease)?;
-    exchange.ledger.expect(Due::to_client(Request::Describe));
-    match server_name {
+    match target.prepare(exchange, client, lease)? {
         None => exchange.up.forward(header.len),
         Some(server_name) => {
-            exchange.up.stage(|out| write::describe(out, b'S', server_name))?;
+            exchange.up.stage(|out| write::describe(out, STATEMENT, server_name))?;
             exchange.up.discard(header.len);
         }
     }
+    let due = Due { statement: target.into_statement(), ..Due::to_client(Request::Describe) };
+    exchange.ledger.expect(due);
     Ok(Step::Next)
 }
 
@@ -180,6 +116,69 @@ fn close_statement(
     Step::Next
 }
 
+/// `DEALLOCATE` of a statement that the client has prepared by Parse, as a simple query: drivers do so.
+/// The server deallocates one of ours in its place, so that it says itself what comes of it.
+pub(super) fn deallocate(
+    exchange: &mut Exchange,
+    client: &mut ClientState,
+    header: Header,
+) -> Result<Option<Step>, Refusal> {
+    if !client.statements.has_named() {
+        return Ok(None);
+    }
+    let text = &exchange.up.unread()[HEADER_LEN..header.len];
+    if !text.trim_ascii_start().first().is_some_and(is_d) {
+        return Ok(None);
+    }
+    let Some(name) = reading::deallocated_name(text.strip_suffix(b"\0").unwrap_or(text)) else {
+        return Ok(None);
+    };
+    let Some(statement) = client.statements.named(&name) else { return Ok(None) };
+    if exchange.ledger.is_uncertain(statement, &name) {
+        return Ok(Some(Step::NeedMore));
+    }
+    let given_up = give_up(exchange, client, &name)?;
+    // Should we be refused, the server is to go on with the query all the same.
+    exchange.up.stage(write::sync);
+    exchange.ledger.expect_sync(Origin::Replay);
+    exchange.unnamed_on_server = false;
+    exchange.up.stage(|out| write::query(out, &deallocation_query()))?;
+    exchange.ledger.expect(Due { request: Request::Query, origin: Origin::Client, ..given_up });
+    exchange.up.discard(header.len);
+    Ok(Some(Step::Next))
+}
+
+/// The same, by an unnamed statement that is about to run.
+fn give_up_own(
+    exchange: &mut Exchange,
+    client: &mut ClientState,
+    target: &Target,
+) -> Result<Option<Due>, Refusal> {
+    if !matches!(target, Target::Unnamed(_)) {
+        return Ok(None);
+    }
+    match client.statements.own_text().deallocates().map(<[u8]>::to_vec) {
+        Some(name) => give_up(exchange, client, &name).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Forgets a name of the client's, and prepares a statement for the server to deallocate in its place. What is
+/// due afterwards knows how to take that back.
+fn give_up(exchange: &mut Exchange, client: &mut ClientState, name: &[u8]) -> Result<Due, Refusal> {
+    exchange.up.stage(|out| {
+        write::close(out, STATEMENT, SACRIFICE)?;
+        write::parse(out, SACRIFICE, b"", &[])
+    })?;
+    exchange.ledger.expect(Due::of(Request::Close, Origin::Replay));
+    exchange.ledger.expect(Due::of(Request::Parse, Origin::Replay));
+    exchange.deallocates_for_client = true;
+    let statement = client.statements.named(name).cloned();
+    client.statements.remove(name);
+    let client_name = statement.is_some().then(|| name.into());
+    Ok(Due { statement, client_name, ..Due::of(Request::Close, Origin::Local) })
+}
+
 fn names_incomplete(exchange: &Exchange, header: Header) -> Result<Step, Refusal> {
     let arrived = exchange.up.unread().len();
     if arrived >= header.len || arrived > NAMES_BYTES_MAX {
@@ -193,16 +192,4 @@ fn two_names(head: &[u8]) -> Option<(usize, usize)> {
     let portal_len = head.iter().position(|byte| *byte == 0)?;
     let name_len = head[portal_len + 1..].iter().position(|byte| *byte == 0)?;
     Some((portal_len, name_len))
-}
-
-fn name_len(body: &[u8]) -> Result<usize, Refusal> {
-    body.iter().position(|byte| *byte == 0).ok_or_else(|| Refusal::protocol("a name without its end"))
-}
-
-fn too_many_statements(client: &ClientState) -> Refusal {
-    Refusal::new(
-        ErrorKind::TooLarge,
-        format!("prepared statements would take more than {} bytes", client.bounds.prepared_bytes_max),
-    )
-    .hint("close statements that are no longer used, or send large values as parameters")
 }

@@ -5,15 +5,15 @@ use crate::pool::Lease;
 use crate::relay::effects::Effects;
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Origin, Request};
-use crate::relay::prepared::{NAME_PREFIX, NO_STATEMENT, Statement};
-use pgwire::frontend::write;
+use crate::relay::prepared::{NAME_PREFIX, NO_STATEMENT, Statement, Unnamed};
+use pgwire::frontend::{STATEMENT, write};
 use std::sync::Arc;
 
 /// What a client means by a statement's name.
 pub(super) enum Target {
-    /// A statement that it prepared by Parse.
+    /// A statement with a name of ours.
     Known(Arc<Statement>),
-    /// Its unnamed statement; `true` if the connection lacks it.
+    /// Its unnamed statement, which is the server's too; `true` if the connection lacks it.
     Unnamed(bool),
     /// Nothing of the kind, and the name must not reach one of ours.
     Nothing,
@@ -25,10 +25,10 @@ impl Target {
     /// What is meant by the name, as far as we know.
     pub(super) fn of(exchange: &Exchange, client: &ClientState, name: &[u8]) -> Self {
         if name.is_empty() {
-            if client.statements.unnamed().is_present() {
-                Self::Unnamed(!exchange.unnamed_on_server)
-            } else {
-                Self::Nothing
+            match client.statements.unnamed() {
+                Unnamed::None => Self::Nothing,
+                Unnamed::Shared(statement) => Self::Known(Arc::clone(statement)),
+                Unnamed::Own => Self::Unnamed(!exchange.unnamed_on_server),
             }
         } else if let Some(statement) = client.statements.named(name) {
             Self::Known(Arc::clone(statement))
@@ -55,7 +55,7 @@ impl Target {
                 if *missing {
                     exchange
                         .up
-                        .stage(|out| write::parse_raw(out, b"", client.statements.unnamed().body()))?;
+                        .stage(|out| write::parse_raw(out, b"", client.statements.own_text().body()))?;
                     exchange.ledger.expect(Due::of(Request::Parse, Origin::Replay));
                     exchange.unnamed_on_server = true;
                 }
@@ -70,8 +70,26 @@ impl Target {
     pub(super) fn effects(&self, client: &ClientState) -> Effects {
         match self {
             Self::Known(statement) => statement.effects(),
-            Self::Unnamed(_) => client.statements.unnamed().effects(),
+            Self::Unnamed(_) => client.statements.own_text().effects(),
             Self::Nothing | Self::Foreign => Effects::NONE,
+        }
+    }
+
+    /// Might running it change what the names in later texts mean? Whoever has prepared in SQL keeps the
+    /// connection, and is not asked.
+    pub(super) fn changes_names(&self, client: &ClientState) -> bool {
+        match self {
+            Self::Known(statement) => !statement.is_plain(),
+            Self::Unnamed(_) => !client.statements.own_text().is_plain(),
+            Self::Nothing | Self::Foreign => false,
+        }
+    }
+
+    /// The statement, if it has a name of ours: an error may tell that the server's is out of date.
+    pub(super) fn into_statement(self) -> Option<Arc<Statement>> {
+        match self {
+            Self::Known(statement) => Some(statement),
+            Self::Unnamed(_) | Self::Nothing | Self::Foreign => None,
         }
     }
 
@@ -86,26 +104,58 @@ pub(super) fn ensure_prepared(
     lease: &mut Lease,
     statement: &Arc<Statement>,
 ) -> Result<(), Refusal> {
-    if !lease.server().statements.has(statement) {
-        stage_parse(exchange, lease, statement)?;
-        let due = Due { statement: Some(Arc::clone(statement)), ..Due::of(Request::Parse, Origin::Replay) };
+    if lease.server().statements.has(statement) {
+        lease.pool().statements().process().hits.inc();
+        return Ok(());
+    }
+    stage_parse(exchange, lease, statement)?;
+    let due = Due { statement: Some(Arc::clone(statement)), ..Due::of(Request::Parse, Origin::Replay) };
+    exchange.ledger.expect(due);
+    Ok(())
+}
+
+/// Answers a client's Parse of a statement: by ourselves if the connection has it, else by preparing it.
+pub(super) fn prepare_for(
+    exchange: &mut Exchange,
+    lease: &mut Lease,
+    statement: Arc<Statement>,
+    client_name: Box<[u8]>,
+) -> Result<(), Refusal> {
+    let schema = lease.pool().statements().schema();
+    let client_name = Some(client_name);
+    if lease.server().statements.has_current(&statement, schema) {
+        lease.pool().statements().process().hits.inc();
+        exchange.ledger.expect(Due { client_name, ..Due::of(Request::Parse, Origin::Local) });
+    } else {
+        stage_parse(exchange, lease, &statement)?;
+        let due = Due { client_name, statement: Some(statement), ..Due::to_client(Request::Parse) };
         exchange.ledger.expect(due);
     }
     Ok(())
 }
 
 /// Sends a Parse of ours; the caller notes who gets its reply.
-pub(super) fn stage_parse(
+fn stage_parse(
     exchange: &mut Exchange,
     lease: &mut Lease,
     statement: &Arc<Statement>,
 ) -> Result<(), Refusal> {
-    while let Some(crowded_out) = lease.server().statements.crowded_out_by(statement) {
-        exchange.up.stage(|out| write::close(out, b'S', crowded_out.server_name()))?;
-        let due = Due { statement: Some(crowded_out), ..Due::of(Request::Close, Origin::Replay) };
+    let pool = Arc::clone(lease.pool());
+    let process = pool.statements().process();
+    process.misses.inc();
+    while let Some(evicted) = lease.server().statements.in_the_way_of(statement, process.settings()) {
+        if !evicted.is(statement) {
+            process.closed.inc();
+        }
+        exchange.up.stage(|out| write::close(out, STATEMENT, &evicted.server_name()))?;
+        let due = Due { evicted: Some(Box::new(evicted)), ..Due::of(Request::Close, Origin::Replay) };
         exchange.ledger.expect(due);
     }
-    lease.server().statements.add(statement);
+    let statements = &mut lease.server().statements;
+    statements.add(statement, pool.statements().schema());
+    if exchange.names_changed {
+        statements.note_of_transaction(statement);
+    }
     exchange.up.stage(|out| write::parse_raw(out, statement.server_name(), statement.body()))?;
     Ok(())
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::relay::prepared::StatementCache;
+use crate::relay::prepared::{StatementCache, Text};
 use proptest::prelude::*;
 
 fn ledger(requests: &[Request]) -> Ledger {
@@ -171,7 +171,11 @@ fn parse_of(statement: &Arc<Statement>, client_name: &[u8]) -> Due {
 #[test]
 fn a_statement_is_uncertain_once_a_sync_lies_between_until_it_is_answered() {
     let statements = StatementCache::default();
-    let (statement, other) = (statements.intern(b"selec 1\0\0\0"), statements.intern(b"select 1\0\0\0"));
+    let intern = |body: &[u8]| {
+        let text = Text { body, search_path: None };
+        statements.intern(text, statements.hash(text)).expect("there is room")
+    };
+    let (statement, other) = (intern(b"selec 1\0\0\0"), intern(b"select 1\0\0\0"));
     let mut ledger = Ledger::default();
     ledger.expect(parse_of(&statement, b"a"));
     assert!(!ledger.is_uncertain(&statement, b"a"));

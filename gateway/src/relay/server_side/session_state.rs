@@ -1,0 +1,179 @@
+//! What the server's answers say of the session: what follows the client from now on, what keeps it on its
+//! connection, and what is over.
+
+use crate::pool::Lease;
+use crate::relay::effects::change::{Change, Value};
+use crate::relay::effects::{Effects, REPORTED};
+use crate::relay::exchange::{ClientState, Exchange};
+use crate::relay::pin::PinReason;
+use crate::relay::settings::Settings;
+use std::sync::Arc;
+
+/// The setting that is reported by PostgreSQL 18 and not by older ones.
+const SEARCH_PATH: &str = "search_path";
+
+/// How texts are read depends on it.
+const LEXICAL: &str = "standard_conforming_strings";
+
+/// Notes what statements leave behind that are being carried out.
+pub(super) fn keep(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease, effects: Effects) {
+    exchange.doubtful |= effects.any_of(Effects::UNKNOWN);
+    if effects.any_of(Effects::RESET_ALL) {
+        // Should its transaction be rolled back, the server reports what is in force then; the rest is kept
+        // to be restored.
+        lease.server().settings_uncertain = true;
+        exchange.before_reset.get_or_insert_with(|| Arc::clone(&client.settings));
+        client.settings = Arc::clone(&client.startup_settings);
+        exchange.resetting = true;
+    }
+    let effects = with_search_path(effects, lease);
+    exchange.changes.note(effects);
+    // Until the transaction's end tells more.
+    client.pin = client.pin.or_else(|| PinReason::from_effects(effects));
+}
+
+/// What becomes of the search path is reported, or it is a setting like any other that we cannot tell.
+fn with_search_path(effects: Effects, lease: &mut Lease) -> Effects {
+    if !effects.any_of(Effects::SEARCH_PATH) {
+        return effects;
+    }
+    let unknown = Effects::SETTING | Effects::UNKNOWN_SETTING;
+    let effects = effects.without(Effects::SEARCH_PATH);
+    if lease.server().reports(SEARCH_PATH) { effects } else { effects | unknown }
+}
+
+/// A statement of the client's was completed with this tag; its reply is not settled yet.
+pub(super) fn completed(exchange: &mut Exchange, tag: &[u8]) {
+    if matches!(tag, b"SET" | b"RESET" | b"SELECT 1")
+        && let Some(change) = exchange.ledger.next_change()
+    {
+        exchange.changes.push(change);
+    }
+    exchange.changes.answered(tag);
+}
+
+/// The server has reported a setting that is now the client's wish.
+pub(super) fn reported(
+    exchange: &mut Exchange,
+    client: &mut ClientState,
+    lease: &mut Lease,
+    name: &str,
+    value: &str,
+) {
+    if name == LEXICAL && value != "on" {
+        // What statements do can no longer be told from their texts.
+        exchange.doubtful = true;
+    }
+    if name != SEARCH_PATH && !REPORTED.contains(&name) {
+        return;
+    }
+    follow(client, lease, name, value);
+    exchange.doubtful |= !client.settings.is_readable();
+    if name == SEARCH_PATH && value.to_ascii_lowercase().contains("pg_temp") {
+        // Objects may be temporary although no text says so.
+        exchange.changes.note(Effects::TEMPORARY);
+    }
+}
+
+/// `DISCARD ALL` was carried out.
+pub(super) fn discarded(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease) {
+    // It unloads nothing: the client is free, and the connection is closed.
+    exchange.doubtful |= client.kept.any_of(Effects::LIBRARY);
+    let server = lease.server();
+    server.settings = Arc::new(Settings::default());
+    server.settings_uncertain = false;
+    client.settings = Arc::clone(&client.startup_settings);
+    client.kept = Effects::NONE;
+    exchange.changes.clear();
+    exchange.before_reset = None;
+    exchange.resetting = true;
+    repin(client, lease);
+}
+
+/// The server is ready: what was committed stands, what was rolled back does not.
+pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease) {
+    if exchange.changes.is_quiet() {
+        return;
+    }
+    let settlement = exchange.changes.ready(exchange.status);
+    let mut left = settlement.left;
+    for change in settlement.changes {
+        left |= apply(client, lease, change);
+    }
+    if settlement.unclear {
+        lease.server().settings_uncertain = true;
+        left |= Effects::SETTING;
+    }
+    let is_over = exchange.status == pgwire::backend::TransactionStatus::Idle;
+    if is_over
+        && let Some(before) = exchange.before_reset.take()
+        && settlement.rolled_back
+    {
+        restore(client, &before);
+    }
+    let kept = (client.kept | left).without(settlement.undone);
+    client.kept = PinReason::pinning(kept);
+    if is_over {
+        repin(client, lease);
+    }
+}
+
+/// The settings that a rolled back RESET ALL had taken away. The server has reported the others again.
+fn restore(client: &mut ClientState, before: &Settings) {
+    let unreported = before.iter().filter(|(name, _)| !REPORTED.iter().any(|known| known.eq_ignore_ascii_case(name)));
+    for (name, value) in unreported {
+        client.settings = Arc::new(client.settings.with(name, value));
+    }
+}
+
+/// A pin lasts as long as its reason. That of a whole session is not ours to end.
+fn repin(client: &mut ClientState, lease: &Lease) {
+    if client.keeps_connection() {
+        return;
+    }
+    client.pin = PinReason::from_effects(client.kept);
+    if let Some(reason) = client.pin.filter(|reason| client.counted_pin != Some(*reason)) {
+        lease.pool().usage().pinned(reason);
+    }
+    client.counted_pin = client.pin;
+}
+
+fn apply(client: &mut ClientState, lease: &mut Lease, change: Change) -> Effects {
+    match change {
+        Change::Set(values) => return set(client, lease, &values),
+        Change::Reset(name) => {
+            let server = lease.server();
+            server.settings = Arc::new(server.settings.without(&name));
+            let at_start = client.startup_settings.get(&name);
+            client.settings = Arc::new(match at_start {
+                Some(value) => client.settings.with(&name, value),
+                None => client.settings.without(&name),
+            });
+        }
+        // Done when it was answered.
+        Change::ResetAll | Change::Nothing => {}
+    }
+    Effects::NONE
+}
+
+fn set(client: &mut ClientState, lease: &mut Lease, values: &[Value]) -> Effects {
+    for (name, value) in values {
+        if !client.settings.has_room_for(name, value) {
+            return Effects::SETTING;
+        }
+        follow(client, lease, name, value);
+    }
+    Effects::NONE
+}
+
+/// From now on it is part of the client's session, wherever that runs. Connection and client share the one
+/// list if they can, which makes it cheap to see that nothing need be set.
+fn follow(client: &mut ClientState, lease: &mut Lease, name: &str, value: &str) {
+    let server = lease.server();
+    let shared = Arc::ptr_eq(&client.settings, &server.settings);
+    client.settings = Arc::new(client.settings.with(name, value));
+    server.settings = match shared {
+        true => Arc::clone(&client.settings),
+        false => Arc::new(server.settings.with(name, value)),
+    };
+}
