@@ -2,6 +2,7 @@
 
 use crate::stack::Stack;
 use crate::tenant::{Tenant, connect};
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio_postgres::{Client, Config};
 
 /// Where a tenant's data really is.
@@ -32,6 +33,29 @@ impl Stack {
         let known = self.descriptor().clusters.iter().find(|known| known.name == cluster);
         let known = known.unwrap_or_else(|| panic!("there is no cluster {cluster}"));
         admin(&known.admin_dsn, Some(database)).await
+    }
+
+    /// Where a cluster listens.
+    ///
+    /// # Panics
+    /// When there is no such cluster.
+    #[must_use]
+    pub fn cluster_address(&self, cluster: &str) -> SocketAddr {
+        let known = self.descriptor().clusters.iter().find(|known| known.name == cluster);
+        let known = known.unwrap_or_else(|| panic!("there is no cluster {cluster}"));
+        let config: Config = known.admin_dsn.parse().expect("a good connection string");
+        SocketAddr::from((Ipv4Addr::LOCALHOST, config.get_ports()[0]))
+    }
+
+    /// Tells the catalog that a cluster listens somewhere else. The gateway learns of it as of any change.
+    ///
+    /// # Panics
+    /// When the catalog refuses.
+    pub async fn readdress_cluster(&self, cluster: &str, address: SocketAddr) {
+        let set = "update catalog.clusters set port = $1 where name = $2";
+        let port = i32::from(address.port());
+        let changed = self.catalog_admin().await.execute(set, &[&port, &cluster]).await;
+        assert_eq!(changed.expect("an administrator may"), 1, "there is no cluster {cluster}");
     }
 
     /// Where the catalog says that a tenant's data is.

@@ -6,6 +6,7 @@
 //! nothing reaches into a plane's memory: what a client could not see, a test does not see.
 
 mod behind;
+pub mod messages;
 mod process;
 mod proxy;
 mod shared;

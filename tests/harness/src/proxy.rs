@@ -189,14 +189,17 @@ async fn serve(
             let _ = cut.changed().await;
         }
         End::Reset => {
-            for half in [up.to, down.to] {
-                // Without lingering, closing sends a reset; but not after an orderly shutdown, which
-                // dropping the half would be.
-                let _ = SockRef::from(half.as_ref()).set_linger(Some(Duration::ZERO));
-                half.forget();
-            }
+            reset(up.to);
+            reset(down.to);
         }
     }
+}
+
+/// Without lingering, closing sends a reset; but not after an orderly shutdown, which dropping the half
+/// would be.
+pub(crate) fn reset(half: OwnedWriteHalf) {
+    let _ = SockRef::from(half.as_ref()).set_linger(Some(Duration::ZERO));
+    half.forget();
 }
 
 /// Runs both directions until both have ended in order, or one has ended for both.

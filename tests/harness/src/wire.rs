@@ -12,6 +12,9 @@ use tokio::net::TcpStream;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
+/// From <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
+const CANCEL_REQUEST_CODE: u32 = 80_877_102;
+
 /// One message of the server's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -58,6 +61,7 @@ impl Message {
 pub struct WireClient {
     stream: TcpStream,
     inbound: Vec<u8>,
+    cancel_key: Vec<u8>,
 }
 
 impl WireClient {
@@ -71,7 +75,7 @@ impl WireClient {
         };
         let stream = TcpStream::connect((host.as_str(), config.get_ports()[0])).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, inbound: Vec::new() })
+        Ok(Self { stream, inbound: Vec::new(), cancel_key: Vec::new() })
     }
 
     /// Connects and logs in as the configuration says, up to the first ReadyForQuery.
@@ -98,6 +102,7 @@ impl WireClient {
             match message.tag {
                 b'Z' => return Ok(client),
                 b'E' => return Err(message),
+                b'K' => client.cancel_key = message.body,
                 _ => {}
             }
         }
@@ -235,6 +240,20 @@ impl WireClient {
         let messages = self.query(sql).await.expect("an answer");
         let row = messages.iter().find(|message| message.tag == b'D');
         row.unwrap_or_else(|| panic!("{sql} gave no row: {messages:?}")).first_column()
+    }
+
+    /// The packet that cancels what this session is doing, to be sent on a connection of its own.
+    ///
+    /// # Panics
+    /// When the login was not given a key.
+    #[must_use]
+    pub fn cancel_request(&self) -> Vec<u8> {
+        assert!(!self.cancel_key.is_empty(), "the session has a cancel key");
+        let length = u32::try_from(8 + self.cancel_key.len()).expect("keys are short");
+        let mut packet = length.to_be_bytes().to_vec();
+        packet.extend(CANCEL_REQUEST_CODE.to_be_bytes());
+        packet.extend(&self.cancel_key);
+        packet
     }
 
     /// The socket.

@@ -1,0 +1,107 @@
+//! The plan for the sessions with one database, and what has come of it.
+
+use super::plan::{Mischief, Place, Plan};
+use crate::Direction;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// What has passed since a plan was armed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages to the proxy's target.
+    pub to_target: usize,
+    /// Messages from it.
+    pub from_target: usize,
+    /// The plan's message has come.
+    pub has_struck: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    plan: Option<Plan>,
+    tally: Tally,
+    /// The strike is under way.
+    is_striking: bool,
+}
+
+/// What is to happen to the sessions with one database. Without a plan messages are only counted.
+#[derive(Debug)]
+pub struct Script {
+    state: watch::Sender<State>,
+    /// Raised to end the connections that were struck.
+    releases: watch::Sender<u64>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { state: watch::Sender::new(State::default()), releases: watch::Sender::new(0) }
+    }
+}
+
+impl Script {
+    /// Counts from zero, and strikes once when the plan's message comes.
+    pub fn arm(&self, plan: Option<Plan>) {
+        self.state.send_replace(State { plan, ..State::default() });
+    }
+
+    /// Strikes no more. Waits until a strike under way is over.
+    pub async fn disarm(&self) -> Tally {
+        let mut watched = self.state.subscribe();
+        self.state.send_modify(|state| state.plan = None);
+        // The sender is ours, so it lives.
+        let _ = watched.wait_for(|state| !state.is_striking).await;
+        self.state.borrow().tally
+    }
+
+    /// Ends the connections that were struck and have not ended: what was silent is gone.
+    pub fn release(&self) {
+        self.releases.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn releases(&self) -> u64 {
+        *self.releases.borrow()
+    }
+
+    pub(super) async fn released_since(&self, before: u64) {
+        // The sender is ours, so it lives.
+        let _ = self.releases.subscribe().wait_for(|count| *count > before).await;
+    }
+
+    /// A message has come. What is to be done to it?
+    pub(super) fn turn(&self, direction: Direction) -> Option<(Place, Mischief)> {
+        let mut strike = None;
+        self.state.send_modify(|state| {
+            let count = match direction {
+                Direction::ToTarget => &mut state.tally.to_target,
+                Direction::FromTarget => &mut state.tally.from_target,
+            };
+            let this = *count;
+            *count += 1;
+            let due = state.plan.filter(|plan| plan.direction == direction && plan.message == this);
+            if let Some(plan) = due {
+                (state.plan, state.is_striking, state.tally.has_struck) = (None, true, true);
+                strike = Some((plan.place, plan.mischief));
+            }
+        });
+        strike
+    }
+
+    pub(super) fn strike_is_over(&self) {
+        self.state.send_modify(|state| state.is_striking = false);
+    }
+}
+
+/// Scripts by database name.
+#[derive(Debug, Default)]
+pub(super) struct Scripts(Mutex<HashMap<String, Arc<Script>>>);
+
+impl Scripts {
+    pub(super) fn of(&self, database: &str) -> Arc<Script> {
+        Arc::clone(self.known().entry(database.to_owned()).or_default())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Script>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
