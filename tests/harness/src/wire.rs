@@ -7,7 +7,7 @@ use pgwire::frontend::write;
 use pgwire::scram::{ChannelBinding, ClientExchange};
 use std::io;
 use tenancy::Secret;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
@@ -57,9 +57,9 @@ impl Message {
     }
 }
 
-/// A socket to the gateway.
-pub struct WireClient {
-    stream: TcpStream,
+/// A connection to the gateway: a socket, or what encrypts one.
+pub struct WireClient<S = TcpStream> {
+    stream: S,
     inbound: Vec<u8>,
     cancel_key: Vec<u8>,
 }
@@ -75,7 +75,7 @@ impl WireClient {
         };
         let stream = TcpStream::connect((host.as_str(), config.get_ports()[0])).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, inbound: Vec::new(), cancel_key: Vec::new() })
+        Ok(Self::over(stream))
     }
 
     /// Connects and logs in as the configuration says, up to the first ReadyForQuery.
@@ -97,12 +97,28 @@ impl WireClient {
         let mut client = Self::dial(config).await.map_err(gone)?;
         client.startup(parameters).await.map_err(gone)?;
         client.authenticate(config.get_password().expect("a password")).await?;
+        client.greeting().await?;
+        Ok(client)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WireClient<S> {
+    /// Speaks on a connection that is there. Nothing was sent on it.
+    pub fn over(stream: S) -> Self {
+        Self { stream, inbound: Vec::new(), cancel_key: Vec::new() }
+    }
+
+    /// Reads what the server says after the login, up to the first ReadyForQuery.
+    ///
+    /// # Errors
+    /// The error that the server answers with instead, or when the connection ends.
+    pub async fn greeting(&mut self) -> Result<(), Message> {
         loop {
-            let message = client.message().await.map_err(gone)?;
+            let message = self.message().await.map_err(|_| Message { tag: 0, body: Vec::new() })?;
             match message.tag {
-                b'Z' => return Ok(client),
+                b'Z' => return Ok(()),
                 b'E' => return Err(message),
-                b'K' => client.cancel_key = message.body,
+                b'K' => self.cancel_key = message.body,
                 _ => {}
             }
         }
@@ -123,13 +139,24 @@ impl WireClient {
     /// # Errors
     /// The error that the server answers with instead, or when the connection ends.
     pub async fn authenticate(&mut self, password: &[u8]) -> Result<(), Message> {
+        self.authenticate_bound_to(password, ChannelBinding::Unavailable).await
+    }
+
+    /// Goes through SCRAM-SHA-256, or SCRAM-SHA-256-PLUS if it is offered and there is something to bind to.
+    ///
+    /// # Errors
+    /// The error that the server answers with instead, or when the connection ends.
+    pub async fn authenticate_bound_to(
+        &mut self,
+        password: &[u8],
+        binding: ChannelBinding,
+    ) -> Result<(), Message> {
         let password = Secret::new(String::from_utf8(password.to_vec()).expect("a password is text"));
         let offer = self.authentication().await?;
         let Ok(Authentication::Sasl(offered)) = Authentication::parse(&offer.body) else {
             return Err(offer);
         };
-        let exchange =
-            ClientExchange::new(password, &offered, ChannelBinding::Unavailable).expect("an offer to take");
+        let exchange = ClientExchange::new(password, &offered, binding).expect("an offer to take");
         let mut out = Vec::new();
         let first = exchange.client_first();
         write::sasl_initial(&mut out, exchange.mechanism(), first.as_bytes()).expect("it fits");
@@ -163,7 +190,8 @@ impl WireClient {
     /// # Errors
     /// When the connection has ended.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
     }
 
     /// The next message.
@@ -257,7 +285,7 @@ impl WireClient {
     }
 
     /// The socket.
-    pub fn stream(&mut self) -> &mut TcpStream {
+    pub fn stream(&mut self) -> &mut S {
         &mut self.stream
     }
 }
