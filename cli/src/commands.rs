@@ -3,6 +3,7 @@
 pub(crate) mod catalog;
 pub(crate) mod cluster;
 pub(crate) mod completions;
+pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod dev;
 pub(crate) mod operation;

@@ -5,7 +5,7 @@
 //! the tenants' connections: whoever asks too much waits for a place.
 
 mod answer;
-mod explain;
+pub(crate) mod explain;
 pub mod health;
 
 use crate::metrics::GatewayMetrics;

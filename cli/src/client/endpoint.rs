@@ -33,6 +33,9 @@ pub struct DescriptorGateway {
     pub http: String,
     /// The URL of metrics and health, without a path.
     pub admin: String,
+    /// An operator's connection string of the console.
+    #[serde(default)]
+    pub console: String,
 }
 
 /// One cluster.

@@ -14,6 +14,9 @@ use tenancy::Secret;
 /// The one gateway of a stack stands in the region of its first cluster.
 const FALLBACK_REGION: &str = "eu";
 
+/// The console's user.
+pub(super) const CONSOLE_USER: &str = "tenantry";
+
 /// A drain that a person at a terminal is willing to wait for.
 const DRAIN_TIMEOUT_MS: u64 = 3_000;
 
@@ -36,13 +39,15 @@ pub(super) fn gateway(home: &Home, options: &StackOptions, ports: Ports) -> Resu
     let text = format!(
         "name = \"dev\"\nregion = {region}\nmaster_key_file = {key}\ndrain_timeout_ms = {DRAIN_TIMEOUT_MS}\n\n\
          [listen]\npg = \"127.0.0.1:{pg}\"\nhttp = \"127.0.0.1:{http}\"\nadmin = \"127.0.0.1:{admin}\"\n\n\
-         [catalog]\ndsn_file = {dsn}\n",
+         [catalog]\ndsn_file = {dsn}\n\n\
+         [console]\nusers = [{{ name = \"{CONSOLE_USER}\", role = \"admin\", password_file = {console} }}]\n",
         region = quoted(region),
         key = quoted_path(home, "master-key"),
         pg = ports.pg,
         http = ports.http,
         admin = ports.admin,
         dsn = quoted_path(home, "catalog-dsn"),
+        console = quoted_path(home, "console-password"),
     );
     let path = gateway_path(home);
     files::write_private(&path, &text)?;

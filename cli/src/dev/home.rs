@@ -64,6 +64,7 @@ struct ServerNote {
 #[derive(Debug)]
 pub(super) struct Secrets {
     pub(super) operator_token: Secret,
+    pub(super) console_password: Secret,
 }
 
 impl Home {
@@ -137,7 +138,9 @@ impl Home {
             let key = MasterKey::generate().map_err(|error| DevError::Catalog(error.to_string()))?;
             Ok(key.to_base64())
         })?;
-        Ok(Secrets { operator_token })
+        let console_password =
+            files::lasting_secret(&self.file("console-password"), || Ok(random_password()?))?;
+        Ok(Secrets { operator_token, console_password })
     }
 
     /// Port and password of a server that was started here before.

@@ -16,6 +16,7 @@ pub fn start_screen(stack: &Stack, program: &str) -> String {
     let lines = [
         ("PostgreSQL clients", about.gateway.pg.clone()),
         ("SQL over HTTP", format!("{}/sql", about.gateway.http)),
+        ("Console", about.gateway.console.clone()),
         ("Metrics", format!("{}/metrics", about.gateway.admin)),
         ("Control plane", about.control_plane.clone()),
         ("Clusters", format!("{}, PostgreSQL {}", clusters.join(", "), stack.postgres_version())),

@@ -1,6 +1,6 @@
 //! The stack: everything started in order, watched, and stopped in the opposite order.
 
-use super::home::Home;
+use super::home::{Home, Secrets};
 use super::planes::{self, Plane};
 use super::servers::{self, Named, Servers};
 use super::{DevError, Ports, StackOptions, configs, files, ports, register};
@@ -79,7 +79,7 @@ impl Stack {
         let client = Client::new(&endpoint)
             .map_err(|source| DevError::Register { what: "anything".to_owned(), source })?;
         register::register(&client, &options.clusters, &servers.clusters).await?;
-        let descriptor = describe(&options, &servers, &addresses, &endpoint, &catalog_dsn);
+        let descriptor = describe(&options, &servers, &addresses, &endpoint, &catalog_dsn, &secrets);
         let stack = Self {
             gateway: Some(gateway),
             control_plane: Some(control_plane),
@@ -266,6 +266,7 @@ fn describe(
     addresses: &Addresses,
     endpoint: &Endpoint,
     catalog_dsn: &Secret,
+    secrets: &Secrets,
 ) -> Descriptor {
     let cluster = |(spec, named): (&super::ClusterSpec, &Named)| DescriptorCluster {
         name: spec.name.clone(),
@@ -277,6 +278,13 @@ fn describe(
             pg: addresses.pg.to_string(),
             http: format!("http://{}", addresses.http),
             admin: format!("http://{}", addresses.admin),
+            console: format!(
+                "postgres://{}:{}@{}/{}",
+                configs::CONSOLE_USER,
+                secrets.console_password.expose(),
+                addresses.pg,
+                gateway::console::DATABASE,
+            ),
         },
         control_plane: endpoint.url.clone(),
         operator_token: endpoint.token.expose().to_owned(),

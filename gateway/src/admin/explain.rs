@@ -15,7 +15,7 @@ use tenancy::{
 
 /// A route as this gateway has it in force.
 #[derive(Debug, Serialize)]
-pub(super) struct Explanation {
+pub(crate) struct Explanation {
     tenant_id: TenantId,
     slug: Slug,
     aliases: Vec<Slug>,
@@ -72,7 +72,7 @@ struct PoolCounts {
 ///
 /// # Errors
 /// It is not cached and the catalog cannot be asked.
-pub(super) async fn explain(shared: &Shared, slug: &Slug) -> Result<Option<Explanation>, Refusal> {
+pub(crate) async fn explain(shared: &Shared, slug: &Slug) -> Result<Option<Explanation>, Refusal> {
     let Some(tenant) = shared.routes.by_slug(slug).await? else {
         return Ok(None);
     };

@@ -7,7 +7,7 @@ use crate::resolve::startup::Target;
 use catalog_schema::RouteRecord;
 use pgwire::backend::write;
 use pgwire::frontend::SaslInitial;
-use pgwire::scram::{ScramError, ServerExchange};
+use pgwire::scram::{ScramError, ServerExchange, Verifier};
 use tenancy::ErrorKind;
 
 /// The tag of every message that a client authenticates with.
@@ -33,8 +33,34 @@ pub async fn authenticate(
             ServerExchange::mock(&seed, user, binding)
         }
     };
+    prove(wire, exchange, &target.user_as_given).await
+}
+
+/// The same with an operator, whose verifier is in no route.
+///
+/// # Errors
+/// As for [`authenticate`].
+pub async fn authenticate_operator(
+    wire: &mut ClientWire,
+    known: Option<Verifier>,
+    realm: &str,
+    user: &str,
+    seed: &MockSeed,
+) -> Result<(), Refusal> {
+    let binding = wire.tls().binding.clone();
+    let exchange = match known {
+        Some(verifier) => ServerExchange::new(verifier, binding),
+        None => {
+            let (seed, identity) = seed.stand_in(None, realm, user);
+            ServerExchange::mock(&seed, identity, binding)
+        }
+    };
+    prove(wire, exchange, user).await
+}
+
+async fn prove(wire: &mut ClientWire, exchange: ServerExchange, user_as_given: &str) -> Result<(), Refusal> {
     run(wire, exchange).await.map_err(|error| match error {
-        ExchangeError::Wrong => Refusal::unauthenticated(&target.user_as_given),
+        ExchangeError::Wrong => Refusal::unauthenticated(user_as_given),
         ExchangeError::Wire(WireError::Refused(refusal)) => refusal,
         ExchangeError::Wire(WireError::Gone) => Refusal::new(ErrorKind::ClientTimeout, "the client has left"),
         ExchangeError::Malformed(message) => Refusal::protocol(message),

@@ -4,6 +4,10 @@
 //! be given: text of ours that cannot stand in a message (it holds a zero byte, or more than a
 //! megabyte) is cut where it stops fitting.
 
+mod rows;
+
+pub use rows::{ResultColumn, data_row, no_parameters, portal_suspended, row_description};
+
 use super::{TransactionStatus, authentication, tag};
 use crate::cancel::CancelKey;
 use crate::emit::{reply, reply_bytes, reply_string};

@@ -1,0 +1,57 @@
+//! `SHOW POOLS`.
+
+use super::waits::{self, seconds_and_micros};
+use crate::console::rows::{Column, Row, Rows, Value, columns};
+use crate::metrics::collector::readings::OpenPools;
+use crate::pool::Pool;
+use crate::resolve::Tenant;
+use crate::shared::Shared;
+use std::sync::atomic::Ordering;
+
+pub(super) const COLUMNS: &[Column] = columns! {
+    database: Text, user: Text,
+    cl_active: Int4, cl_waiting: Int4, cl_active_cancel_req: Int4, cl_waiting_cancel_req: Int4,
+    sv_active: Int4, sv_active_cancel: Int4, sv_being_canceled: Int4, sv_idle: Int4, sv_used: Int4,
+    sv_tested: Int4, sv_login: Int4,
+    maxwait: Int4, maxwait_us: Int4, pool_mode: Text, load_balance_hosts: Text,
+    cluster: Text, pool_size: Int4,
+};
+
+/// A row for each tenant that has a pool or a client.
+pub(super) fn rows(shared: &Shared) -> Rows {
+    let (pools, waits) = (OpenPools::read(&shared.pools), waits::of_all(&shared.clients));
+    Box::new(shared.routes.all().into_iter().filter_map(move |tenant| {
+        let pool = pools.of(&tenant.route()).cloned();
+        let waits = waits.get(&tenant.id()).copied().unwrap_or_default();
+        let clients = tenant.clients().load(Ordering::Acquire);
+        (pool.is_some() || clients > 0).then(|| row(&tenant, pool.as_deref(), clients, waits))
+    }))
+}
+
+fn row(tenant: &Tenant, pool: Option<&Pool>, clients: u32, waits: waits::Waits) -> Row {
+    let route = tenant.route();
+    let placement = route.placement.as_ref();
+    let count = |of: fn(&Pool) -> u32| Value::Number(pool.map_or(0, of).into());
+    let (maxwait, maxwait_us) = seconds_and_micros(waits.longest);
+    vec![
+        route.slug.to_string().into(),
+        Value::or_null(placement.map(|placement| placement.role.to_string())),
+        clients.saturating_sub(waits.clients).into(),
+        waits.clients.into(),
+        0_u32.into(),
+        0_u32.into(),
+        count(Pool::leased),
+        0_u32.into(),
+        0_u32.into(),
+        count(Pool::idle),
+        0_u32.into(),
+        0_u32.into(),
+        count(Pool::opening),
+        maxwait.into(),
+        maxwait_us.into(),
+        "transaction".into(),
+        Value::Null,
+        Value::or_null(placement.map(|placement| placement.cluster.name.to_string())),
+        route.limits.pool_size.into(),
+    ]
+}
