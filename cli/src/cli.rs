@@ -60,6 +60,9 @@ enum Command {
     /// Operations, the work that takes time
     #[command(subcommand)]
     Operation(commands::operation::OperationCommand),
+    /// The gateway's console for operators
+    #[command(subcommand)]
+    Console(commands::console::ConsoleCommand),
     /// Print a completion script for a shell
     Completions(commands::completions::CompletionsCommand),
     /// Print the control plane's OpenAPI document
@@ -67,15 +70,6 @@ enum Command {
 }
 
 impl Cli {
-    /// How many threads to run it on, when that is configured; else one a core.
-    #[must_use]
-    pub fn worker_threads(&self) -> Option<usize> {
-        match &self.command {
-            Command::Gateway(command) => command.gateway_worker_threads(),
-            _ => None,
-        }
-    }
-
     /// Does what the command line says.
     ///
     /// # Errors
@@ -92,6 +86,7 @@ impl Cli {
             Command::Tenant(command) => command.run(options).await,
             Command::Credential(command) => command.run(options).await,
             Command::Operation(command) => command.run(options).await,
+            Command::Console(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Openapi => crate::output::print(&(control_plane::openapi() + "\n")),
         }

@@ -7,7 +7,7 @@ use tenantry::exit::{CommandError, Exit};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match runtime(cli.worker_threads()) {
+    let outcome = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(cli.run()),
         Err(error) => Err(CommandError::new(Exit::Failure, format!("cannot start threads: {error}"))),
     };
@@ -18,12 +18,4 @@ fn main() -> ExitCode {
             error.exit.into()
         }
     }
-}
-
-fn runtime(worker_threads: Option<usize>) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = worker_threads {
-        builder.worker_threads(threads);
-    }
-    builder.enable_all().build()
 }

@@ -1,18 +1,24 @@
 //! Building the gateway, running it, and stopping it in order.
 
+use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
+use crate::cancel::Cancels;
+use crate::console::{Console, ConsoleError, averages};
 use crate::metrics::{GatewayMetrics, GatewayUsage};
 use crate::pool::{Registry, sweep};
 use crate::resolve::Routes;
 use crate::resolve::follow::Follower;
 use crate::shared::Shared;
+use crate::tls::{self, Acceptor, ServerTlsSettings, TlsError};
+use crate::workers::Workers;
 use crate::{admin, listen};
 use catalog_schema::{Catalog, CatalogError, GatewayHeartbeat, MasterKey, SealError};
 use config::GatewayConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tenancy::{GatewayId, Revision};
 use tokio::net::{TcpListener, TcpSocket};
@@ -41,6 +47,12 @@ pub enum GatewayError {
         #[source]
         source: io::Error,
     },
+    /// The threads that serve connections could not be started.
+    #[error("cannot start threads")]
+    Threads(#[source] io::Error),
+    /// The certificates are unusable.
+    #[error("cannot use the certificates")]
+    Tls(#[from] TlsError),
     /// The catalog's settings are unusable. A catalog that is merely away is no error.
     #[error("cannot use the catalog")]
     Catalog(#[from] CatalogError),
@@ -50,6 +62,9 @@ pub enum GatewayError {
     /// The master key is none.
     #[error("cannot use the master key")]
     MasterKey(#[from] SealError),
+    /// The console's users cannot be used.
+    #[error("cannot use the console's users")]
+    Console(#[from] ConsoleError),
 }
 
 /// Where the gateway listens.
@@ -92,11 +107,20 @@ impl Gateway {
             http: address(&http, config.listen.http),
             admin: address(&admin, config.listen.admin),
         };
+        let tls = config.tls.is_on().then(|| Acceptor::new(config.tls.clone())).transpose()?.map(Arc::new);
+        let server_tls = ServerTlsSettings::new(tls::roots::of_the_system());
         let drain = CancellationToken::new();
+        let threads = config.worker_threads.unwrap_or_else(cores);
         let shared = Arc::new(Shared {
+            workers: Workers::start(threads).map_err(GatewayError::Threads)?,
             routes: Arc::new(Routes::new(catalog.clone(), config.routes.clone(), drain.clone())),
-            pools: Arc::new(Registry::new(config.pool.clone())),
-            cancels: Arc::default(),
+            tls,
+            pools: Arc::new(Registry::new(config.pool.clone(), server_tls).keeping(config.prepared.clone())),
+            cancels: Arc::new(Cancels::new(&config.cancel)),
+            clients: Arc::default(),
+            gate: Gate::default(),
+            console: Console::new(&config.console)?,
+            logins_under_way: AtomicU32::new(0),
             usage: GatewayUsage::default(),
             progress: Arc::default(),
             mock_seed,
@@ -111,12 +135,13 @@ impl Gateway {
             routes: Arc::clone(&shared.routes),
             pools: Arc::clone(&shared.pools),
             progress: Arc::clone(&shared.progress),
+            peers: Arc::clone(shared.cancels.peers()),
             settings: shared.config.routes.clone(),
             heartbeat: GatewayHeartbeat {
                 id: GatewayId::generate(),
                 name: shared.config.name.clone(),
                 region: shared.config.region.clone(),
-                address: addresses.pg.to_string(),
+                address: advertised(&shared.config, addresses.pg),
                 applied_revision: Revision::default(),
             },
         };
@@ -141,6 +166,10 @@ impl Gateway {
         let stop = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(follower.run(stop.clone()));
+        if let Some(acceptor) = &shared.tls {
+            background.spawn(tls::reload::run(Arc::clone(acceptor), stop.clone()));
+        }
+        background.spawn(averages::run(Arc::clone(&shared), stop.clone()));
         background.spawn(sweep::run(Arc::clone(&shared.pools), stop.clone()));
         background.spawn(admin::run(admin, Arc::clone(&shared), metrics, stop.clone()));
         let clients = TaskTracker::new();
@@ -173,6 +202,21 @@ impl Gateway {
         }
         Ok(())
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Where other gateways reach this one.
+fn advertised(config: &GatewayConfig, listens_on: SocketAddr) -> String {
+    if config.cancel.advertise.is_none() && listens_on.ip().is_unspecified() {
+        tracing::warn!(
+            "other gateways cannot pass cancel requests on to this one: cancel.advertise is not set, and listen.pg is \
+             no address to reach it at"
+        );
+    }
+    config.cancel.advertise.clone().unwrap_or_else(|| listens_on.to_string())
 }
 
 fn listen_on(what: &'static str, address: SocketAddr) -> Result<TcpListener, GatewayError> {

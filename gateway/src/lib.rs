@@ -19,7 +19,9 @@ pub mod admit;
 pub mod app;
 pub mod authenticate;
 pub mod cancel;
+pub mod clients;
 pub mod connect;
+pub mod console;
 pub mod error;
 pub mod http;
 pub mod listen;
@@ -31,5 +33,7 @@ pub mod session;
 pub mod shared;
 pub mod socket;
 pub mod stream;
+pub mod tls;
+pub mod workers;
 
 pub use app::{Addresses, Gateway, GatewayError};

@@ -1,27 +1,45 @@
 //! What all connections share. Built once by [`crate::app`], read everywhere.
 
+use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
-use crate::cancel::CancelRegistry;
+use crate::cancel::Cancels;
+use crate::clients::Clients;
+use crate::console::Console;
 use crate::metrics::GatewayUsage;
 use crate::pool::Registry;
 use crate::resolve::Routes;
 use crate::resolve::follow::Progress;
+use crate::tls::Acceptor;
+use crate::workers::Workers;
 use config::GatewayConfig;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What all connections share.
 pub struct Shared {
+    /// The threads that serve connections.
+    pub workers: Workers,
     /// The settings.
     pub config: GatewayConfig,
+    /// TLS with clients; none if no listener speaks it.
+    pub tls: Option<Arc<Acceptor>>,
     /// From names to tenants.
     pub routes: Arc<Routes>,
     /// Server connections.
     pub pools: Arc<Registry>,
     /// From cancel keys to sessions.
-    pub cancels: Arc<CancelRegistry>,
+    pub cancels: Arc<Cancels>,
+    /// Who is connected.
+    pub clients: Arc<Clients>,
+    /// What operators have asked for of all tenants.
+    pub gate: Gate,
+    /// The operators' console.
+    pub console: Console,
+    /// Clients that are logging in.
+    pub logins_under_way: AtomicU32,
     /// Counters that belong to no tenant.
     pub usage: GatewayUsage,
     /// How far the catalog was followed.

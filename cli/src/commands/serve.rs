@@ -22,12 +22,6 @@ pub(crate) struct ServeCommand {
 }
 
 impl ServeCommand {
-    /// The threads that a gateway's configuration asks for. Threads come before everything else, so this is
-    /// read ahead; what is wrong with the file is said when it is read for good.
-    pub(crate) fn gateway_worker_threads(&self) -> Option<usize> {
-        GatewayConfig::load(&self.config).ok()?.worker_threads
-    }
-
     pub(crate) async fn gateway(self) -> Result<(), CommandError> {
         let config = GatewayConfig::load(&self.config).map_err(|error| wrong_config(&error))?;
         logging::to_stderr(self.log_format)?;

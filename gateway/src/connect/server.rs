@@ -1,17 +1,20 @@
 //! A connection to a tenant's server, logged in.
 
-use super::close;
+use super::{CancelTarget, close};
 use crate::pool::ConnectPermit;
+use crate::pool::servers::{Purpose, Server, ServerGuard, Servers};
 use crate::relay::prepared::ServerStatements;
 use crate::relay::settings::Settings;
 use crate::stream::ServerStream;
-use pgwire::CancelKey;
+use crate::workers::WorkerId;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
 
 /// A raw server connection. It holds no buffer: whoever leases it brings one.
 ///
@@ -20,11 +23,13 @@ use tokio::io::{AsyncRead, ReadBuf};
 pub struct ServerConnection {
     stream: Option<ServerStream>,
     permit: Option<ConnectPermit>,
-    address: SocketAddr,
-    cancel_key: CancelKey,
+    /// The worker on whose thread its events arrive.
+    home: Option<WorkerId>,
+    cancel: CancelTarget,
     opened: Instant,
     idle_since: Instant,
-    condemned: bool,
+    /// Its place in the list that operators see; none before a pool has taken it over.
+    listed: Option<ServerGuard>,
     /// What the server last reported of the parameters it reports.
     pub parameters: Vec<(Box<str>, Box<str>)>,
     /// The session settings in force, as far as we set them.
@@ -40,20 +45,19 @@ impl ServerConnection {
     #[must_use]
     pub fn new(
         stream: ServerStream,
-        address: SocketAddr,
         permit: ConnectPermit,
-        cancel_key: CancelKey,
+        cancel: CancelTarget,
         parameters: Vec<(Box<str>, Box<str>)>,
     ) -> Self {
         let now = Instant::now();
         Self {
             stream: Some(stream),
             permit: Some(permit),
-            address,
-            cancel_key,
+            home: WorkerId::current(),
+            cancel,
             opened: now,
             idle_since: now,
-            condemned: false,
+            listed: None,
             parameters,
             settings: Arc::default(),
             settings_uncertain: false,
@@ -61,15 +65,57 @@ impl ServerConnection {
         }
     }
 
+    /// The worker on whose thread its events arrive; none if that is no worker's.
+    #[must_use]
+    pub fn home(&self) -> Option<WorkerId> {
+        self.home
+    }
+
+    /// Has its events arrive on this thread from now on. An encrypted connection stays where it is: it works
+    /// from anywhere, at the price of waking two threads.
+    ///
+    /// # Errors
+    /// The socket is lost.
+    pub fn come_here(&mut self) -> io::Result<()> {
+        let here = WorkerId::current();
+        if self.home == here || !matches!(self.stream, Some(ServerStream::Plain(_))) {
+            return Ok(());
+        }
+        if let Some(ServerStream::Plain(stream)) = self.stream.take() {
+            self.stream = Some(ServerStream::Plain(TcpStream::from_std(stream.into_std()?)?));
+            self.home = here;
+        }
+        Ok(())
+    }
+
     /// The socket.
     pub fn stream(&mut self) -> Pin<&mut ServerStream> {
         Pin::new(self.stream.as_mut().expect("taken only by drop"))
     }
 
+    /// Enters it into a list of connections until it is dropped. `purpose` is told the server's address, ours,
+    /// the server's process, and whether the connection is encrypted.
+    pub fn list(
+        &mut self,
+        servers: &Arc<Servers>,
+        purpose: impl FnOnce(SocketAddr, Option<SocketAddr>, i32, bool) -> Purpose,
+    ) {
+        let local = self.stream.as_ref().and_then(|stream| stream.socket().local_addr().ok());
+        let is_encrypted = matches!(self.stream, Some(ServerStream::Tls(_)));
+        let purpose = purpose(self.cancel.address(), local, self.cancel.key().process_id, is_encrypted);
+        self.listed = Some(servers.enter(purpose));
+    }
+
+    /// What operators see of it.
+    #[must_use]
+    pub fn listed(&self) -> Option<&Server> {
+        self.listed.as_ref().map(|guard| &**guard.server())
+    }
+
     /// Where a cancel request for this connection goes, and its key.
     #[must_use]
-    pub fn cancel_target(&self) -> (SocketAddr, CancelKey) {
-        (self.address, self.cancel_key)
+    pub fn cancel_target(&self) -> CancelTarget {
+        self.cancel.clone()
     }
 
     /// Notes a parameter's new value.
@@ -90,17 +136,6 @@ impl ServerConnection {
     /// connection (an error, a changed setting, the end) makes it unfit for reuse.
     pub fn is_quiet(&mut self) -> bool {
         self.stream.as_mut().is_some_and(ServerStream::is_quiet)
-    }
-
-    /// This connection is not to be used again.
-    pub fn condemn(&mut self) {
-        self.condemned = true;
-    }
-
-    /// May the pool keep it?
-    #[must_use]
-    pub fn may_return(&self) -> bool {
-        !self.condemned
     }
 
     /// From now on it is idle.
@@ -129,7 +164,7 @@ impl ServerConnection {
 impl Drop for ServerConnection {
     fn drop(&mut self) {
         if let (Some(stream), Some(permit)) = (self.stream.take(), self.permit.take()) {
-            close::in_background(stream, permit, Some((self.address, self.cancel_key)));
+            close::in_background(stream, permit, Some(self.cancel.clone()));
         }
     }
 }

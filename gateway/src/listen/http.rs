@@ -1,5 +1,7 @@
 //! The HTTP listener: connections, and how long each may stay.
 
+mod encrypt;
+
 use crate::http;
 use crate::shared::Shared;
 use crate::socket;
@@ -52,11 +54,13 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, drain: Cancellation
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (builder, shared, drain) = (Arc::clone(&builder), Arc::clone(&shared), drain.clone());
-                clients.spawn(async move {
-                    let served = serve(stream, peer, &builder, &shared, drain);
-                    shared.cut_off.run_until_cancelled(served).await
-                });
+                let (builder, served, drain) = (Arc::clone(&builder), Arc::clone(&shared), drain.clone());
+                let serve = move |stream| async move {
+                    let serving = serve(stream, peer, &builder, &served, drain);
+                    served.cut_off.run_until_cancelled(serving).await;
+                };
+                // A client that has left already is nobody's loss.
+                let _ = shared.workers.serve(&clients, stream, serve);
             }
             Err(error) => {
                 tracing::warn!(%error, "could not accept an HTTP client");
@@ -95,6 +99,7 @@ async fn serve(
     if socket::prepare(&stream).is_err() {
         return;
     }
+    let Some(stream) = encrypt::begin(stream, peer, shared).await else { return };
     let activity = Arc::new(Activity::new(shared.config.limits.startup_timeout()));
     let service = service_fn(|request| {
         let (running, shared) = (Running::begin(&activity), Arc::clone(shared));

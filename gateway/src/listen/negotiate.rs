@@ -76,7 +76,7 @@ pub async fn startup(
                 }
             }
             Ok(Step::Cancel(key)) => {
-                cancel(key, shared).await;
+                cancel(key, peer, shared).await;
                 return Ok(None);
             }
             Ok(Step::Begin(startup)) => return Ok(Some((wire, startup))),
@@ -127,8 +127,7 @@ async fn encrypt(wire: ClientWire, peer: SocketAddr, tls: &Acceptor, inside: Ins
     }
 }
 
-async fn cancel(key: CancelKey, shared: &Shared) {
-    let known = shared.cancels.cancel(key).await;
-    let counter = if known { &shared.usage.cancels_known } else { &shared.usage.cancels_unknown };
-    counter.inc();
+async fn cancel(key: CancelKey, peer: SocketAddr, shared: &Shared) {
+    let outcome = shared.cancels.cancel(key, peer.ip()).await;
+    shared.usage.cancelled(outcome);
 }

@@ -1,14 +1,17 @@
 //! The PostgreSQL listener: from the first byte to the relay.
 
+use super::negotiate;
 use super::wire::{ClientWire, WireError};
+use crate::console::{self, Operator};
 use crate::error::Refusal;
+use crate::pool::budget::Counted;
 use crate::relay::session;
 use crate::session::{Accepted, Admitted, Refused};
 use crate::shared::Shared;
 use crate::socket;
 use crate::stream::ClientStream;
 use pgwire::backend::write;
-use pgwire::startup::{FirstPacket, Startup};
+use pgwire::startup::Startup;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-/// A client may ask for TLS and for GSSAPI encryption, each once, before its startup packet
-/// (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL>).
-const ENCRYPTION_REQUESTS_MAX: usize = 2;
-
 /// We speak protocol 3.0.
 const PROTOCOL_MINOR: u16 = 0;
-
-/// What PostgreSQL answers to an encryption request it will not grant.
-const NO_ENCRYPTION: &[u8] = b"N";
 
 /// How long to wait when the process has no file descriptor left for another client.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -42,8 +38,13 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationT
         match accepted {
             Ok((stream, peer)) => {
                 shared.usage.pg_connections.inc();
-                let (cut_off, served) = (shared.cut_off.clone(), serve(stream, peer, Arc::clone(&shared)));
-                clients.spawn(async move { cut_off.run_until_cancelled(served).await });
+                let served = Arc::clone(&shared);
+                let serve = move |stream| async move {
+                    let cut_off = served.cut_off.clone();
+                    cut_off.run_until_cancelled(serve(stream, peer, served)).await;
+                };
+                // A client that has left already is nobody's loss.
+                let _ = shared.workers.serve(&clients, stream, serve);
             }
             Err(error) => {
                 tracing::warn!(%error, "could not accept a client");
@@ -64,8 +65,12 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         shared.usage.refusals.refused(refusal.kind());
         return wire.refuse(&refusal).await;
     };
-    let admitted = match timeout(shared.config.limits.startup_timeout(), enter(wire, peer, &shared)).await {
-        Ok(Some(admitted)) => admitted,
+    let login = Counted::new(&shared.logins_under_way);
+    let entered = timeout(shared.config.limits.startup_timeout(), enter(wire, peer, &shared)).await;
+    drop(login);
+    let admitted = match entered {
+        Ok(Some(Entered::Client(admitted))) => *admitted,
+        Ok(Some(Entered::Operator(operator))) => return console::run(operator, shared).await,
         Ok(None) => return,
         Err(_elapsed) => {
             shared.usage.refusals.refused(ErrorKind::ClientTimeout);
@@ -79,21 +84,36 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     session::run(admitted, shared).instrument(span).await;
 }
 
+/// Who has logged in.
+enum Entered {
+    Client(Box<Admitted>),
+    Operator(Operator),
+}
+
 /// Takes a client through all stages up to admission. `None`: it was sent away, or has left.
-async fn enter(mut wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Option<Admitted> {
-    let startup = match negotiate(&mut wire, shared).await {
-        Ok(startup) => startup?,
-        Err(WireError::Gone) => return None,
-        Err(WireError::Refused(refusal)) => {
-            send_away(Refused { wire, refusal, tenant: None }, peer, shared).await;
+async fn enter(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Option<Entered> {
+    let (mut wire, startup) = match negotiate::startup(wire, peer, shared).await {
+        Ok(begun) => begun?,
+        Err(refused) => {
+            send_away(*refused, peer, shared).await;
             return None;
         }
     };
     if negotiate_version(&mut wire, &startup).await.is_err() {
         return None;
     }
+    if console::login::is_meant(&startup) {
+        return match console::login::enter(wire, peer, &startup, shared).await {
+            Ok(operator) => Some(Entered::Operator(operator)),
+            Err(refused) => {
+                let (wire, refusal) = *refused;
+                send_away(Refused { wire, refusal, tenant: None }, peer, shared).await;
+                None
+            }
+        };
+    }
     match advance(Accepted { wire, peer, startup }, shared).await {
-        Ok(admitted) => Some(admitted),
+        Ok(admitted) => Some(Entered::Client(Box::new(admitted))),
         Err(refused) => {
             send_away(*refused, peer, shared).await;
             None
@@ -103,30 +123,6 @@ async fn enter(mut wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> 
 
 async fn advance(accepted: Accepted, shared: &Arc<Shared>) -> Result<Admitted, Box<Refused>> {
     accepted.resolve(shared).await?.authenticate(shared).await?.admit(shared)
-}
-
-/// Answers encryption and cancel requests. `None`: there will be no session.
-async fn negotiate(wire: &mut ClientWire, shared: &Arc<Shared>) -> Result<Option<Startup>, WireError> {
-    for _ in 0..=ENCRYPTION_REQUESTS_MAX {
-        match wire.first_packet().await? {
-            FirstPacket::SslRequest | FirstPacket::GssEncRequest => {
-                if !wire.is_drained() {
-                    return Err(WireError::Refused(Refusal::protocol(
-                        "received unencrypted data after an encryption request",
-                    )));
-                }
-                wire.send(NO_ENCRYPTION).await?;
-            }
-            FirstPacket::Cancel(key) => {
-                let known = shared.cancels.cancel(key).await;
-                let counter = if known { &shared.usage.cancels_known } else { &shared.usage.cancels_unknown };
-                counter.inc();
-                return Ok(None);
-            }
-            FirstPacket::Startup(startup) => return Ok(Some(startup)),
-        }
-    }
-    Err(WireError::Refused(Refusal::protocol("too many encryption requests")))
 }
 
 /// A client that asks for a newer minor version, or for extensions, is told what it will get instead

@@ -2,10 +2,13 @@
 
 use crate::error::{Refusal, sqlstate};
 use crate::stream::ClientStream;
+use crate::tls::acceptor::Inside;
+use crate::tls::{Acceptor, TlsFacts};
 use pgwire::frame::{HEADER_LEN, peek_header};
-use pgwire::startup::{FirstPacket, parse_first_packet};
+use pgwire::startup::{FirstPacket, is_direct_tls, parse_first_packet};
 use pgwire::{ErrorResponse, Severity, backend};
 use std::io;
+use std::net::SocketAddr;
 use tenancy::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -15,6 +18,8 @@ pub struct ClientWire {
     inbound: Vec<u8>,
     /// No message before the end of authentication may be larger.
     bytes_max: usize,
+    /// What TLS says of the client; nothing in clear.
+    tls: TlsFacts,
 }
 
 /// Why a message could not be read.
@@ -36,7 +41,7 @@ impl ClientWire {
     /// A fresh socket.
     #[must_use]
     pub fn new(stream: ClientStream, bytes_max: usize) -> Self {
-        Self { stream, inbound: Vec::new(), bytes_max }
+        Self { stream, inbound: Vec::new(), bytes_max, tls: TlsFacts::default() }
     }
 
     /// The next packet of the startup phase.
@@ -55,11 +60,35 @@ impl ClientWire {
         }
     }
 
-    /// Nothing has arrived that was not used. What a client sends before its encryption request is
-    /// answered could have been put there by somebody else.
+    /// What has been read and not used.
     #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.inbound.is_empty()
+    pub fn unread(&self) -> &[u8] {
+        &self.inbound
+    }
+
+    /// Does the client begin with TLS, without asking for it? Looks at its first byte, which stays to be read.
+    pub async fn begins_with_tls(&mut self) -> bool {
+        let ClientStream::Plain(stream) = &self.stream else { return false };
+        let mut first = [0];
+        matches!(stream.peek(&mut first).await, Ok(1..)) && is_direct_tls(first[0])
+    }
+
+    /// Encrypts the connection. Nothing that was read in clear may be left: it is thrown away.
+    ///
+    /// # Errors
+    /// The client breaks off, or the two cannot agree; the connection is lost.
+    pub async fn encrypt(self, acceptor: &Acceptor, inside: Inside) -> io::Result<Self> {
+        let ClientStream::Plain(stream) = self.stream else {
+            return Err(io::Error::other("the connection is encrypted already"));
+        };
+        let (stream, tls) = acceptor.accept(stream, inside).await?;
+        Ok(Self { stream, inbound: Vec::new(), bytes_max: self.bytes_max, tls })
+    }
+
+    /// What TLS says of the client.
+    #[must_use]
+    pub fn tls(&self) -> &TlsFacts {
+        &self.tls
     }
 
     /// The body of the next message, which must have this tag.
@@ -88,6 +117,18 @@ impl ClientWire {
             }
             self.fill().await?;
         }
+    }
+
+    /// Our end of the connection.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.stream.socket().local_addr().ok()
+    }
+
+    /// Is the connection encrypted?
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.stream, ClientStream::Tls(_))
     }
 
     /// Sends bytes.

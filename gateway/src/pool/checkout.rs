@@ -132,11 +132,10 @@ impl Pool {
 
     /// An idle connection on which nothing has happened since it was put back; others are closed.
     fn take_good_idle(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Result<Lease, OwnedSemaphorePermit> {
-        while let Some(mut claimed) = self.claim_idle() {
-            if claimed.0.is_quiet() && !self.is_retired() {
+        while let Some(mut claimed) = self.idle.take() {
+            if claimed.is_quiet() && !self.is_retired() && claimed.come_here().is_ok() {
                 return Ok(Lease::new(claimed, Arc::clone(self), slot));
             }
-            claimed.0.condemn();
         }
         Err(slot)
     }

@@ -1,5 +1,6 @@
 //! One PostgreSQL server as this gateway uses it.
 
+use super::servers::Servers;
 use super::{Budget, ConnectPermit, Pool};
 use arc_swap::ArcSwap;
 use catalog_schema::ClusterRecord;
@@ -18,6 +19,7 @@ pub struct Cluster {
     updating: Mutex<()>,
     budget: Arc<Budget>,
     pools: Mutex<Vec<Weak<Pool>>>,
+    servers: Arc<Servers>,
 }
 
 impl Cluster {
@@ -29,6 +31,7 @@ impl Cluster {
             record: ArcSwap::from_pointee(record),
             updating: Mutex::new(()),
             pools: Mutex::new(Vec::new()),
+            servers: Arc::default(),
         }
     }
 
@@ -48,6 +51,12 @@ impl Cluster {
     #[must_use]
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    /// Its open connections.
+    #[must_use]
+    pub fn servers(&self) -> &Arc<Servers> {
+        &self.servers
     }
 
     /// Puts what a route says of the cluster in force, unless another route has said something newer. Routes are

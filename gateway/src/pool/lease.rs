@@ -1,7 +1,7 @@
 //! A server connection that is checked out.
 
 use super::Pool;
-use super::tenant_pool::Claimed;
+use super::servers::Server;
 use crate::connect::ServerConnection;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,22 +17,28 @@ const TURN: Duration = Duration::from_millis(50);
 ///
 /// Dropping a lease closes the connection: only [`Lease::release`] returns it.
 pub struct Lease {
-    connection: Option<Claimed>,
+    connection: Option<ServerConnection>,
     pool: Arc<Pool>,
+    /// When, after the pool was made.
+    taken: Duration,
     /// Given back last, so that whoever gets it next finds the connection idle.
     _slot: OwnedSemaphorePermit,
 }
 
 impl Lease {
-    pub(super) fn new(connection: Claimed, pool: Arc<Pool>, slot: OwnedSemaphorePermit) -> Self {
-        pool.leased.fetch_add(1, Ordering::AcqRel);
-        pool.touch();
-        Self { connection: Some(connection), pool, _slot: slot }
+    pub(super) fn new(connection: ServerConnection, pool: Arc<Pool>, slot: OwnedSemaphorePermit) -> Self {
+        // Whoever closes a tenant's gate looks at this number afterwards; whoever takes a lease looks at the gate.
+        pool.leased.fetch_add(1, Ordering::SeqCst);
+        let taken = pool.touch();
+        if let Some(server) = connection.listed() {
+            server.taken(taken);
+        }
+        Self { connection: Some(connection), pool, taken, _slot: slot }
     }
 
     /// The connection.
     pub fn server(&mut self) -> &mut ServerConnection {
-        &mut self.connection.as_mut().expect("taken only when the lease ends").0
+        self.connection.as_mut().expect("taken only when the lease ends")
     }
 
     /// The pool that the connection belongs to.
@@ -42,15 +48,17 @@ impl Lease {
     }
 
     /// Returns the connection, which the caller has proved to be idle, in sync and clean. It is closed all
-    /// the same when its route has changed, or when others have waited for their turn.
+    /// the same when its route has changed, when an operator wants it closed, or when others have waited for
+    /// their turn.
     pub fn release(mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        let yields = self.pool.cluster.budget().waiting() > 0 && connection.0.age() >= TURN;
-        if self.pool.is_retired() || yields {
-            connection.0.condemn();
-            drop(connection);
-        } else {
-            connection.0.mark_idle();
+        let yields = self.pool.cluster.budget().waiting() > 0 && connection.age() >= TURN;
+        let is_unwanted = connection.listed().is_some_and(Server::close_needed);
+        if !self.pool.is_retired() && !yields && !is_unwanted {
+            connection.mark_idle();
+            if let Some(server) = connection.listed() {
+                server.given_back();
+            }
             self.pool.put_idle(connection);
         }
     }
@@ -58,10 +66,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            connection.0.condemn();
-        }
+        // Dropped after it was returned, or else closed.
+        drop(self.connection.take());
         self.pool.leased.fetch_sub(1, Ordering::AcqRel);
-        self.pool.touch();
+        let held = self.pool.touch().saturating_sub(self.taken);
+        self.pool.usage().leased_us.add(u64::try_from(held.as_micros()).unwrap_or(u64::MAX));
     }
 }

@@ -5,9 +5,11 @@ use super::{CheckoutError, Cluster, Lease, Pool, PoolKey};
 use crate::admit;
 use crate::connect::Connector;
 use crate::error::Refusal;
+use crate::relay::prepared::{PreparedMemory, StatementCache};
 use crate::resolve::Tenant;
+use crate::tls::ServerTlsSettings;
 use catalog_schema::{PlacementRecord, RouteRecord};
-use config::PoolConfig;
+use config::{PoolConfig, PreparedConfig};
 use dashmap::DashMap;
 use std::sync::Arc;
 use tenancy::{ClusterId, ClusterState, ErrorKind, TenantState};
@@ -18,6 +20,8 @@ const ROUTE_CHANGES_MAX: usize = 5;
 /// Pools by what they connect to, and the clusters they share.
 pub struct Registry {
     settings: PoolConfig,
+    server_tls: ServerTlsSettings,
+    prepared: Arc<PreparedMemory>,
     pools: DashMap<PoolKey, Arc<Pool>>,
     clusters: DashMap<ClusterId, Arc<Cluster>>,
 }
@@ -25,8 +29,21 @@ pub struct Registry {
 impl Registry {
     /// No pools yet.
     #[must_use]
-    pub fn new(settings: PoolConfig) -> Self {
-        Self { settings, pools: DashMap::new(), clusters: DashMap::new() }
+    pub fn new(settings: PoolConfig, server_tls: ServerTlsSettings) -> Self {
+        let prepared = PreparedMemory::new(PreparedConfig::default());
+        Self { settings, server_tls, prepared, pools: DashMap::new(), clusters: DashMap::new() }
+    }
+
+    /// The same with these bounds on prepared statements.
+    #[must_use]
+    pub fn keeping(self, prepared: PreparedConfig) -> Self {
+        Self { prepared: PreparedMemory::new(prepared), ..self }
+    }
+
+    /// The prepared statements of all pools.
+    #[must_use]
+    pub fn prepared(&self) -> &PreparedMemory {
+        &self.prepared
     }
 
     /// How pools behave.
@@ -81,9 +98,11 @@ impl Registry {
         }
         let cluster = self.cluster(placement);
         let make = || {
-            let connector = Connector::new(route.tenant_id, placement, self.settings.connect_timeout());
+            let timeout = self.settings.connect_timeout();
+            let connector = Connector::new(route.tenant_id, placement, &self.server_tls, timeout);
             let (cluster, usage) = (Arc::clone(&cluster), Arc::clone(tenant.usage()));
-            Pool::new(key.clone(), placement.clone(), cluster, connector, route.limits, usage)
+            let statements = StatementCache::new(Arc::clone(&self.prepared));
+            Pool::new(key.clone(), placement.clone(), cluster, connector, route.limits, usage, statements)
         };
         let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
         if !fits(&entry, tenant, route) {

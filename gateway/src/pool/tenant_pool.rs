@@ -1,6 +1,7 @@
 //! The connections to one (cluster, database, role).
 
-use super::manager::ServerManager;
+use super::servers::Purpose;
+use super::idle::IdleConnections;
 use super::{Cluster, PoolKey};
 use crate::connect::{Connector, ServerConnection};
 use crate::metrics::TenantUsage;
@@ -13,21 +14,19 @@ use std::time::{Duration, Instant};
 use tenancy::Limits;
 use tokio::sync::{Notify, Semaphore};
 
-/// The largest pool that any plan can ask for; `bb8` needs a number before the plan is known to stay.
+/// The largest pool that any plan can ask for.
 const POOL_SIZE_MAX: u32 = 10_000;
 
 /// A pool of interchangeable server connections.
 pub struct Pool {
     key: PoolKey,
     placement: PlacementRecord,
-    pub(super) connections: bb8::Pool<ServerManager>,
     pub(super) cluster: Arc<Cluster>,
-    pub(super) connector: Arc<Connector>,
+    pub(super) connector: Connector,
     /// One for every connection that the plan lets the tenant use at once. Closed once the pool is retired.
     pub(super) slots: Arc<Semaphore>,
     pub(super) limits: Limits,
-    /// Idle connections that nobody has claimed. Whoever lowers it owns one of them.
-    idle: AtomicU32,
+    pub(super) idle: IdleConnections,
     pub(super) opening: AtomicU32,
     pub(super) leased: AtomicU32,
     pub(super) waiting: AtomicU32,
@@ -50,26 +49,14 @@ impl Pool {
         connector: Connector,
         limits: Limits,
         usage: Arc<TenantUsage>,
+        statements: StatementCache,
     ) -> Arc<Self> {
-        let connector = Arc::new(connector);
-        let manager = ServerManager { cluster: Arc::clone(&cluster), connector: Arc::clone(&connector) };
-        let connections = bb8::Pool::builder()
-            .max_size(POOL_SIZE_MAX)
-            .min_idle(None)
-            .test_on_check_out(false)
-            .retry_connection(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // The connection used last is the warmest; the others may grow old and be closed.
-            .queue_strategy(bb8::QueueStrategy::Lifo)
-            .build_unchecked(manager);
         let pool = Arc::new(Self {
             key,
             placement,
-            connections,
             slots: Arc::new(Semaphore::new(limits.pool_size.min(POOL_SIZE_MAX) as usize)),
             limits,
-            idle: AtomicU32::new(0),
+            idle: IdleConnections::default(),
             opening: AtomicU32::new(0),
             leased: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -77,7 +64,7 @@ impl Pool {
             created: Instant::now(),
             last_used_ms: AtomicU64::new(0),
             usage,
-            statements: StatementCache::default(),
+            statements,
             welcomes: Welcomes::default(),
             cluster,
             connector,
@@ -113,7 +100,7 @@ impl Pool {
     /// Idle connections.
     #[must_use]
     pub fn idle(&self) -> u32 {
-        self.idle.load(Ordering::Acquire)
+        self.idle.count()
     }
 
     /// Connections in use.
@@ -175,89 +162,52 @@ impl Pool {
 
     /// Closes one idle connection. Says whether there was one.
     pub fn evict_one(&self) -> bool {
-        let Some(connection) = self.claim_idle() else {
-            return false;
-        };
-        drop(connection.broken());
-        self.usage.evictions.inc();
-        true
+        let closed = self.idle.take().is_some();
+        if closed {
+            self.usage.evictions.inc();
+        }
+        closed
     }
 
-    /// Closes idle connections that are older or longer unused than allowed. The others keep their order.
+    /// Closes idle connections that are older or longer unused than allowed.
     pub fn close_stale(&self, idle_timeout: Duration, lifetime_max: Duration) {
-        // All at once: a connection that is put back is the next one to be taken.
-        let count = usize::try_from(self.idle()).unwrap_or(usize::MAX);
-        let claimed: Vec<Claimed> = std::iter::from_fn(|| self.claim_idle()).take(count).collect();
-        for mut connection in claimed.into_iter().rev() {
-            let stale = connection.idle_for() >= idle_timeout
-                || connection.age() >= lifetime_max
-                || !connection.is_quiet_now();
-            if stale {
-                drop(connection.broken());
-            } else {
-                self.put_idle(connection);
-            }
-        }
-    }
-
-    /// Takes an idle connection out, if there is one. Never waits and never opens one.
-    pub(super) fn claim_idle(&self) -> Option<Claimed> {
-        self.idle.fetch_update(Ordering::AcqRel, Ordering::Acquire, |idle| idle.checked_sub(1)).ok()?;
-        // The claim says that `bb8` holds a connection for us, so the first poll yields it.
-        let taken = futures_util::FutureExt::now_or_never(self.connections.get_owned());
-        match taken {
-            Some(Ok(connection)) => Some(Claimed(connection)),
-            Some(Err(_)) | None => None,
-        }
-    }
-
-    /// Gives a connection to whoever asks next.
-    pub(super) fn put_idle(&self, connection: Claimed) {
-        drop(connection);
-        self.announce_idle();
+        drop(self.idle.take_unless(|connection| {
+            connection.idle_for() < idle_timeout
+                && connection.age() < lifetime_max
+                && connection.is_quiet()
+        }));
     }
 
     /// Takes over a connection that was just opened.
-    pub(super) fn add(&self, connection: ServerConnection) {
-        if self.connections.add(connection).is_ok() {
-            self.announce_idle();
-        }
+    pub(super) fn add(&self, mut connection: ServerConnection) {
+        connection.list(self.cluster.servers(), |address, local, process_id, is_encrypted| Purpose {
+            usage: Arc::clone(&self.usage),
+            clock: self.created,
+            database: self.key.database.clone(),
+            role: self.key.role.clone(),
+            address,
+            local,
+            process_id,
+            is_encrypted,
+        });
+        self.put_idle(connection);
     }
 
-    pub(super) fn touch(&self) {
-        let now = u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_used_ms.store(now, Ordering::Release);
-    }
-
-    fn announce_idle(&self) {
-        self.idle.fetch_add(1, Ordering::AcqRel);
+    /// Gives a connection to whoever asks next.
+    pub(super) fn put_idle(&self, connection: ServerConnection) {
+        self.idle.put(connection);
         self.returned.notify_one();
         if self.is_retired() {
             // It was retired after its idle connections were closed and before this one was among them.
             while self.evict_one() {}
         }
     }
-}
 
-/// A connection that was taken out of the idle ones. Dropping it puts it back into `bb8` unless it
-/// was marked broken; only [`Pool::put_idle`] makes it claimable again.
-pub(super) struct Claimed(pub(super) bb8::PooledConnection<'static, ServerManager>);
-
-impl Claimed {
-    fn broken(mut self) -> Self {
-        self.0.condemn();
-        self
-    }
-
-    fn idle_for(&self) -> Duration {
-        self.0.idle_for()
-    }
-
-    fn age(&self) -> Duration {
-        self.0.age()
-    }
-
-    fn is_quiet_now(&mut self) -> bool {
-        self.0.is_quiet()
+    /// Notes that it was used, and says when: how long after it was made.
+    pub(super) fn touch(&self) -> Duration {
+        let now = self.created.elapsed();
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.last_used_ms.store(now_ms, Ordering::Release);
+        now
     }
 }

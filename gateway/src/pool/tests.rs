@@ -1,7 +1,8 @@
 use super::{CheckoutError, Cluster, ConnectPermit, Pool, Registry};
-use crate::connect::ServerConnection;
+use crate::connect::{CancelTarget, ServerConnection};
 use crate::resolve::Tenant;
 use crate::stream::ServerStream;
+use crate::tls::ServerTlsSettings;
 use catalog_schema::{ClusterRecord, ClusterTls, PlacementRecord, RouteRecord};
 use pgwire::CancelKey;
 use pgwire::scram::ClientKeys;
@@ -52,7 +53,7 @@ pub(crate) fn route() -> RouteRecord {
 }
 
 fn registry() -> Registry {
-    Registry::new(config::GatewayConfig::default().pool)
+    Registry::new(config::GatewayConfig::default().pool, ServerTlsSettings::default())
 }
 
 fn tenant(route: &RouteRecord) -> Tenant {
@@ -66,7 +67,7 @@ async fn add_connection(pool: &Pool, listener: &TcpListener) -> TcpStream {
     let permit: ConnectPermit = pool.cluster().permit().await;
     let key = CancelKey { process_id: 0, secret: 0 };
     let client = ServerStream::Plain(client.expect("a connection"));
-    pool.put_idle(ServerConnection::new(client, address, permit, key, Vec::new()));
+    pool.put_idle(ServerConnection::new(client, permit, CancelTarget::new(address, key, None), Vec::new()));
     server.expect("a connection").0
 }
 
