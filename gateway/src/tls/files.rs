@@ -2,6 +2,7 @@
 
 use super::TlsError;
 use config::TlsConfig;
+pub use net::tls::pem::chain;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
@@ -81,19 +82,6 @@ impl Pair {
             path: self.key_file.clone(),
             what: "holds no private key in PEM that is not encrypted".to_owned(),
         })
-    }
-}
-
-/// The certificates in a text.
-///
-/// # Errors
-/// There is none, or the text is broken: in words that follow its name.
-pub fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match chain {
-        Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err("holds no certificate in PEM".to_owned()),
-        Err(error) => Err(format!("is broken: {error}")),
     }
 }
 

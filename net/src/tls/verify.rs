@@ -1,7 +1,7 @@
 //! Is the server that answered the one we meant?
 
 use super::x509::Parsed;
-use super::{TlsError, files, provider};
+use super::{ServerTlsError, pem, provider};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -30,11 +30,12 @@ impl Authorities {
     ///
     /// # Errors
     /// The text holds none, or what is none.
-    pub fn from_pem(pem: &str) -> Result<Self, TlsError> {
-        let known = files::chain(pem).map_err(|what| TlsError::Authorities(format!("the text {what}")))?;
+    pub fn from_pem(text: &str) -> Result<Self, ServerTlsError> {
+        let known =
+            pem::chain(text).map_err(|what| ServerTlsError::Authorities(format!("the text {what}")))?;
         let mut roots = RootCertStore::empty();
         for authority in &known {
-            roots.add(authority.clone()).map_err(|error| TlsError::Authorities(error.to_string()))?;
+            roots.add(authority.clone()).map_err(|error| ServerTlsError::Authorities(error.to_string()))?;
         }
         Ok(Self { roots: Arc::new(roots), known })
     }
