@@ -53,6 +53,9 @@ pub enum ConnectError {
     /// It is PostgreSQL, but not the database that the catalog means.
     #[error("the server is not the one in the catalog: {0}")]
     Mismatch(String),
+    /// It is a standby of the cluster, or a primary that has been demoted.
+    #[error("the server is in recovery, where the cluster's primary is meant")]
+    Standby,
     /// The connection was closed by the server while it was idle.
     #[error("the server closed the connection")]
     Lost,
@@ -67,6 +70,11 @@ impl ConnectError {
                 Refusal::new(ErrorKind::ClusterUnavailable, "the tenant's cluster cannot be reached")
                     .hint("try again in a moment")
             }
+            Self::Standby => Refusal::new(
+                ErrorKind::ClusterUnavailable,
+                "the server at the address of the tenant's cluster is a standby",
+            )
+            .hint("try again when it has been promoted, or when its cluster's address has changed"),
             // 53300: the server has no connection left although our budget had: somebody else uses them.
             Self::Refused { code, .. } if code == "53300" => {
                 Refusal::new(ErrorKind::ClusterUnavailable, "the tenant's cluster has no connection left")

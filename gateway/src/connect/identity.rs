@@ -8,7 +8,8 @@ use tenancy::TenantId;
 /// The marker's schema belongs to the cluster's administrator; the tenant may read it and nothing else.
 pub const QUERY: &str = "select pg_catalog.current_database()::pg_catalog.text, \
      (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()), \
-     (select tenant_id::pg_catalog.text from tenantry.marker)";
+     (select tenant_id::pg_catalog.text from tenantry.marker), \
+     pg_catalog.pg_is_in_recovery()::pg_catalog.text";
 
 /// What a server must answer to be used for a tenant.
 #[derive(Debug, Clone)]
@@ -32,22 +33,28 @@ impl Identity {
     /// Compares the row that [`QUERY`] returned.
     ///
     /// # Errors
-    /// [`ConnectError::Mismatch`] naming what differs.
+    /// [`ConnectError::Mismatch`] naming what differs, [`ConnectError::Standby`] when it is a copy of the
+    /// right one: what clients write there fails, and what they read may be old.
     pub fn check(&self, row: &[Option<String>]) -> Result<(), ConnectError> {
         let expected = [
             ("database", self.database.as_str()),
             ("system identifier", &self.system_identifier),
             ("tenant marker", &self.tenant),
         ];
-        if row.len() != expected.len() {
-            return Err(ConnectError::Mismatch(format!("{} columns where 3 were asked for", row.len())));
-        }
-        for ((what, want), got) in expected.into_iter().zip(row) {
+        let Some((in_recovery, names)) = row.split_last().filter(|(_, names)| names.len() == expected.len())
+        else {
+            let wanted = expected.len() + 1;
+            return Err(ConnectError::Mismatch(format!(
+                "{} columns where {wanted} were asked for",
+                row.len()
+            )));
+        };
+        for ((what, want), got) in expected.into_iter().zip(names) {
             if got.as_deref() != Some(want) {
                 let got = got.as_deref().unwrap_or("nothing");
                 return Err(ConnectError::Mismatch(format!("its {what} is {got}, the catalog says {want}")));
             }
         }
-        Ok(())
+        if in_recovery.as_deref() == Some("false") { Ok(()) } else { Err(ConnectError::Standby) }
     }
 }
