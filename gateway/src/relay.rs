@@ -15,13 +15,17 @@
 //! client leaves or discards it ([`pin`]). It is never passed on.
 
 pub mod buffer;
+pub mod changes;
 pub mod client_side;
+pub mod deadlines;
 pub mod effects;
 pub mod exchange;
 pub mod ledger;
+pub mod own_request;
 pub mod pin;
 pub mod prepared;
 pub mod refuse;
+pub mod reset;
 pub mod server_side;
 pub mod session;
 pub mod settings;

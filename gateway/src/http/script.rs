@@ -62,7 +62,7 @@ impl Script {
     /// Nothing stays behind in the session once it has run.
     #[must_use]
     pub fn leaves_nothing(&self) -> bool {
-        self.effects.is_none()
+        self.effects.staying().is_none()
     }
 
     fn statements(&mut self, statements: &[Statement<'_>]) -> Result<(), WriteError> {

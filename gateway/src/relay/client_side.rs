@@ -1,13 +1,17 @@
 //! What a client sends: what the server will owe for it, and which names must be rewritten.
 
+mod parsing;
+pub mod recorded;
 mod statements;
 mod target;
 
 use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
+use super::prepared::reading;
 use super::{effects, effects::Effects};
 use crate::error::Refusal;
 use crate::pool::Lease;
+use pgwire::backend::TransactionStatus;
 use pgwire::frame::{HEADER_LEN, Header};
 use pgwire::frontend::write;
 
@@ -54,13 +58,28 @@ pub fn absorb(
         if waits_for_discard(exchange, header) {
             return Ok(Absorbed::All);
         }
+        let mark = exchange.recorded.mark();
+        record(exchange, lease, header);
         match absorb_message(exchange, client, lease, header)? {
             Step::Next => exchange.has_begun = true,
-            Step::NeedMore => return Ok(Absorbed::All),
+            Step::NeedMore => {
+                exchange.recorded.go_back_to(mark);
+                return Ok(Absorbed::All);
+            }
             Step::Goodbye => return Ok(Absorbed::Goodbye),
         }
     }
     Ok(Absorbed::All)
+}
+
+/// Takes the message down, in case its request has to be made again.
+fn record(exchange: &mut Exchange, lease: &mut Lease, header: Header) {
+    let begins = exchange.ledger.begins_request();
+    if begins {
+        lease.server().statements.request_begins();
+    }
+    let may_begin = begins && exchange.status == TransactionStatus::Idle && exchange.down.is_written();
+    exchange.recorded.note(header, exchange.up.unread(), may_begin);
 }
 
 /// A client that sends ahead without end, or makes us add much to what it sends, is read on when some of it
@@ -88,10 +107,11 @@ fn waits_for_discard(exchange: &mut Exchange, header: Header) -> bool {
 }
 
 /// While others wait for a connection, a client that sends its requests ahead gets its turns one by
-/// one: the next request waits until the connection could have been given away. COPY data belongs to the
-/// request under way.
+/// one: the next request waits until the connection could have been given away. Nor may a cancel that is on its
+/// way to the server for one request meet the next. COPY data belongs to the request under way.
 fn must_wait(exchange: &Exchange, header: Header, lease: &Lease) -> bool {
-    !matches!(header.tag, b'd' | b'c' | b'f') && lease.pool().waiting() > 0 && exchange.ledger.awaits_ready()
+    let others_wait = || lease.pool().waiting() > 0 && exchange.ledger.awaits_ready();
+    !matches!(header.tag, b'd' | b'c' | b'f') && (exchange.pace.is_held() || others_wait())
 }
 
 fn absorb_message(
@@ -105,13 +125,17 @@ fn absorb_message(
         return Ok(Step::Next);
     }
     match header.tag {
-        b'Q' => Ok(query(exchange, header)),
-        b'P' => statements::parse(exchange, client, lease, header),
+        b'Q' => query(exchange, client, header),
+        b'P' => parsing::parse(exchange, client, lease, header),
         b'B' => statements::bind(exchange, client, lease, header),
         b'D' | b'C' => statements::describe_or_close(exchange, client, lease, header),
-        b'E' => Ok(forward(exchange, header, Due::to_client(Request::Execute))),
+        b'E' => {
+            let changes = std::mem::take(&mut exchange.bound_changes);
+            Ok(forward(exchange, header, Due { changes, ..Due::to_client(Request::Execute) }))
+        }
         // Which function it calls is not read.
         b'F' => {
+            exchange.names_changed = true;
             let due = Due { effects: Effects::UNKNOWN, ..Due::to_client(Request::FunctionCall) };
             Ok(forward(exchange, header, due))
         }
@@ -153,17 +177,25 @@ fn whole_body(exchange: &mut Exchange, header: Header) -> Option<&[u8]> {
     Some(&exchange.up.unread()[HEADER_LEN..header.len])
 }
 
-fn query(exchange: &mut Exchange, header: Header) -> Step {
-    let effects = if header.len > QUERY_READ_WHOLE_MAX {
-        Effects::UNKNOWN
+fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> Result<Step, Refusal> {
+    let mut changes = Vec::new();
+    let (effects, changes_names) = if header.len > QUERY_READ_WHOLE_MAX {
+        (Effects::UNKNOWN, true)
     } else {
-        match whole_body(exchange, header) {
-            Some(text) => effects::of_sql(text),
-            None => return Step::NeedMore,
+        let Some(text) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
+        let effects = effects::of_sql(text);
+        if effects.any_of(Effects::FOLLOWS) {
+            changes = effects::change::last_first(text);
         }
+        (effects, reading::calls_setter(text))
     };
+    if let Some(step) = statements::deallocate(exchange, client, header)? {
+        return Ok(step);
+    }
+    // What else changes them is told by the tags that the server completes the query with.
+    exchange.names_changed |= changes_names;
     // The server forgets the unnamed statement when it gets a simple query.
     exchange.unnamed_on_server = false;
     exchange.note_discard(effects);
-    forward(exchange, header, Due { effects, ..Due::to_client(Request::Query) })
+    Ok(forward(exchange, header, Due { effects, changes, ..Due::to_client(Request::Query) }))
 }

@@ -1,20 +1,28 @@
 //! What a statement leaves behind in the session once its transaction is over.
 //!
 //! PostgreSQL tells us of some settings only (those it reports); the rest is read from the
-//! statement's text. The reading errs on the side of seeing an effect where there is none. What it cannot
-//! see, state that a function sets from inside, stays within the tenant's own connections.
+//! statement's text. The reading errs on the side of seeing an effect where there is none. What a text
+//! cannot show, state that a function or a trigger sets from inside, is the matter of
+//! [`super::handover`]; here it is only noted whether a statement may run such code.
+
+mod calls;
+pub mod change;
 
 use super::sql_lexer::{Lexer, Token};
+use change::SetForm;
 use std::ops::{BitOr, BitOrAssign};
 
-/// A set of effects on the session.
+/// A set of effects on the session: what is left behind, and what of earlier statements is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Effects(u16);
+pub struct Effects(u64);
+
+/// What is undone stands so many bits above what is left behind.
+const UNDONE: u32 = 32;
 
 impl Effects {
     /// Nothing stays.
     pub const NONE: Self = Self(0);
-    /// A setting that the server does not report.
+    /// A setting that cannot follow the client.
     pub const SETTING: Self = Self(1);
     /// A subscription to notifications.
     pub const LISTEN: Self = Self(1 << 1);
@@ -28,12 +36,63 @@ impl Effects {
     pub const ADVISORY_LOCK: Self = Self(1 << 5);
     /// A library loaded into the backend.
     pub const LIBRARY: Self = Self(1 << 6);
+    /// Code that we do not read (`DO`): the connection is closed after use rather than trusted.
+    pub const UNKNOWN: Self = Self(1 << 7);
     /// All settings were put back to the role's defaults, unless the transaction is rolled back.
     pub const RESET_ALL: Self = Self(1 << 8);
     /// Prepared statements are discarded.
     pub const DISCARD: Self = Self(1 << 9);
-    /// Code that we do not read (`DO`): the connection is closed after use rather than trusted.
-    pub const UNKNOWN: Self = Self(1 << 7);
+    /// Another role is in force.
+    pub const ROLE: Self = Self(1 << 10);
+    /// Another session user is in force.
+    pub const AUTHORIZATION: Self = Self(1 << 11);
+    /// A setting that may put temporary objects where no text shows it: an unknown one, or a search path.
+    pub const UNKNOWN_SETTING: Self = Self(1 << 12);
+    /// Settings that follow the client, to be read with [`change::of_sql`].
+    pub const FOLLOWS: Self = Self(1 << 13);
+    /// A number may be drawn from a sequence, which `lastval` and `currval` then tell.
+    pub const DRAWS: Self = Self(1 << 14);
+    /// Rows are changed or objects made: triggers may run.
+    pub const WRITES: Self = Self(1 << 15);
+    /// A function is called that is not known to be one of PostgreSQL's own.
+    pub const CALLS: Self = Self(1 << 16);
+    /// Functions, triggers or views may have changed.
+    pub const DEFINES: Self = Self(1 << 17);
+
+    /// The search path is changed to something that the text does not show.
+    pub const SEARCH_PATH: Self = Self(1 << 18);
+
+    /// What must not be there when the connection goes to another client.
+    pub const STAYS: Self = Self(
+        Self::SETTING.0
+            | Self::LISTEN.0
+            | Self::PREPARE.0
+            | Self::TEMPORARY.0
+            | Self::HOLD_CURSOR.0
+            | Self::ADVISORY_LOCK.0
+            | Self::LIBRARY.0
+            | Self::UNKNOWN.0
+            | Self::RESET_ALL.0
+            | Self::DISCARD.0
+            | Self::ROLE.0
+            | Self::AUTHORIZATION.0
+            | Self::UNKNOWN_SETTING.0
+            | Self::FOLLOWS.0
+            | Self::SEARCH_PATH.0,
+    );
+
+    /// All that `DISCARD ALL` puts right. A library stays loaded.
+    pub const DISCARDED: Self = Self(
+        Self::SETTING.0
+            | Self::LISTEN.0
+            | Self::PREPARE.0
+            | Self::TEMPORARY.0
+            | Self::HOLD_CURSOR.0
+            | Self::ADVISORY_LOCK.0
+            | Self::ROLE.0
+            | Self::AUTHORIZATION.0
+            | Self::UNKNOWN_SETTING.0,
+    );
 
     /// Is nothing left behind?
     #[must_use]
@@ -45,6 +104,36 @@ impl Effects {
     #[must_use]
     pub const fn any_of(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// The effect of a statement that undoes these.
+    #[must_use]
+    pub const fn undoing(undone: Self) -> Self {
+        Self(undone.0 << UNDONE)
+    }
+
+    /// What is undone of that which earlier statements left behind.
+    #[must_use]
+    pub const fn undone(self) -> Self {
+        Self(self.0 >> UNDONE)
+    }
+
+    /// All but these.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Only these.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Only what is left behind and keeps the connection from other clients.
+    #[must_use]
+    pub const fn staying(self) -> Self {
+        Self(self.0 & Self::STAYS.0)
     }
 }
 
@@ -64,89 +153,122 @@ impl BitOrAssign for Effects {
 /// Settings that every supported server reports when they change
 /// (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-ASYNC>) and that a client can
 /// change. Their values follow the client from connection to connection.
-pub const REPORTED: [&str; 5] =
-    ["application_name", "client_encoding", "DateStyle", "IntervalStyle", "TimeZone"];
+pub const REPORTED: [&str; 6] = [
+    "application_name",
+    "client_encoding",
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "default_transaction_read_only",
+];
+
+type Tokens<'a> = std::iter::Peekable<Lexer<'a>>;
 
 /// Reads the effects of a text of one or more statements.
 #[must_use]
 pub fn of_sql(sql: &[u8]) -> Effects {
     let mut effects = Effects::NONE;
     let mut tokens = Lexer::new(sql).peekable();
+    if next_is(&mut tokens, "select") {
+        tokens.next();
+        effects |= of_first_select(&mut tokens);
+    }
     while tokens.peek().is_some() {
         effects |= of_statement(&mut tokens);
     }
-    effects
+    // Which of two statements came last is not told apart.
+    effects.without(Effects::undoing(effects))
 }
-
-type Tokens<'a> = std::iter::Peekable<Lexer<'a>>;
 
 /// Reads one statement up to its end.
 fn of_statement(tokens: &mut Tokens<'_>) -> Effects {
     let head = match tokens.next() {
         Some(Token::Word(word)) => of_head(word, tokens),
         Some(Token::End) | None => return Effects::NONE,
+        Some(Token::Unreadable) => Effects::UNKNOWN,
         Some(_) => Effects::NONE,
     };
     head | of_body(tokens)
 }
 
+/// A text that begins with SELECT, which most do, may be nothing but a call that does as SET does, or one
+/// that gives all locks back.
+fn of_first_select(tokens: &mut Tokens<'_>) -> Effects {
+    if let Some(form) = change::read_lone_call(tokens) {
+        tokens.by_ref().for_each(drop);
+        return of_set(&form);
+    }
+    undone_if(calls::unlocks_all(tokens.clone()), Effects::ADVISORY_LOCK) | of_body(tokens)
+}
+
 fn of_head(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
-    if is(word, "set") {
-        of_set(tokens)
-    } else if is(word, "reset") {
-        of_reset(tokens)
-    } else if is(word, "listen") {
-        Effects::LISTEN
-    } else if is(word, "prepare") {
-        if next_is(tokens, "transaction") { Effects::NONE } else { Effects::PREPARE }
-    } else if is(word, "load") {
-        Effects::LIBRARY
-    } else if is(word, "do") {
-        Effects::UNKNOWN
-    } else if is(word, "discard") || is(word, "deallocate") {
-        Effects::DISCARD
-    } else if is(word, "create") {
-        of_create(tokens)
-    } else if is(word, "update") {
-        of_update(tokens)
-    } else {
-        Effects::NONE
+    let mut room = [0; LONGEST_WORD];
+    match lower(word, &mut room) {
+        b"select" | b"begin" | b"commit" | b"with" | b"values" | b"table" | b"start" | b"end" | b"abort"
+        | b"rollback" | b"savepoint" | b"release" | b"show" | b"fetch" | b"move" | b"declare"
+        | b"explain" | b"notify" => Effects::NONE,
+        b"insert" | b"copy" | b"merge" => Effects::WRITES | Effects::DRAWS,
+        b"update" => Effects::WRITES | of_update(tokens),
+        b"delete" => Effects::WRITES,
+        b"set" => of_set(&change::read_set(tokens)),
+        b"reset" => of_set(&change::read_reset(tokens)),
+        b"listen" => Effects::LISTEN,
+        b"unlisten" => undone_if(next_is_symbol(tokens, b'*'), Effects::LISTEN),
+        b"close" => undone_if(next_is(tokens, "all"), Effects::HOLD_CURSOR),
+        b"prepare" if next_is(tokens, "transaction") => Effects::NONE,
+        b"prepare" => Effects::PREPARE,
+        b"load" => Effects::LIBRARY,
+        b"do" => Effects::UNKNOWN | Effects::WRITES | Effects::DEFINES,
+        b"deallocate" => of_deallocate(tokens),
+        b"discard" => of_discard(tokens),
+        b"create" => WRITES_AND_DEFINES | of_create(tokens),
+        b"alter" | b"drop" | b"import" | b"call" => WRITES_AND_DEFINES | Effects::CALLS,
+        // EXECUTE and whatever else there is.
+        _ => Effects::WRITES | Effects::DRAWS | Effects::CALLS,
     }
 }
 
-/// Changes what a backslash in a string means, and with it how we would have to read a text. Whoever
-/// changes it keeps the connection, if only for one transaction.
-const LEXICAL_SETTING: &str = "standard_conforming_strings";
+const WRITES_AND_DEFINES: Effects = Effects(Effects::WRITES.0 | Effects::DRAWS.0 | Effects::DEFINES.0);
 
-fn of_set(tokens: &mut Tokens<'_>) -> Effects {
-    let mut name = next_word(tokens);
-    if name.is_some_and(|word| is(word, "session")) && !next_is_assignment(tokens) {
-        name = next_word(tokens);
-    }
-    let Some(name) = name else { return Effects::SETTING };
-    if is(name, "local") && next_is(tokens, LEXICAL_SETTING) {
-        return Effects::SETTING;
-    }
-    let ends_with_transaction = ["local", "transaction", "constraints"].iter().any(|word| is(name, word));
-    let reported = is(name, "names")
-        || (is(name, "time") && next_is(tokens, "zone"))
-        || REPORTED.iter().any(|setting| is(name, setting));
-    if ends_with_transaction || reported { Effects::NONE } else { Effects::SETTING }
+fn undone_if(all: bool, effects: Effects) -> Effects {
+    if all { Effects::undoing(effects) } else { Effects::NONE }
 }
 
-fn of_reset(tokens: &mut Tokens<'_>) -> Effects {
-    match next_word(tokens) {
-        Some(name) if is(name, "all") => Effects::RESET_ALL,
-        Some(name) if REPORTED.iter().any(|setting| is(name, setting)) => Effects::NONE,
-        _ => Effects::SETTING,
+fn of_set(form: &SetForm) -> Effects {
+    match form {
+        SetForm::EndsWithTransaction | SetForm::Reported => Effects::NONE,
+        SetForm::Follows(_) => Effects::FOLLOWS,
+        SetForm::ResetAll => Effects::RESET_ALL | Effects::FOLLOWS | Effects::undoing(Effects::SETTING),
+        // How the text that follows is to be read is no longer certain.
+        SetForm::Lexical => Effects::SETTING | Effects::UNKNOWN,
+        SetForm::SearchPath => Effects::SETTING | Effects::UNKNOWN_SETTING,
+        SetForm::Role => Effects::ROLE,
+        SetForm::NoRole => Effects::undoing(Effects::ROLE),
+        SetForm::Authorization => Effects::AUTHORIZATION,
+        SetForm::NoAuthorization => Effects::undoing(Effects::AUTHORIZATION | Effects::ROLE),
+        SetForm::Seed => Effects::UNKNOWN,
+        SetForm::Other => Effects::SETTING,
     }
+}
+
+fn of_deallocate(tokens: &mut Tokens<'_>) -> Effects {
+    if next_is(tokens, "prepare") {
+        tokens.next();
+    }
+    Effects::DISCARD | undone_if(next_is(tokens, "all"), Effects::PREPARE)
+}
+
+fn of_discard(tokens: &mut Tokens<'_>) -> Effects {
+    Effects::DISCARD
+        | undone_if(next_is(tokens, "all"), Effects::DISCARDED)
+        | undone_if(next_is(tokens, "temp") || next_is(tokens, "temporary"), Effects::TEMPORARY)
 }
 
 fn of_create(tokens: &mut Tokens<'_>) -> Effects {
     const BEFORE_TEMPORARY: [&str; 4] = ["or", "replace", "local", "global"];
     while let Some(Token::Word(word)) = tokens.peek() {
         if is_temporary(word) {
-            return Effects::TEMPORARY;
+            return if drops_on_commit(tokens.clone()) { Effects::NONE } else { Effects::TEMPORARY };
         }
         if !BEFORE_TEMPORARY.iter().any(|skipped| is(word, skipped)) {
             break;
@@ -156,11 +278,34 @@ fn of_create(tokens: &mut Tokens<'_>) -> Effects {
     Effects::NONE
 }
 
+/// `ON COMMIT DROP`: the table is gone when its transaction is.
+fn drops_on_commit(tokens: Tokens<'_>) -> bool {
+    const CLAUSE: [&str; 3] = ["on", "commit", "drop"];
+    let mut met = 0;
+    for token in tokens.take_while(|token| *token != Token::End) {
+        let Token::Word(word) = token else {
+            met = 0;
+            continue;
+        };
+        met = match met {
+            met if is(word, CLAUSE[met]) => met + 1,
+            _ => usize::from(is(word, CLAUSE[0])),
+        };
+        if met == CLAUSE.len() {
+            return true;
+        }
+    }
+    false
+}
+
 /// `pg_settings` is a view whose rows can be updated, which is another way to SET.
 fn of_update(tokens: &mut Tokens<'_>) -> Effects {
     let mut ahead = tokens.clone().take_while(|token| !matches!(token, Token::Word(word) if is(word, "set")));
-    let names_view = ahead.any(|token| matches!(token, Token::Word(word) if is(word, "pg_settings")));
-    if names_view { Effects::SETTING } else { Effects::NONE }
+    let names_view = ahead.any(|token| {
+        matches!(token, Token::Word(word) | Token::Quoted(word) if is(word, "pg_settings"))
+            || token == Token::Unreadable
+    });
+    if names_view { Effects::SETTING | Effects::UNKNOWN_SETTING } else { Effects::NONE }
 }
 
 /// Effects that can stand anywhere in a statement.
@@ -169,78 +314,52 @@ fn of_body(tokens: &mut Tokens<'_>) -> Effects {
     while let Some(token) = tokens.next() {
         match token {
             Token::End => break,
-            Token::Word(word) => effects |= of_word(word, tokens),
-            Token::Text(_) | Token::Symbol(_) => {}
+            Token::Word(word) => effects |= of_word(word, tokens) | calls::of_name(word, tokens),
+            Token::Quoted(name) => effects |= calls::of_name(name, tokens),
+            Token::Unreadable => effects |= Effects::UNKNOWN,
+            Token::Text(_) | Token::Body(_) | Token::Escaped | Token::Number(_) | Token::Symbol(_) => {}
         }
     }
     effects
 }
 
 fn of_word(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
-    if is_session_lock(word) {
-        Effects::ADVISORY_LOCK
-    } else if is(word, "set_config") {
-        of_set_config(tokens.clone())
-    } else if is(word, "pg_temp") {
-        Effects::TEMPORARY
-    } else if is(word, "into") || is(word, "create") {
-        of_create(tokens)
-    } else if is(word, "with") && next_is(tokens, "hold") {
-        Effects::HOLD_CURSOR
-    } else {
-        Effects::NONE
+    let mut room = [0; LONGEST_WORD];
+    match lower(word, &mut room) {
+        b"into" | b"create" => of_create(tokens),
+        b"with" if next_is(tokens, "hold") => Effects::HOLD_CURSOR,
+        b"insert" | b"merge" | b"default" => Effects::WRITES | Effects::DRAWS,
+        b"update" => Effects::WRITES | of_update(tokens),
+        b"delete" => Effects::WRITES,
+        _ => Effects::NONE,
     }
-}
-
-/// `set_config(name, value, true)` ends with the transaction; anything else may not.
-fn of_set_config(tokens: Tokens<'_>) -> Effects {
-    let mut depth = 0_u32;
-    let mut last_word: &[u8] = b"";
-    for token in tokens {
-        match token {
-            Token::End => break,
-            Token::Symbol(b'(') => depth += 1,
-            Token::Symbol(b')') if depth <= 1 => break,
-            Token::Symbol(b')') => depth -= 1,
-            Token::Word(word) => last_word = word,
-            Token::Symbol(b',') => last_word = b"",
-            Token::Text(_) | Token::Symbol(_) => {}
-        }
-    }
-    if is(last_word, "true") { Effects::NONE } else { Effects::SETTING }
-}
-
-fn is_session_lock(word: &[u8]) -> bool {
-    ["pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"]
-        .iter()
-        .any(|name| is(word, name))
 }
 
 fn is_temporary(word: &[u8]) -> bool {
     is(word, "temp") || is(word, "temporary")
 }
 
-fn is(word: &[u8], expected: &str) -> bool {
-    word.eq_ignore_ascii_case(expected.as_bytes())
+/// No word that we know is longer.
+const LONGEST_WORD: usize = 32;
+
+/// The word in lower case; a longer one than any that we know becomes empty.
+fn lower<'a>(word: &[u8], room: &'a mut [u8; LONGEST_WORD]) -> &'a [u8] {
+    let Some(place) = room.get_mut(..word.len()) else { return b"" };
+    place.copy_from_slice(word);
+    place.make_ascii_lowercase();
+    place
 }
 
-fn next_word<'a>(tokens: &mut Tokens<'a>) -> Option<&'a [u8]> {
-    match tokens.next_if(|token| matches!(token, Token::Word(_))) {
-        Some(Token::Word(word)) => Some(word),
-        _ => None,
-    }
+fn is(word: &[u8], expected: &str) -> bool {
+    word.eq_ignore_ascii_case(expected.as_bytes())
 }
 
 fn next_is(tokens: &mut Tokens<'_>, expected: &str) -> bool {
     matches!(tokens.peek(), Some(Token::Word(word)) if is(word, expected))
 }
 
-fn next_is_assignment(tokens: &mut Tokens<'_>) -> bool {
-    match tokens.peek() {
-        Some(Token::Symbol(b'=')) => true,
-        Some(Token::Word(word)) => is(word, "to"),
-        _ => false,
-    }
+fn next_is_symbol(tokens: &mut Tokens<'_>, expected: u8) -> bool {
+    tokens.peek() == Some(&Token::Symbol(expected))
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! One client and one leased connection, for as long as they belong together.
 
 use super::buffer::Flow;
+use super::changes::Changes;
+use super::client_side::recorded::Recorded;
 use super::client_side::{self, Absorbed};
+use super::deadlines::{Doing, Moment, Pace};
 use super::effects::Effects;
+use super::effects::change::Change;
 use super::ledger::Ledger;
 use super::pin::PinReason;
 use super::prepared::ClientStatements;
@@ -17,6 +21,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tenancy::PoolMode;
 
 /// What a client owns beyond any one connection.
 pub struct ClientState {
@@ -28,6 +33,10 @@ pub struct ClientState {
     pub startup_settings: Arc<Settings>,
     /// Why it keeps its connection, if it does.
     pub pin: Option<PinReason>,
+    /// How long it keeps its connection without a reason.
+    pub pool_mode: PoolMode,
+    /// What its session has on that connection.
+    pub kept: Effects,
     /// Bounds on what one client may send and have us keep.
     pub bounds: ClientBounds,
 }
@@ -136,8 +145,25 @@ pub struct Exchange {
     /// Settings are being put back to the role's defaults: what the server reports of them until it is
     /// ready is not the client's wish.
     pub resetting: bool,
+    /// What the current transaction changes in the session.
+    pub changes: Changes,
+    /// Settings that the statement bound last changes; its Execute takes them along.
+    pub bound_changes: Vec<Change>,
+    /// The client's settings as they were before the current transaction put all of them back.
+    pub before_reset: Option<Arc<Settings>>,
     /// Something of the client's has gone to the server since the connection was leased.
     pub has_begun: bool,
+    /// What the limits of time need to know.
+    pub pace: Pace,
+    /// The current transaction may have given names a meaning of its own: a statement of the same text that
+    /// others prepared may not be the same.
+    pub names_changed: bool,
+    /// The current transaction may have changed the schema.
+    pub schema_changed: bool,
+    /// A DEALLOCATE of ours is under way in place of a client's.
+    pub deallocates_for_client: bool,
+    /// The request under way, as long as it could be made again.
+    pub recorded: Recorded,
 }
 
 impl Default for Exchange {
@@ -152,7 +178,15 @@ impl Default for Exchange {
             server_is_leaving: false,
             discard: Discard::None,
             resetting: false,
+            changes: Changes::default(),
+            bound_changes: Vec::new(),
+            before_reset: None,
             has_begun: false,
+            pace: Pace::default(),
+            names_changed: false,
+            schema_changed: false,
+            deallocates_for_client: false,
+            recorded: Recorded::default(),
         }
     }
 }
@@ -171,8 +205,24 @@ impl Exchange {
         self.ledger.reset();
         (self.unnamed_on_server, self.doubtful) = (false, false);
         (self.server_is_leaving, self.has_begun, self.resetting) = (false, false, false);
+        self.forget_changes();
         self.discard = Discard::None;
         self.status = TransactionStatus::Idle;
+        self.pace = Pace::default();
+        self.forget_names();
+        self.recorded.reset();
+    }
+
+    /// Nothing was changed yet.
+    fn forget_changes(&mut self) {
+        self.changes.clear();
+        self.bound_changes = Vec::new();
+        self.before_reset = None;
+    }
+
+    /// Nothing is known of names that mean something of their own.
+    fn forget_names(&mut self) {
+        (self.names_changed, self.schema_changed, self.deallocates_for_client) = (false, false, false);
     }
 
     /// A connection was leased: sets the client's settings and forgets what was true of the last one.
@@ -182,11 +232,14 @@ impl Exchange {
     pub fn begin(&mut self, lease: &mut Lease, client: &ClientState) -> Result<(), Refusal> {
         self.unnamed_on_server = false;
         self.status = TransactionStatus::Idle;
-        self.doubtful = false;
+        self.doubtful = !client.settings.is_readable();
         self.has_begun = false;
+        self.forget_changes();
         self.server_is_leaving = false;
         self.resetting = false;
         self.discard = Discard::None;
+        self.pace = Pace::default();
+        self.forget_names();
         let server = lease.server();
         settings::stage_steps(server, &client.settings, &mut self.up, &mut self.ledger)?;
         Ok(())
@@ -201,6 +254,18 @@ impl Exchange {
             && self.up.is_written()
             && self.down.at_boundary()
             && self.down.unread().is_empty()
+    }
+
+    /// What goes on between the two now, for the limits on it.
+    pub fn moment(&mut self) -> Moment {
+        let doing = if !self.ledger.is_empty() {
+            if self.pace.is_overtime() { Doing::Cancelling } else { Doing::Working }
+        } else if self.status != TransactionStatus::Idle || !self.ledger.is_settled() {
+            Doing::IdleInTransaction
+        } else {
+            Doing::PinnedIdle
+        };
+        self.pace.moment(doing)
     }
 
     /// Moves bytes in both directions until the exchange ends or may pause.

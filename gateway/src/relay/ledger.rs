@@ -6,6 +6,7 @@
 //! (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY>).
 
 use super::effects::Effects;
+use super::effects::change::Change;
 use super::prepared::{Evicted, Statement};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -73,6 +74,8 @@ pub struct Due {
     pub evicted: Option<Box<Evicted>>,
     /// The client's name for it, to be forgotten if it fails. Empty is the unnamed statement.
     pub client_name: Option<Box<[u8]>>,
+    /// Settings that its statements change and that follow the client, the last one first.
+    pub changes: Vec<Change>,
 }
 
 impl Due {
@@ -85,7 +88,15 @@ impl Due {
     /// A reply of that kind and origin that needs no bookkeeping.
     #[must_use]
     pub fn of(request: Request, origin: Origin) -> Self {
-        Self { request, origin, effects: Effects::NONE, statement: None, evicted: None, client_name: None }
+        Self {
+            request,
+            origin,
+            effects: Effects::NONE,
+            statement: None,
+            evicted: None,
+            client_name: None,
+            changes: Vec::new(),
+        }
     }
 
     /// Does it depend on the reply which statements there are?
@@ -121,6 +132,8 @@ pub struct Settled {
     pub failed: Vec<Due>,
     /// Effects of statements that have run.
     pub effects: Effects,
+    /// They are of a statement that was bound and is still to be executed.
+    pub is_bind: bool,
 }
 
 /// Replies that a ledger keeps room for; a client that sends more ahead is unusual.
@@ -231,6 +244,12 @@ impl Ledger {
     #[must_use]
     pub fn next_of_server(&self) -> Option<&Due> {
         if self.skipping { None } else { self.due.iter().find(|due| due.origin != Origin::Local) }
+    }
+
+    /// What the statement changes that the server has just completed.
+    pub fn next_change(&mut self) -> Option<Change> {
+        let front = self.due.iter_mut().find(|due| due.origin != Origin::Local)?;
+        front.changes.pop()
     }
 
     /// Notes that a reply is due.
@@ -375,6 +394,7 @@ impl Ledger {
     fn done(&mut self, settled: &mut Settled) {
         if let Some(due) = self.pop() {
             settled.effects |= due.effects;
+            settled.is_bind |= due.request == Request::Bind;
             self.pass_copy_ends();
         }
     }

@@ -1,15 +1,22 @@
 //! What a server sends: whose it is, and what it changes.
 
-use super::effects::{Effects, REPORTED};
+use super::deadlines::Limit;
+mod outdated;
+mod session_state;
+
+use super::changes::Told;
+use super::effects::Effects;
 use super::exchange::{ClientState, Exchange};
 use super::ledger::{Due, Origin, Request, Settled, Verdict};
 use super::pin::PinReason;
-use super::settings::Settings;
+use crate::error::Refusal;
+use crate::listen::wire::write_refusal;
+use super::prepared::reading;
 use crate::pool::Lease;
-use pgwire::Severity;
+use outdated::Complaint;
 use pgwire::backend::{self, TransactionStatus};
 use pgwire::frame::{HEADER_LEN, Header, peek_header};
-use std::sync::Arc;
+use pgwire::{Severity, SqlState};
 
 /// Messages that are read and not only forwarded are small; a larger one is no such message.
 const READ_WHOLE_MAX: usize = 64 * 1024;
@@ -37,9 +44,17 @@ pub fn absorb(
     lease: &mut Lease,
 ) -> Result<(), ServerFault> {
     while exchange.down.continue_message() {
-        send_due_local_replies(exchange);
         let header = peek_header(exchange.down.unread()).map_err(|_malformed| ServerFault::OutOfSync)?;
-        let Some(header) = header else { return Ok(()) };
+        let Some(header) = header else {
+            // Replies of ours go along with the server's next one, if there is one to come.
+            if exchange.ledger.owes_only_local_replies() {
+                send_due_local_replies(exchange);
+            }
+            return Ok(());
+        };
+        if header.tag != b'E' {
+            send_due_local_replies(exchange);
+        }
         match absorb_message(exchange, client, lease, header)? {
             Step::Next => {}
             Step::NeedMore => return Ok(()),
@@ -86,12 +101,30 @@ fn reply(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, ServerFault> {
+    reply_with(exchange, client, lease, header, None)
+}
+
+/// A reply, or an error of ours for the client in its place.
+fn reply_with(
+    exchange: &mut Exchange,
+    client: &mut ClientState,
+    lease: &mut Lease,
+    header: Header,
+    instead: Option<&Refusal>,
+) -> Result<Step, ServerFault> {
     let mut settled = Settled::default();
-    match exchange.ledger.settle(header.tag, &mut settled) {
-        Verdict::Forward => exchange.down.forward(header.len),
-        Verdict::Swallow => exchange.down.discard(header.len),
-        Verdict::OutOfSync if exchange.server_is_leaving => return Err(ServerFault::Lost),
-        Verdict::OutOfSync => return Err(ServerFault::OutOfSync),
+    match (exchange.ledger.settle(header.tag, &mut settled), instead) {
+        (Verdict::Forward, Some(refusal)) => {
+            exchange.down.discard(header.len);
+            exchange.down.stage(|out| write_refusal(out, refusal, Severity::Error));
+        }
+        (Verdict::Forward, None) => {
+            exchange.recorded.give_up();
+            exchange.down.forward(header.len);
+        }
+        (Verdict::Swallow, _) => exchange.down.discard(header.len),
+        (Verdict::OutOfSync, _) if exchange.server_is_leaving => return Err(ServerFault::Lost),
+        (Verdict::OutOfSync, _) => return Err(ServerFault::OutOfSync),
     }
     apply(exchange, client, lease, settled)?;
     Ok(Step::Next)
@@ -104,13 +137,32 @@ fn error(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, ServerFault> {
+    let mut instead = None;
     if header.len <= READ_WHOLE_MAX {
         let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
-        let severity = backend::ErrorFields::new(body).severity();
-        exchange.server_is_leaving |= matches!(severity, Some(Severity::Fatal | Severity::Panic));
+        let fields = backend::ErrorFields::new(body);
+        let is_fatal = matches!(fields.severity(), Some(Severity::Fatal | Severity::Panic));
+        let is_cancel = fields.get(b'C') == Some(SqlState::QUERY_CANCELED.as_bytes());
+        let complaint = Complaint::of(&fields).filter(|_| !is_fatal);
+        exchange.server_is_leaving |= is_fatal;
+        if complaint.is_some_and(|complaint| outdated::heal(exchange, client, lease, complaint)) {
+            exchange.down.discard(header.len);
+            return Ok(Step::Next);
+        }
+        instead = our_words(exchange, is_cancel);
     }
+    send_due_local_replies(exchange);
+    exchange.changes.fail();
     lease.pool().usage().server_errors.inc();
-    reply(exchange, client, lease, header)
+    if let Some(refusal) = &instead {
+        lease.pool().usage().refused(refusal.kind());
+    }
+    reply_with(exchange, client, lease, header, instead.as_ref())
+}
+
+/// What the client is told in place of the server's words, where those would not say whose limit it has met.
+fn our_words(exchange: &Exchange, is_cancel: bool) -> Option<Refusal> {
+    (is_cancel && exchange.pace.was_cancelled()).then(|| Limit::Query.refusal())
 }
 
 fn whole_body(exchange: &mut Exchange, header: Header) -> Result<Option<&[u8]>, ServerFault> {
@@ -136,14 +188,12 @@ fn parameter(
     let resetting = exchange.resetting;
     let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
     let (name, value) = backend::parameter_status(body).map_err(|_malformed| ServerFault::OutOfSync)?;
-    let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-    let server = lease.server();
-    server.report_parameter(&name, &value);
+    let name = String::from_utf8_lossy(name).into_owned();
+    let value = String::from_utf8_lossy(value).into_owned();
+    lease.server().report_parameter(&name, &value);
     let wished = client.settings.get(&name).is_some();
-    if !ours && !resetting && REPORTED.iter().any(|setting| *setting == name) {
-        // The client has changed it: from now on it is part of its session, wherever that runs.
-        client.settings = Arc::new(client.settings.with(&name, &value));
-        server.settings = Arc::new(server.settings.with(&name, &value));
+    if !ours && !resetting {
+        session_state::reported(exchange, client, lease, &name, &value);
     }
     // A default that the client's next connection will not have is no news for it.
     if ours || (resetting && wished) {
@@ -160,28 +210,59 @@ fn command_complete(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, ServerFault> {
+    let is_ours = exchange.deallocates_for_client;
     let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
     let tag = backend::command_complete(body).map_err(|_malformed| ServerFault::OutOfSync)?;
+    let told = Told::by(tag);
+    let changes_names = !reading::is_plain_tag(tag);
+    let changes_schema = changes_names && reading::changes_schema(tag);
+    let mut is_discard = false;
     match tag {
         b"DISCARD ALL" => {
-            let server = lease.server();
-            server.statements.clear();
-            server.settings = Arc::new(Settings::default());
+            lease.server().statements.clear();
             client.statements.clear();
-            client.settings = Arc::clone(&client.startup_settings);
-            client.pin = None;
             exchange.unnamed_on_server = false;
-            exchange.resetting = true;
+            is_discard = true;
         }
         b"DEALLOCATE ALL" => {
             lease.server().statements.clear();
-            client.statements.clear();
+            client.statements.clear_named();
         }
         // A client that keeps no connection has prepared nothing in SQL: it has named one of ours.
-        b"DEALLOCATE" if client.pin.is_none() => exchange.doubtful = true,
+        b"DEALLOCATE" if client.pin.is_none() && !is_ours => exchange.doubtful = true,
         _ => {}
     }
-    reply(exchange, client, lease, header)
+    exchange.names_changed |= changes_names;
+    session_state::completed(exchange, told);
+    if changes_schema {
+        note_schema_change(exchange, client, lease);
+    }
+    let step = reply(exchange, client, lease, header)?;
+    if is_discard {
+        session_state::discarded(exchange, client, lease);
+    }
+    Ok(step)
+}
+
+/// What others have prepared may be out of date; again when the transaction ends, as nobody else sees it before. A
+/// temporary table is nobody else's.
+fn note_schema_change(exchange: &mut Exchange, client: &ClientState, lease: &Lease) {
+    let effects = exchange.ledger.next_of_server().map_or(Effects::NONE, |due| due.effects);
+    if client.pin != Some(PinReason::Temporary) && !effects.any_of(Effects::TEMPORARY) {
+        lease.pool().statements().schema_changed();
+        exchange.schema_changed = true;
+    }
+}
+
+/// No transaction is open, and none is on its way.
+fn transaction_ended(exchange: &mut Exchange, lease: &mut Lease) {
+    if std::mem::take(&mut exchange.names_changed) {
+        lease.server().statements.transaction_ended();
+    }
+    if std::mem::take(&mut exchange.schema_changed) {
+        lease.pool().statements().schema_changed();
+    }
+    exchange.deallocates_for_client = false;
 }
 
 fn ready(
@@ -192,18 +273,27 @@ fn ready(
 ) -> Result<Step, ServerFault> {
     let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
     exchange.status = backend::ready_for_query(body).map_err(|_malformed| ServerFault::OutOfSync)?;
-    let for_client = exchange.ledger.current_origin() != Some(Origin::Setup);
-    if for_client && exchange.status == TransactionStatus::Idle {
+    let for_client = exchange.ledger.current_origin() == Some(Origin::Client);
+    let is_idle = exchange.status == TransactionStatus::Idle;
+    if for_client && is_idle {
         lease.pool().usage().transactions.inc();
     }
+    exchange.pace.request_ended(is_idle);
     let step = reply(exchange, client, lease, header)?;
+    if for_client {
+        session_state::settle(exchange, client, lease);
+    }
     exchange.resetting = false;
+    if exchange.status == TransactionStatus::Idle && exchange.ledger.is_empty() {
+        transaction_ended(exchange, lease);
+    }
     Ok(step)
 }
 
 /// Our own replies go out when everything before them has been answered.
 pub fn send_due_local_replies(exchange: &mut Exchange) {
     while let Some(due) = exchange.ledger.next_local() {
+        exchange.recorded.give_up();
         exchange.down.stage(|out| match due.request {
             Request::Close => backend::write::close_complete(out),
             _ => backend::write::parse_complete(out),
@@ -218,7 +308,10 @@ fn apply(
     settled: Settled,
 ) -> Result<(), ServerFault> {
     if !settled.effects.is_none() {
-        keep_state(exchange, client, lease, settled.effects);
+        session_state::keep(exchange, client, lease, settled.effects);
+        if settled.is_bind && settled.effects.any_of(Effects::FOLLOWS) {
+            exchange.changes.bind();
+        }
     }
     // Last first, as each was noted on top of those before it.
     for due in settled.failed.into_iter().rev() {
@@ -228,44 +321,27 @@ fn apply(
         }
         undo(exchange, client, lease, due);
     }
-    send_due_local_replies(exchange);
     Ok(())
-}
-
-fn keep_state(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease, effects: Effects) {
-    if effects.any_of(Effects::UNKNOWN) {
-        exchange.doubtful = true;
-    }
-    if effects.any_of(Effects::RESET_ALL) {
-        // Should its transaction be rolled back, the server reports what is in force then.
-        lease.server().settings_uncertain = true;
-        client.settings = Arc::clone(&client.startup_settings);
-        exchange.resetting = true;
-    }
-    if client.pin.is_none()
-        && let Some(reason) = PinReason::from_effects(effects)
-    {
-        client.pin = Some(reason);
-        lease.pool().usage().pinned(reason);
-    }
 }
 
 /// The server has thrown a request away: what was noted when it was sent is not so.
 fn undo(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease, due: Due) {
+    if let Some(evicted) = due.evicted {
+        return lease.server().statements.restore(*evicted);
+    }
     match (due.request, due.origin, due.statement) {
         (Request::Parse, _, Some(statement)) => lease.server().statements.remove(&statement),
         (Request::Parse, Origin::Client | Origin::Replay, None) => exchange.unnamed_on_server = false,
-        (Request::Close, Origin::Replay, Some(statement)) => {
-            lease.server().statements.add(&statement);
-        }
-        (Request::Close, Origin::Local, Some(statement)) => {
+        (Request::Parse, ..) => {}
+        // The client had given up a name, and has it still.
+        (_, _, Some(statement)) => {
             if let Some(name) = &due.client_name {
                 // It was within the bounds before, so it still is.
                 let _ = client.statements.insert(name, statement, usize::MAX);
             }
             return;
         }
-        _ => {}
+        _ => return,
     }
     if let Some(name) = due.client_name {
         // A later Parse has already put another unnamed statement in this one's place.

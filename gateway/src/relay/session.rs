@@ -3,8 +3,12 @@
 //! An idle client holds no buffer and no connection. Its first byte gets it buffers, its first
 //! request a lease; both go back when the server is idle again, unless the client is pinned.
 
+mod lease;
+mod relaying;
 mod work;
 
+use super::effects::Effects;
+use super::deadlines::{Deadlines, Doing, Limit};
 use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange};
 use super::settings::Settings;
 use super::welcome::{self, Welcome};
@@ -25,7 +29,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tenancy::ErrorKind;
 use tokio::io::AsyncWriteExt;
@@ -41,6 +45,7 @@ struct Session {
     stream: ClientStream,
     client: ClientState,
     cancel: CancelGuard,
+    deadlines: Deadlines,
     /// The route that `pool` belongs to.
     route: Arc<RouteRecord>,
     pool: Arc<Pool>,
@@ -82,7 +87,7 @@ fn introduction(admitted: &Admitted) -> Introduction {
 }
 
 async fn live(admitted: Admitted, place: ClientGuard, shared: Arc<Shared>) {
-    let Admitted { wire, settings, tenant, permit, .. } = admitted;
+    let Admitted { wire, settings, pool_mode, tenant, permit, .. } = admitted;
     let (mut stream, early) = wire.into_parts();
     if let Err(refusal) = may_begin(&mut stream, &shared, &tenant, place.client()).await {
         return farewell(&mut stream, &tenant, &refusal).await;
@@ -99,6 +104,8 @@ async fn live(admitted: Admitted, place: ClientGuard, shared: Arc<Shared>) {
         settings: Arc::clone(welcome.settings()),
         startup_settings: Arc::clone(welcome.settings()),
         pin: None,
+        pool_mode,
+        kept: Effects::NONE,
         bounds: ClientBounds {
             message_bytes_max: shared.config.limits.message_bytes_max,
             prepared_bytes_max: shared.config.limits.prepared_bytes_per_client_max,
@@ -106,7 +113,7 @@ async fn live(admitted: Admitted, place: ClientGuard, shared: Arc<Shared>) {
     };
     drop(welcome);
     let mut session =
-        Session { shared, tenant, stream, client, cancel, route, pool, leave, place, _permit: permit };
+        Session { shared, tenant, stream, client, cancel, deadlines: Deadlines::default(), route, pool, leave, place, _permit: permit };
     session.serve(early).await;
 }
 
@@ -202,8 +209,9 @@ impl Session {
     async fn serve(&mut self, early: Vec<u8>) {
         let mut early = Some(early).filter(|bytes| !bytes.is_empty());
         loop {
-            if early.is_none() && !self.wait_for_client().await {
-                let refusal = self.reason_to_leave();
+            if early.is_none()
+                && let Err(refusal) = self.wait_for_client().await
+            {
                 return farewell(&mut self.stream, &self.tenant, &refusal).await;
             }
             let mut exchange = Borrowed::take();
@@ -225,19 +233,31 @@ impl Session {
         }
     }
 
-    /// Waits without a buffer. `false`: the client has to leave.
-    async fn wait_for_client(&mut self) -> bool {
-        let (stream, leave, place) = (&mut self.stream, &mut self.leave, self.place.client());
+    /// Waits without a buffer. An error is why the client has to leave.
+    async fn wait_for_client(&mut self) -> Result<(), Refusal> {
         poll_fn(|cx| {
-            if place.is_killed() {
-                return Poll::Ready(false);
+            if let Poll::Ready(away) = self.poll_away(cx) {
+                return Poll::Ready(Err(away));
             }
-            if stream.poll_readable(cx).is_ready() {
-                return Poll::Ready(true);
+            if self.stream.poll_readable(cx).is_ready() {
+                return Poll::Ready(Ok(()));
             }
-            leave.as_mut().poll(cx).map(|()| false)
+            self.poll_idle(cx).map(|limit| Err(limit.refusal()))
         })
         .await
+    }
+
+    /// Ready with the reason when a client without a server connection has to leave.
+    fn poll_away(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        if self.place.client().is_killed() || self.leave.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(self.reason_to_leave());
+        }
+        Poll::Pending
+    }
+
+    /// Ready when the client has done nothing, without a server connection, for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Limit> {
+        self.deadlines.poll(cx, &self.shared.config.timeouts, Doing::Idle)
     }
 
     /// Reads what woke us, without waiting for more.

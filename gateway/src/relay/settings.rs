@@ -14,6 +14,15 @@ use std::sync::Arc;
 /// Sets one setting; NULL puts it back to the role's default.
 pub const SET_CONFIG: &[u8] = b"select pg_catalog.set_config($1, $2, false)";
 
+/// Settings that one client's session may have beyond those it began with, and the bytes of their names and
+/// values. Whoever wants more keeps its connection.
+const COUNT_MAX: usize = 64;
+const BYTES_MAX: usize = 8 * 1024;
+
+/// Encodings in which a byte below 128 may be a part of another character, so that no quote in a text can be
+/// told for sure (<https://www.postgresql.org/docs/current/multibyte.html>).
+const UNREADABLE_ENCODINGS: [&str; 7] = ["SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004"];
+
 /// Settings by name, in the order they are to be set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Settings(Vec<(Box<str>, Box<str>)>);
@@ -64,6 +73,31 @@ impl Settings {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+    }
+
+    /// The same settings without one.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        Self(self.0.iter().filter(|(known, _)| !known.eq_ignore_ascii_case(name)).cloned().collect())
+    }
+
+    /// Name and value of each.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Is there room for one more, or for another value of one?
+    #[must_use]
+    pub fn has_room_for(&self, name: &str, value: &str) -> bool {
+        let bytes: usize = self.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.0.len() < COUNT_MAX && bytes + name.len() + value.len() <= BYTES_MAX
+    }
+
+    /// Can texts be read under them?
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let Some(encoding) = self.get("client_encoding") else { return true };
+        !UNREADABLE_ENCODINGS.iter().any(|unreadable| encoding.eq_ignore_ascii_case(unreadable))
     }
 
     fn set(&mut self, name: &str, value: &str) {

@@ -2,19 +2,30 @@
 //!
 //! Follows PostgreSQL's lexical rules
 //! (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html>) as far as finding words and
-//! statement ends needs them: nested comments, doubled quotes, `E''` escapes, dollar quotes. It
-//! allocates nothing and never fails: an unfinished string or comment reaches to the end of the text.
+//! statement ends needs them: nested comments, doubled quotes, `E''` escapes, dollar quotes, `U&""`
+//! identifiers. It allocates nothing and never fails: an unfinished string or comment reaches to the end of
+//! the text. It must never find less than PostgreSQL does: what it cannot read it says so.
 
 /// A token that matters for telling what a statement does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token<'a> {
-    /// An unquoted word or a quoted identifier without its quotes.
+    /// An unquoted word: a key word or a name.
     Word(&'a [u8]),
-    /// A string constant, its text not unescaped.
+    /// A quoted identifier without its quotes, doubled ones within it left as they are. Never a key word.
+    Quoted(&'a [u8]),
+    /// An identifier with Unicode escapes, which may be any name.
+    Unreadable,
+    /// A string constant in plain quotes, doubled ones within it left as they are.
     Text(&'a [u8]),
+    /// A string constant in dollar quotes.
+    Body(&'a [u8]),
+    /// A string constant with escapes, which are not undone.
+    Escaped,
+    /// A number without its sign.
+    Number(&'a [u8]),
     /// `;`: a statement ends.
     End,
-    /// Any other single byte: an operator, a digit, a bracket.
+    /// Any other single byte: an operator, a bracket.
     Symbol(u8),
 }
 
@@ -114,6 +125,28 @@ impl<'a> Lexer<'a> {
         Some(text)
     }
 
+    /// Digits, a fraction and an exponent. Letters that follow are a word, as they were to older servers.
+    fn number(&mut self) -> &'a [u8] {
+        let rest = self.rest();
+        let digits = |from: usize| {
+            let tail = rest.get(from..).unwrap_or_default();
+            from + tail.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(tail.len())
+        };
+        let mut length = digits(0);
+        if rest.get(length) == Some(&b'.') {
+            length = digits(length + 1);
+        }
+        if matches!(rest.get(length), Some(b'e' | b'E')) {
+            let sign = usize::from(matches!(rest.get(length + 1), Some(b'+' | b'-')));
+            let exponent = length + 1 + sign;
+            if rest.get(exponent).is_some_and(u8::is_ascii_digit) {
+                length = digits(exponent);
+            }
+        }
+        self.at += length;
+        &rest[..length]
+    }
+
     fn word(&mut self) -> &'a [u8] {
         let rest = self.rest();
         let length = rest.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(rest.len());
@@ -129,24 +162,41 @@ impl<'a> Iterator for Lexer<'a> {
         self.skip_blanks_and_comments();
         let byte = self.peek(0)?;
         Some(match byte {
+            // A message's text ends here.
+            0 => {
+                self.at = self.sql.len();
+                return None;
+            }
             b';' => {
                 self.at += 1;
                 Token::End
             }
             b'\'' => Token::Text(self.quoted(b'\'', false)),
-            b'"' => Token::Word(self.quoted(b'"', false)),
+            b'"' => Token::Quoted(self.quoted(b'"', false)),
             b'e' | b'E' if self.peek(1) == Some(b'\'') => {
                 self.at += 1;
-                Token::Text(self.quoted(b'\'', true))
+                self.quoted(b'\'', true);
+                Token::Escaped
+            }
+            b'u' | b'U' if self.peek(1) == Some(b'&') && self.peek(2) == Some(b'\'') => {
+                self.at += 2;
+                self.quoted(b'\'', false);
+                Token::Escaped
+            }
+            b'u' | b'U' if self.peek(1) == Some(b'&') && self.peek(2) == Some(b'"') => {
+                self.at += 2;
+                self.quoted(b'"', false);
+                Token::Unreadable
             }
             b'$' => match self.dollar_quoted() {
-                Some(text) => Token::Text(text),
+                Some(text) => Token::Body(text),
                 None => {
                     self.at += 1;
                     Token::Symbol(b'$')
                 }
             },
-            byte if is_word_byte(byte) && !byte.is_ascii_digit() => Token::Word(self.word()),
+            byte if byte.is_ascii_digit() => Token::Number(self.number()),
+            byte if is_word_byte(byte) => Token::Word(self.word()),
             byte => {
                 self.at += 1;
                 Token::Symbol(byte)
@@ -169,6 +219,8 @@ mod tests {
         Lexer::new(sql.as_bytes())
             .filter_map(|token| match token {
                 Token::Word(word) => Some(String::from_utf8_lossy(word).into_owned()),
+                Token::Quoted(name) => Some(format!("\"{}\"", String::from_utf8_lossy(name))),
+                Token::Unreadable => Some("?".into()),
                 Token::End => Some(";".into()),
                 _ => None,
             })
@@ -185,6 +237,10 @@ mod tests {
             "select -- set x\n",
             "select /* set /* x */ y */",
             "select 'doubled '' set x'",
+            "select U&'set \\0041 x'",
+            "select 'a' -- b\n '; set x'",
+            "select $ä$ ; set x $ä$",
+            "select E'\\\\\\'; set x'",
         ] {
             assert_eq!(words(sql), ["select"], "{sql}");
         }
@@ -201,8 +257,36 @@ mod tests {
     }
 
     #[test]
-    fn quoted_identifiers_are_words() {
-        assert_eq!(words("\"Set\" \"a\"\"b\""), ["Set", "a\"\"b"]);
+    fn quoted_identifiers_are_no_key_words() {
+        assert_eq!(words("\"Set\" \"a\"\"b\" U&\"s\\0065t\""), ["\"Set\"", "\"a\"\"b\"", "?"]);
+    }
+
+    #[test]
+    fn a_backslash_ends_nothing_in_a_plain_string() {
+        assert_eq!(words("select '\\'; set x --'"), ["select", ";", "set", "x"]);
+    }
+
+    #[test]
+    fn a_message_ends_at_its_zero_byte() {
+        assert_eq!(words("select\0set"), ["select"]);
+    }
+
+    #[test]
+    fn numbers_hide_no_words() {
+        let tokens: Vec<_> = Lexer::new(b"1.5e3 .5 7e 1e+5from 0x1F").collect();
+        use Token::{Number, Symbol, Word};
+        let expected = [
+            Number(b"1.5e3"),
+            Symbol(b'.'),
+            Number(b"5"),
+            Number(b"7"),
+            Word(b"e"),
+            Number(b"1e+5"),
+            Word(b"from"),
+            Number(b"0"),
+            Word(b"x1F"),
+        ];
+        assert_eq!(tokens, expected);
     }
 
     proptest! {

@@ -36,6 +36,7 @@ pub(super) fn bind(
     let effects = target.effects(client);
     exchange.note_discard(effects);
     exchange.names_changed |= target.changes_names(client);
+    exchange.bound_changes = target.changes(client);
     let head_len = HEADER_LEN + portal_len + 1 + name_len + 1;
     let rest_len = header.len - head_len;
     let given_up = give_up_own(exchange, client, &target)?;

@@ -3,6 +3,7 @@
 use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::relay::effects::Effects;
+use crate::relay::effects::change::{self, Change};
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Origin, Request};
 use crate::relay::prepared::{NAME_PREFIX, NO_STATEMENT, Statement, Unnamed};
@@ -73,6 +74,19 @@ impl Target {
             Self::Unnamed(_) => client.statements.own_text().effects(),
             Self::Nothing | Self::Foreign => Effects::NONE,
         }
+    }
+
+    /// Settings that it changes and that follow the client, the last one first.
+    pub(super) fn changes(&self, client: &ClientState) -> Vec<Change> {
+        if !self.effects(client).any_of(Effects::FOLLOWS) {
+            return Vec::new();
+        }
+        let text = match self {
+            Self::Known(statement) => statement.body(),
+            Self::Unnamed(_) => client.statements.own_text().body(),
+            Self::Nothing | Self::Foreign => b"",
+        };
+        change::last_first(text)
     }
 
     /// Might running it change what the names in later texts mean? Whoever has prepared in SQL keeps the

@@ -2,6 +2,7 @@
 //! connection, and what is over.
 
 use crate::pool::Lease;
+use crate::relay::changes::Told;
 use crate::relay::effects::change::{Change, Value};
 use crate::relay::effects::{Effects, REPORTED};
 use crate::relay::exchange::{ClientState, Exchange};
@@ -42,14 +43,14 @@ fn with_search_path(effects: Effects, lease: &mut Lease) -> Effects {
     if lease.server().reports(SEARCH_PATH) { effects } else { effects | unknown }
 }
 
-/// A statement of the client's was completed with this tag; its reply is not settled yet.
-pub(super) fn completed(exchange: &mut Exchange, tag: &[u8]) {
-    if matches!(tag, b"SET" | b"RESET" | b"SELECT 1")
+/// A statement was completed; its reply is not settled yet.
+pub(super) fn completed(exchange: &mut Exchange, told: Told) {
+    if told == Told::Changed
         && let Some(change) = exchange.ledger.next_change()
     {
         exchange.changes.push(change);
     }
-    exchange.changes.answered(tag);
+    exchange.changes.answered(told);
 }
 
 /// The server has reported a setting that is now the client's wish.
@@ -87,7 +88,7 @@ pub(super) fn discarded(exchange: &mut Exchange, client: &mut ClientState, lease
     exchange.changes.clear();
     exchange.before_reset = None;
     exchange.resetting = true;
-    repin(client, lease);
+    repin(client);
 }
 
 /// The server is ready: what was committed stands, what was rolled back does not.
@@ -111,31 +112,31 @@ pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &
     {
         restore(client, &before);
     }
-    let kept = (client.kept | left).without(settlement.undone);
-    client.kept = PinReason::pinning(kept);
+    let was = PinReason::from_effects(client.kept);
+    client.kept = PinReason::pinning((client.kept | left).without(settlement.undone));
+    let is = PinReason::from_effects(client.kept);
     if is_over {
-        repin(client, lease);
+        repin(client);
+    }
+    if let Some(reason) = is.filter(|_| is != was) {
+        lease.pool().usage().pinned(reason);
     }
 }
 
 /// The settings that a rolled back RESET ALL had taken away. The server has reported the others again.
 fn restore(client: &mut ClientState, before: &Settings) {
-    let unreported = before.iter().filter(|(name, _)| !REPORTED.iter().any(|known| known.eq_ignore_ascii_case(name)));
+    let unreported =
+        before.iter().filter(|(name, _)| !REPORTED.iter().any(|known| known.eq_ignore_ascii_case(name)));
     for (name, value) in unreported {
         client.settings = Arc::new(client.settings.with(name, value));
     }
 }
 
 /// A pin lasts as long as its reason. That of a whole session is not ours to end.
-fn repin(client: &mut ClientState, lease: &Lease) {
-    if client.keeps_connection() {
-        return;
+fn repin(client: &mut ClientState) {
+    if client.pin != Some(PinReason::SessionMode) {
+        client.pin = PinReason::from_effects(client.kept);
     }
-    client.pin = PinReason::from_effects(client.kept);
-    if let Some(reason) = client.pin.filter(|reason| client.counted_pin != Some(*reason)) {
-        lease.pool().usage().pinned(reason);
-    }
-    client.counted_pin = client.pin;
 }
 
 fn apply(client: &mut ClientState, lease: &mut Lease, change: Change) -> Effects {

@@ -1,0 +1,198 @@
+//! What the running transaction changes in the session, and what of it is left when it has ended.
+//!
+//! Statements are answered in the order in which they ran, so their answers tell what was committed. Where
+//! they do not (a part was rolled back to a savepoint), it is said that they do not, never guessed.
+
+use super::effects::Effects;
+use super::effects::change::Change;
+use pgwire::backend::TransactionStatus;
+
+/// Kinds of state that a rollback takes back.
+const TRANSACTIONAL: [Effects; 7] = [
+    Effects::SETTING,
+    Effects::UNKNOWN_SETTING,
+    Effects::ROLE,
+    Effects::AUTHORIZATION,
+    Effects::LISTEN,
+    Effects::TEMPORARY,
+    Effects::HOLD_CURSOR,
+];
+
+/// What a statement's completion tells of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It may have changed settings.
+    Changed,
+    /// A transaction was committed, or handed over to two-phase commit, which keeps its settings.
+    Committed,
+    /// Something was rolled back: everything, or all since a savepoint.
+    RolledBack,
+    /// Nothing.
+    Nothing,
+}
+
+impl Told {
+    /// What the tag of a completed statement tells.
+    #[must_use]
+    pub fn by(tag: &[u8]) -> Self {
+        match tag {
+            b"SET" | b"RESET" | b"SELECT 1" => Self::Changed,
+            b"COMMIT" | b"PREPARE TRANSACTION" => Self::Committed,
+            b"ROLLBACK" => Self::RolledBack,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// Changes that wait for the end of their transaction.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pending: Vec<Change>,
+    committed: Vec<Change>,
+    /// What was left behind in earlier requests of the transaction, and in this one.
+    left: (Effects, Effects),
+    undone: Effects,
+    /// Statements bound whose changes are still to be told.
+    bound: usize,
+    failed: bool,
+    /// A ROLLBACK was answered: of everything, or to a savepoint.
+    rolled_back: bool,
+    /// A COMMIT was answered since the server was last ready.
+    has_committed: bool,
+    unclear: bool,
+}
+
+/// What there is to do when the server is ready.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Settlement {
+    /// These are in force for good.
+    pub changes: Vec<Change>,
+    /// This was left behind.
+    pub left: Effects,
+    /// And this is there no more.
+    pub undone: Effects,
+    /// Changes were taken back.
+    pub rolled_back: bool,
+    /// Settings are in force that we cannot tell.
+    pub unclear: bool,
+}
+
+impl Changes {
+    /// Nothing waits.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let is_told_nothing = !self.failed && !self.rolled_back && !self.has_committed && self.bound == 0;
+        is_told_nothing
+            && !self.unclear
+            && self.pending.is_empty()
+            && self.committed.is_empty()
+            && (self.left.0 | self.left.1 | self.undone).is_none()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Statements with these effects are being carried out.
+    pub fn note(&mut self, effects: Effects) {
+        self.left.1 |= effects.staying().without(Effects::FOLLOWS | Effects::RESET_ALL | Effects::DISCARD);
+        self.undone |= effects.undone();
+    }
+
+    /// A statement whose changes follow the client was bound.
+    pub fn bind(&mut self) {
+        self.bound += 1;
+    }
+
+    /// A statement of the extended protocol tells its changes.
+    pub fn executed(&mut self) {
+        self.bound = self.bound.saturating_sub(1);
+    }
+
+    /// A SET or RESET was carried out.
+    pub fn push(&mut self, change: Change) {
+        match change {
+            Change::Nothing => return,
+            // Whatever was set before is as it was at the start.
+            Change::ResetAll => self.pending.clear(),
+            Change::Set(_) | Change::Reset(_) => {}
+        }
+        self.unclear |= self.rolled_back;
+        self.pending.push(change);
+    }
+
+    /// A statement was completed.
+    pub fn answered(&mut self, told: Told) {
+        match told {
+            Told::Committed => {
+                let untold = self.pending.is_empty() && (self.left.0 | self.left.1 | self.undone).is_none();
+                if untold && !self.rolled_back {
+                    return;
+                }
+                self.unclear |= self.rolled_back && !self.pending.is_empty();
+                self.committed.append(&mut self.pending);
+                (self.rolled_back, self.has_committed) = (false, true);
+            }
+            Told::RolledBack => self.rolled_back = true,
+            Told::Changed | Told::Nothing => {}
+        }
+    }
+
+    /// A statement has failed.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// The server is ready for more. What can be said by now is no longer waited for.
+    pub fn ready(&mut self, status: TransactionStatus) -> Settlement {
+        let unbound = std::mem::take(&mut self.bound) > 0 && !self.failed;
+        self.unclear |= unbound;
+        if status == TransactionStatus::Idle { self.end() } else { self.pause() }
+    }
+
+    /// The transaction is over.
+    fn end(&mut self) -> Settlement {
+        let mut ended = std::mem::take(self);
+        let taken_back = ended.failed || ended.rolled_back;
+        if !taken_back {
+            ended.committed.append(&mut ended.pending);
+        }
+        let (earlier, now) = ended.left;
+        let all_taken_back = taken_back && !ended.has_committed;
+        let left = match all_taken_back {
+            false => earlier | now,
+            // A text may go on behind its ROLLBACK.
+            true if ended.rolled_back => lasting(earlier) | now,
+            true => lasting(earlier | now),
+        };
+        let undone =
+            if taken_back || ended.unclear { Effects::NONE } else { ended.undone.without(earlier | now) };
+        Settlement { changes: ended.committed, left, undone, rolled_back: taken_back, unclear: ended.unclear }
+    }
+
+    /// The transaction goes on, or another has begun.
+    fn pause(&mut self) -> Settlement {
+        let changes = std::mem::take(&mut self.committed);
+        let mut left = Effects::NONE;
+        if self.has_committed {
+            left = self.left.0 | self.left.1;
+            (self.left, self.undone) = ((Effects::NONE, Effects::NONE), Effects::NONE);
+        }
+        if self.rolled_back {
+            // To a savepoint: which changes came after it is not known.
+            self.unclear |= !self.pending.is_empty();
+            self.undone = Effects::NONE;
+        }
+        self.left = (self.left.0 | self.left.1, Effects::NONE);
+        (self.rolled_back, self.has_committed, self.failed) = (false, false, false);
+        Settlement { changes, left, ..Settlement::default() }
+    }
+}
+
+fn lasting(effects: Effects) -> Effects {
+    TRANSACTIONAL.into_iter().fold(effects, Effects::without)
+}
+
+#[cfg(test)]
+mod tests;

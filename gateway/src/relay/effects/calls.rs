@@ -1,0 +1,282 @@
+//! Functions by what they leave behind in the session.
+
+use super::{Effects, LONGEST_WORD, Tokens, is, lower, next_is, next_is_symbol};
+use crate::relay::sql_lexer::Token;
+
+/// What mentioning this name may leave behind. It counts wherever it stands: in a list of columns it does
+/// nothing, but it costs less to think that it does than to tell the two apart.
+pub(super) fn of_name(name: &[u8], tokens: &mut Tokens<'_>) -> Effects {
+    let mut room = [0; LONGEST_WORD];
+    let known = lower(name, &mut room);
+    match known {
+        b"set_config" => of_set_config(tokens.clone()),
+        b"pg_advisory_lock"
+        | b"pg_advisory_lock_shared"
+        | b"pg_try_advisory_lock"
+        | b"pg_try_advisory_lock_shared" => Effects::ADVISORY_LOCK,
+        b"nextval" | b"setval" => Effects::DRAWS,
+        // They run SQL that is given to them as text, or keep what nothing but the session's end undoes.
+        b"setseed"
+        | b"query_to_xml"
+        | b"query_to_xmlschema"
+        | b"query_to_xml_and_xmlschema"
+        | b"ts_stat"
+        | b"ts_rewrite"
+        | b"crosstab"
+        | b"crosstab2"
+        | b"crosstab3"
+        | b"crosstab4"
+        | b"connectby"
+        | b"xpath_table"
+        | b"dblink_connect"
+        | b"dblink_connect_u"
+        | b"dblink_open"
+        | b"pg_replication_origin_session_setup"
+        | b"pg_create_logical_replication_slot"
+        | b"pg_create_physical_replication_slot" => Effects::UNKNOWN,
+        _ if known.starts_with(b"pg_temp") => Effects::TEMPORARY,
+        _ if next_is_symbol(tokens, b'(') && !leaves_nothing(known) => Effects::CALLS,
+        _ => Effects::NONE,
+    }
+}
+
+/// Does the statement behind SELECT do nothing but `pg_advisory_unlock_all()`?
+pub(super) fn unlocks_all(mut tokens: Tokens<'_>) -> bool {
+    if next_is(&mut tokens, "pg_catalog") {
+        tokens.next();
+        tokens.next_if_eq(&Token::Symbol(b'.'));
+    }
+    let call = [Token::Word(b"pg_advisory_unlock_all"), Token::Symbol(b'('), Token::Symbol(b')')];
+    let same = |token: Token<'_>, expected: &Token<'_>| match (token, expected) {
+        (Token::Word(word), Token::Word(expected)) => word.eq_ignore_ascii_case(expected),
+        (token, expected) => token == *expected,
+    };
+    call.iter().all(|expected| tokens.next().is_some_and(|token| same(token, expected)))
+        && matches!(tokens.peek(), None | Some(Token::End))
+}
+
+/// `set_config(name, value, true)` ends with the transaction; anything else may not.
+fn of_set_config(mut tokens: Tokens<'_>) -> Effects {
+    tokens.next_if_eq(&Token::Symbol(b'('));
+    let name = match tokens.next() {
+        Some(Token::Text(name)) if tokens.peek() == Some(&Token::Symbol(b',')) => Some(name),
+        _ => None,
+    };
+    let named = |expected: &[&str]| name.is_some_and(|name| expected.iter().any(|other| is(name, other)));
+    if named(&["standard_conforming_strings"]) {
+        return Effects::SETTING | Effects::UNKNOWN;
+    }
+    if named(&super::REPORTED) || is_local(tokens) {
+        Effects::NONE
+    } else if named(&["role"]) {
+        Effects::ROLE
+    } else if named(&["session_authorization"]) {
+        Effects::AUTHORIZATION
+    } else if named(&["search_path"]) {
+        Effects::SEARCH_PATH
+    } else if name.is_none() {
+        Effects::SETTING | Effects::UNKNOWN_SETTING
+    } else {
+        Effects::SETTING
+    }
+}
+
+/// Is the last argument the word `true`?
+fn is_local(tokens: Tokens<'_>) -> bool {
+    let mut depth = 0_u32;
+    let mut last: Option<&[u8]> = None;
+    for token in tokens {
+        match token {
+            Token::End => break,
+            Token::Symbol(b'(') => depth += 1,
+            Token::Symbol(b')') if depth == 0 => break,
+            Token::Symbol(b')') => depth -= 1,
+            Token::Word(word) if last.is_none() => last = Some(word),
+            Token::Symbol(b',') if depth == 0 => last = None,
+            // More than the one word.
+            _ => last = Some(b""),
+        }
+    }
+    last.is_some_and(|word| is(word, "true"))
+}
+
+/// Key words that a bracket may follow, and functions and types of PostgreSQL's own that are used most. A
+/// name that is not here costs something only in databases whose functions change sessions.
+const LEAVE_NOTHING: &[&str] = &[
+    "abs",
+    "age",
+    "all",
+    "and",
+    "any",
+    "array",
+    "array_agg",
+    "array_length",
+    "as",
+    "avg",
+    "between",
+    "bit",
+    "bool_and",
+    "bool_or",
+    "btrim",
+    "by",
+    "case",
+    "cast",
+    "ceil",
+    "ceiling",
+    "char",
+    "char_length",
+    "check",
+    "clock_timestamp",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "conflict",
+    "count",
+    "cube",
+    "cume_dist",
+    "current_database",
+    "current_schema",
+    "current_schemas",
+    "current_setting",
+    "currval",
+    "date",
+    "date_part",
+    "date_trunc",
+    "decimal",
+    "dense_rank",
+    "distinct",
+    "else",
+    "every",
+    "except",
+    "exists",
+    "extract",
+    "filter",
+    "first_value",
+    "floor",
+    "format",
+    "format_type",
+    "from",
+    "gen_random_uuid",
+    "generate_series",
+    "greatest",
+    "group",
+    "grouping",
+    "hashtext",
+    "having",
+    "in",
+    "initcap",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "json_agg",
+    "json_build_object",
+    "jsonb_agg",
+    "jsonb_build_object",
+    "key",
+    "lag",
+    "last_value",
+    "lastval",
+    "lateral",
+    "lead",
+    "least",
+    "left",
+    "length",
+    "like",
+    "limit",
+    "ln",
+    "localtime",
+    "log",
+    "lower",
+    "lpad",
+    "ltrim",
+    "max",
+    "md5",
+    "min",
+    "mod",
+    "not",
+    "now",
+    "nth_value",
+    "ntile",
+    "nullif",
+    "numeric",
+    "octet_length",
+    "offset",
+    "on",
+    "or",
+    "over",
+    "overlay",
+    "partition",
+    "percent_rank",
+    "pg_advisory_unlock",
+    "pg_advisory_xact_lock",
+    "pg_backend_pid",
+    "pg_sleep",
+    "pg_try_advisory_xact_lock",
+    "position",
+    "power",
+    "random",
+    "rank",
+    "regexp_replace",
+    "repeat",
+    "replace",
+    "returning",
+    "reverse",
+    "right",
+    "rollup",
+    "round",
+    "row",
+    "row_number",
+    "row_to_json",
+    "rpad",
+    "rtrim",
+    "select",
+    "set",
+    "sets",
+    "split_part",
+    "sqrt",
+    "string_agg",
+    "string_to_array",
+    "strpos",
+    "substr",
+    "substring",
+    "sum",
+    "then",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "to_char",
+    "to_date",
+    "to_json",
+    "to_jsonb",
+    "to_timestamp",
+    "translate",
+    "trim",
+    "trunc",
+    "union",
+    "unnest",
+    "upper",
+    "using",
+    "values",
+    "varchar",
+    "version",
+    "when",
+    "where",
+    "with",
+    "within",
+];
+
+fn leaves_nothing(name: &[u8]) -> bool {
+    LEAVE_NOTHING.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_so_that_it_can_be_searched() {
+        assert!(LEAVE_NOTHING.is_sorted());
+        assert!(leaves_nothing(b"count") && !leaves_nothing(b"audit"));
+    }
+}
