@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod connection_string;
 pub mod follow;
 pub mod host;
+pub mod pool_mode;
 pub mod routes;
 pub mod startup;
 pub mod tenant;

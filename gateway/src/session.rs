@@ -13,12 +13,13 @@ use crate::authenticate::{certificate, scram};
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
 use crate::resolve::startup::{self, Target};
-use crate::resolve::{Tenant, host};
+use crate::resolve::{Tenant, host, pool_mode};
 use crate::shared::Shared;
 use catalog_schema::RouteRecord;
 use pgwire::startup::Startup;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tenancy::PoolMode;
 
 /// A client has sent its startup packet.
 pub struct Accepted {
@@ -56,6 +57,8 @@ pub struct Admitted {
     pub user: String,
     /// The settings that its session is to begin with.
     pub settings: Vec<(String, String)>,
+    /// How long it keeps a server connection.
+    pub pool_mode: PoolMode,
     /// Its tenant.
     pub tenant: Arc<Tenant>,
     /// Its place within the tenant's limit.
@@ -134,10 +137,12 @@ impl Authenticated {
     /// The tenant is not active, or full.
     pub fn admit(self, shared: &Shared) -> Result<Admitted, Box<Refused>> {
         let Self { wire, peer, target, tenant } = self;
-        match admit::admit(&tenant, &shared.routes) {
-            Ok(permit) => {
+        let pool_mode = pool_mode::of(&target, &tenant.route(), shared.config.pool.session_mode);
+        let admitted = pool_mode.and_then(|mode| Ok((mode, admit::admit(&tenant, &shared.routes)?)));
+        match admitted {
+            Ok((pool_mode, permit)) => {
                 let Target { user_as_given: user, settings, .. } = target;
-                Ok(Admitted { wire, peer, user, settings, tenant, permit })
+                Ok(Admitted { wire, peer, user, settings, pool_mode, tenant, permit })
             }
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: Some(tenant) })),
         }

@@ -32,6 +32,7 @@ mod tests {
             user: Some(user.parse().expect("a user")),
             user_as_given: user.to_owned(),
             settings: Vec::new(),
+            pool_mode: None,
         }
     }
 

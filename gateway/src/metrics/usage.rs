@@ -1,5 +1,6 @@
 //! Counters, as the code that counts sees them.
 
+use crate::cancel::CancelOutcome;
 use crate::relay::pin::PinReason;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -58,6 +59,8 @@ pub struct TenantUsage {
     pub evictions: Counter,
     /// Errors that the tenant's server answered.
     pub server_errors: Counter,
+    /// Connections that were reset at the end of a client's session and serve others.
+    pub session_resets: Counter,
     errors: [Counter; ErrorKind::ALL.len()],
     pins: [Counter; PinReason::ALL.len()],
     /// Kept a tenant, so that tenants do not share the cache line; the metrics add them up.
@@ -79,6 +82,7 @@ impl TenantUsage {
             logins: Counter::default(),
             evictions: Counter::default(),
             server_errors: Counter::default(),
+            session_resets: Counter::default(),
             errors: std::array::from_fn(|_| Counter::default()),
             pins: std::array::from_fn(|_| Counter::default()),
             waits: std::array::from_fn(|_| Counter::default()),
@@ -145,10 +149,7 @@ pub struct GatewayUsage {
     pub pg_connections: Counter,
     /// Requests on the HTTP listener.
     pub http_requests: Counter,
-    /// Cancel requests by whether they named a live session.
-    pub cancels_known: Counter,
-    /// Cancel requests for no live session.
-    pub cancels_unknown: Counter,
+    cancels: [Counter; CancelOutcome::ALL.len()],
     /// Server connections condemned because a reply was not the one due. Should stay zero.
     pub out_of_sync: Counter,
     /// Refusals before a tenant was known for sure.
@@ -160,10 +161,23 @@ impl Default for GatewayUsage {
         Self {
             pg_connections: Counter::default(),
             http_requests: Counter::default(),
-            cancels_known: Counter::default(),
-            cancels_unknown: Counter::default(),
+            cancels: std::array::from_fn(|_| Counter::default()),
             out_of_sync: Counter::default(),
             refusals: TenantUsage::new(""),
         }
+    }
+}
+
+impl GatewayUsage {
+    /// Something came of a cancel request.
+    pub fn cancelled(&self, outcome: CancelOutcome) {
+        if let Some(index) = CancelOutcome::ALL.iter().position(|other| *other == outcome) {
+            self.cancels[index].inc();
+        }
+    }
+
+    /// Cancel requests by what came of them.
+    pub fn cancels(&self) -> impl Iterator<Item = (CancelOutcome, u64)> {
+        CancelOutcome::ALL.into_iter().zip(self.cancels.iter().map(Counter::get))
     }
 }

@@ -8,6 +8,7 @@
 //! While the catalog is away nothing is dropped: what is cached stays in force.
 
 use super::Routes;
+use crate::cancel::Peers;
 use crate::pool::Registry;
 use catalog_schema::{Catalog, CatalogError, Changed, GatewayHeartbeat, RouteWakeups};
 use config::RouteCacheConfig;
@@ -59,6 +60,8 @@ pub struct Follower {
     pub pools: Arc<Registry>,
     /// Where we stand, for others to read.
     pub progress: Arc<Progress>,
+    /// The gateways that cancel requests are passed on to.
+    pub peers: Arc<Peers>,
     /// Intervals.
     pub settings: RouteCacheConfig,
     /// Who we are; the applied revision is filled in.
@@ -150,6 +153,8 @@ impl Follower {
 
     async fn beat(&mut self) -> Result<(), CatalogError> {
         self.heartbeat.applied_revision = self.progress.applied();
-        self.catalog.gateway_heartbeat(&self.heartbeat).await.map(drop)
+        self.peers.numbered(self.catalog.gateway_heartbeat(&self.heartbeat).await?);
+        self.peers.alive(self.catalog.gateway_addresses().await?);
+        Ok(())
     }
 }

@@ -4,10 +4,10 @@
 //! the database name; a fourth is the host name that the client gave to TLS. [`agreement`] holds them against
 //! each other.
 
-use super::agreement;
+use super::{agreement, pool_mode};
 use crate::error::Refusal;
 use pgwire::startup::{Startup, parse_options};
-use tenancy::{ErrorKind, Slug, UserName};
+use tenancy::{ErrorKind, PoolMode, Slug, UserName};
 
 /// Startup parameters that are not session settings.
 const NOT_SETTINGS: [&str; 4] = ["user", "database", "options", "replication"];
@@ -24,6 +24,8 @@ pub struct Target {
     pub user_as_given: String,
     /// Settings that the client wants its session to begin with, in the order given.
     pub settings: Vec<(String, String)>,
+    /// How long it wants to keep a server connection, if it says so.
+    pub pool_mode: Option<PoolMode>,
 }
 
 /// Reads the target out of a startup packet. `host_tenant` is the tenant that the host name names.
@@ -35,22 +37,7 @@ pub fn resolve(startup: &Startup, host_tenant: Option<&str>) -> Result<Target, R
         Refusal::new(ErrorKind::Unauthenticated, "no PostgreSQL user name specified in startup packet")
     })?;
     refuse_replication(startup)?;
-    let mut settings = Vec::new();
-    let mut option_tenant = None;
-    for (name, value) in options_of(startup)? {
-        if name.eq_ignore_ascii_case("tenant") {
-            option_tenant = Some(value);
-        } else {
-            settings.push((name, value));
-        }
-    }
-    settings.extend(
-        startup
-            .parameters
-            .iter()
-            .filter(|(name, _)| !NOT_SETTINGS.contains(&name.as_str()) && !name.starts_with("_pq_."))
-            .cloned(),
-    );
+    let Wishes { settings, tenant: option_tenant, pool_mode } = wishes(startup)?;
     let (user, suffix) = agreement::split_user(user_as_given);
     let explicit = [option_tenant.as_deref(), suffix, host_tenant];
     let name = agree(explicit, startup.get("database"), user_as_given)?;
@@ -59,13 +46,42 @@ pub fn resolve(startup: &Startup, host_tenant: Option<&str>) -> Result<Target, R
         user: user.parse().ok(),
         user_as_given: user_as_given.to_owned(),
         settings,
+        pool_mode,
     })
 }
 
+/// What a startup packet asks for beside user and database.
+struct Wishes {
+    settings: Vec<(String, String)>,
+    tenant: Option<String>,
+    pool_mode: Option<PoolMode>,
+}
+
+fn wishes(startup: &Startup) -> Result<Wishes, Refusal> {
+    let mut wishes = Wishes { settings: Vec::new(), tenant: None, pool_mode: None };
+    let options = options_of(startup)?.into_iter().map(|option| (option, true));
+    let parameters = startup
+        .parameters
+        .iter()
+        .filter(|(name, _)| !NOT_SETTINGS.contains(&name.as_str()) && !name.starts_with("_pq_."))
+        .map(|parameter| (parameter.clone(), false));
+    for ((name, value), is_option) in options.chain(parameters) {
+        if is_option && name.eq_ignore_ascii_case("tenant") {
+            wishes.tenant = Some(value);
+        } else if pool_mode::is_asked_by(&name) {
+            wishes.pool_mode = Some(pool_mode::parse(&value)?);
+        } else {
+            wishes.settings.push((name, value));
+        }
+    }
+    Ok(wishes)
+}
+
 fn refuse_replication(startup: &Startup) -> Result<(), Refusal> {
-    match startup.get("replication") {
-        None | Some("false" | "off" | "no" | "0") => Ok(()),
-        Some(_) => Err(Refusal::new(ErrorKind::Unsupported, "replication connections are not offered")
+    let Some(value) = startup.get("replication") else { return Ok(()) };
+    match ["false", "off", "no", "0"].iter().any(|off| value.eq_ignore_ascii_case(off)) {
+        true => Ok(()),
+        false => Err(Refusal::new(ErrorKind::Unsupported, "replication connections are not offered")
             .hint("connect to the tenant's cluster itself")),
     }
 }

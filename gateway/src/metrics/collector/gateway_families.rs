@@ -38,8 +38,8 @@ static HTTP_REQUESTS: Spec =
     Spec::counter("tenantry_gateway_http_requests_total", &[], "Requests on the HTTP listener.");
 static CANCELS: Spec = Spec::counter(
     "tenantry_gateway_cancels_total",
-    &["known"],
-    "Cancel requests, by whether they named a live session.",
+    &["result"],
+    "Cancel requests, by what came of them.",
 );
 static OUT_OF_SYNC: Spec = Spec::counter(
     "tenantry_gateway_out_of_sync_total",
@@ -128,6 +128,10 @@ fn clusters(readings: &Readings) -> [Family; 3] {
 }
 
 fn clients(process: &ProcessReading) -> [Family; 7] {
+    let mut cancels = Family::new(&CANCELS);
+    for (outcome, count) in &process.cancels {
+        cancels.push(&[outcome.as_str()], *count);
+    }
     let mut refusals = Family::new(&REFUSALS);
     for (kind, count) in process.refusals.iter().filter(|(_, count)| *count > 0) {
         refusals.push(&[kind.as_str()], *count);
@@ -137,7 +141,7 @@ fn clients(process: &ProcessReading) -> [Family; 7] {
         Family::new(&CLIENT_LIMIT).row(&[], process.client_limit),
         Family::new(&PG_CONNECTIONS).row(&[], process.pg_connections),
         Family::new(&HTTP_REQUESTS).row(&[], process.http_requests),
-        Family::new(&CANCELS).row(&["true"], process.cancels_known).row(&["false"], process.cancels_unknown),
+        cancels,
         Family::new(&OUT_OF_SYNC).row(&[], process.out_of_sync),
         refusals,
     ]

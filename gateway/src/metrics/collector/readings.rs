@@ -1,5 +1,6 @@
 //! Everything that a scrape looks at, read once, as plain numbers.
 
+use crate::cancel::CancelOutcome;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::pool::{Cluster, Pool, PoolKey, Registry};
@@ -62,10 +63,8 @@ pub struct ProcessReading {
     pub pg_connections: u64,
     /// Requests on the HTTP listener.
     pub http_requests: u64,
-    /// Cancel requests that named a live session.
-    pub cancels_known: u64,
-    /// Cancel requests that did not.
-    pub cancels_unknown: u64,
+    /// Cancel requests by what came of them.
+    pub cancels: Vec<(CancelOutcome, u64)>,
     /// Server connections condemned because a reply was not the one due.
     pub out_of_sync: u64,
     /// Refusals before a tenant was known for sure.
@@ -195,8 +194,7 @@ fn process_reading(shared: &Shared) -> ProcessReading {
         client_limit,
         pg_connections: shared.usage.pg_connections.get(),
         http_requests: shared.usage.http_requests.get(),
-        cancels_known: shared.usage.cancels_known.get(),
-        cancels_unknown: shared.usage.cancels_unknown.get(),
+        cancels: shared.usage.cancels().collect(),
         out_of_sync: shared.usage.out_of_sync.get(),
         refusals: shared.usage.refusals.errors().collect(),
         prepared: prepared_reading(shared.pools.prepared()),

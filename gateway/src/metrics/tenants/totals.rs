@@ -6,7 +6,7 @@ use crate::relay::pin::PinReason;
 use std::ops::{AddAssign, Range};
 use tenancy::ErrorKind;
 
-const SINGLES: usize = 7;
+const SINGLES: usize = 8;
 const ERRORS: Range<usize> = SINGLES..SINGLES + ErrorKind::ALL.len();
 const PINS: Range<usize> = ERRORS.end..ERRORS.end + PinReason::ALL.len();
 const WAITS: Range<usize> = PINS.end..PINS.end + WAIT_BUCKETS;
@@ -29,6 +29,8 @@ pub enum Total {
     Evictions,
     /// Errors that the server answered.
     ServerErrors,
+    /// Connections that were reset at the end of a session.
+    SessionResets,
 }
 
 /// All counters of a tenant, or of several together.
@@ -54,6 +56,7 @@ impl Totals {
             (Total::CheckoutWaitUs, &usage.checkout_wait_us),
             (Total::Evictions, &usage.evictions),
             (Total::ServerErrors, &usage.server_errors),
+            (Total::SessionResets, &usage.session_resets),
         ];
         for (total, counter) in singles {
             totals.0[total as usize] = counter.get();

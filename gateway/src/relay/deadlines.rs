@@ -1,0 +1,254 @@
+//! Limits on what a client does, without a timer for each request.
+//!
+//! When something begins that has a limit, the clock is read, once; where nothing has a limit it never is. One
+//! timer wakes the session. It is set when it is first needed, and stays while what it was set for ends and other
+//! things begin: when it fires it is held against what the client does then, and set again for what is left of that.
+//! One that fires for nothing is given up when nothing has a limit any more, so that a client that only waits holds
+//! none.
+//!
+//! A limit is never enforced early. It may be enforced late, by as long as the session is busy.
+
+use crate::error::Refusal;
+use config::TimeoutsConfig;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tenancy::ErrorKind;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What a client is doing, as far as there are limits on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Doing {
+    /// It has no server connection and sends nothing.
+    #[default]
+    Idle,
+    /// The server owes it an answer.
+    Working,
+    /// The server waits for it in a transaction.
+    IdleInTransaction,
+    /// It has a server connection to itself and sends nothing.
+    PinnedIdle,
+    /// Its request took too long, and the server was asked to end it.
+    Cancelling,
+}
+
+impl Doing {
+    const fn is_within_transaction(self) -> bool {
+        matches!(self, Self::Working | Self::IdleInTransaction | Self::Cancelling)
+    }
+}
+
+/// What a client does now, and what has ended since the last look.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moment {
+    /// What it does.
+    pub doing: Doing,
+    /// A request has ended: what it does now is a new one.
+    pub request_ended: bool,
+    /// A transaction has ended likewise.
+    pub transaction_ended: bool,
+}
+
+/// What an exchange notes for the limits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    request_ended: bool,
+    transaction_ended: bool,
+    /// The request under way took too long.
+    overtime: bool,
+    /// A cancel is on its way to the server.
+    held: bool,
+}
+
+impl Pace {
+    /// The server is ready for the next request.
+    pub fn request_ended(&mut self, is_idle: bool) {
+        (self.request_ended, self.overtime) = (true, false);
+        self.transaction_ended |= is_idle;
+    }
+
+    /// The request under way took too long, and the server is being asked to end it.
+    pub fn cancelling(&mut self) {
+        (self.overtime, self.held) = (true, true);
+    }
+
+    /// The server was asked.
+    pub fn cancel_arrived(&mut self) {
+        self.held = false;
+    }
+
+    /// The request under way took too long.
+    #[must_use]
+    pub fn is_overtime(&self) -> bool {
+        self.overtime
+    }
+
+    /// Nothing more may be sent to the server: a cancel that is on its way there could meet it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// What the server ends as cancelled now, it ends because of a limit of ours.
+    #[must_use]
+    pub fn was_cancelled(&self) -> bool {
+        self.overtime || self.held
+    }
+
+    /// What the client does now, with what has ended since this was last asked.
+    pub fn moment(&mut self, doing: Doing) -> Moment {
+        let (request_ended, transaction_ended) = (self.request_ended, self.transaction_ended);
+        (self.request_ended, self.transaction_ended) = (false, false);
+        Moment { doing, request_ended, transaction_ended }
+    }
+}
+
+/// A limit that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// On one request.
+    Query,
+    /// On how long a server may take to end a request that was cancelled.
+    CancelGrace,
+    /// On one transaction.
+    Transaction,
+    /// On a client that does nothing in a transaction.
+    IdleInTransaction,
+    /// On a client that does nothing.
+    ClientIdle,
+    /// On a client that does nothing and has a connection to itself.
+    PinnedIdle,
+}
+
+impl Limit {
+    /// What the client is told, in PostgreSQL's own words where it has such a limit too.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        let (kind, message, hint) = match self {
+            Self::Query => (
+                ErrorKind::QueryTimeout,
+                "canceling statement due to query timeout",
+                "the gateway's query_ms",
+            ),
+            Self::CancelGrace => (
+                ErrorKind::QueryTimeout,
+                "terminating connection due to query timeout",
+                "the gateway's query_ms; the server did not end the statement when it was cancelled",
+            ),
+            Self::Transaction => (
+                ErrorKind::TransactionTimeout,
+                "terminating connection due to transaction timeout",
+                "the gateway's transaction_ms",
+            ),
+            Self::IdleInTransaction => (
+                ErrorKind::IdleInTransaction,
+                "terminating connection due to idle-in-transaction timeout",
+                "the gateway's idle_in_transaction_ms",
+            ),
+            Self::ClientIdle => (
+                ErrorKind::ClientIdle,
+                "terminating connection due to idle-session timeout",
+                "the gateway's client_idle_ms",
+            ),
+            Self::PinnedIdle => (
+                ErrorKind::PinnedIdle,
+                "terminating connection due to idle-session timeout",
+                "the gateway's pinned_idle_ms: the session kept a server connection to itself",
+            ),
+        };
+        Refusal::new(kind, message).hint(hint)
+    }
+}
+
+/// One session's limits.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    doing: Doing,
+    /// When that began, if there is a limit on it.
+    since: Option<Instant>,
+    /// When the transaction began, if there is a limit on it.
+    transaction_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadlines {
+    /// A server connection was leased: whatever comes now begins now.
+    pub fn start_anew(&mut self) {
+        *self = Self { timer: self.timer.take(), ..Self::default() };
+    }
+
+    /// To be asked whenever the session has nothing to do but wait. Ready when it has waited too long.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        limits: &TimeoutsConfig,
+        moment: impl Into<Moment>,
+    ) -> Poll<Limit> {
+        self.note(limits, moment.into());
+        let Some((deadline, limit)) = self.next(limits) else {
+            if self.timer.as_ref().is_some_and(|timer| timer.is_elapsed()) {
+                self.timer = None;
+            }
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= deadline {
+                return Poll::Ready(limit);
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    fn note(&mut self, limits: &TimeoutsConfig, moment: Moment) {
+        let Moment { doing, request_ended, transaction_ended } = moment;
+        let began = request_ended || doing != self.doing || self.since.is_none();
+        self.doing = doing;
+        let is_limited = limit_on(doing, limits).is_some();
+        let mut now = None;
+        let mut read_clock = || *now.get_or_insert_with(Instant::now);
+        if began {
+            self.since = is_limited.then(&mut read_clock);
+        }
+        if !doing.is_within_transaction() || limits.transaction().is_none() {
+            self.transaction_since = None;
+        } else if transaction_ended || self.transaction_since.is_none() {
+            self.transaction_since = Some(read_clock());
+        }
+    }
+
+    /// The limit that is reached first.
+    fn next(&self, limits: &TimeoutsConfig) -> Option<(Instant, Limit)> {
+        let doing =
+            self.since.zip(limit_on(self.doing, limits)).map(|(since, (most, limit))| (since + most, limit));
+        let transaction = self
+            .transaction_since
+            .zip(limits.transaction())
+            .map(|(since, most)| (since + most, Limit::Transaction));
+        [doing, transaction].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    }
+}
+
+fn limit_on(doing: Doing, limits: &TimeoutsConfig) -> Option<(Duration, Limit)> {
+    let (most, limit) = match doing {
+        Doing::Idle => (limits.client_idle(), Limit::ClientIdle),
+        Doing::Working => (limits.query(), Limit::Query),
+        Doing::IdleInTransaction => (limits.idle_in_transaction(), Limit::IdleInTransaction),
+        Doing::PinnedIdle => (limits.pinned_idle(), Limit::PinnedIdle),
+        Doing::Cancelling => (Some(limits.cancel_grace()), Limit::CancelGrace),
+    };
+    most.map(|most| (most, limit))
+}
+
+impl From<Doing> for Moment {
+    fn from(doing: Doing) -> Self {
+        Self { doing, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

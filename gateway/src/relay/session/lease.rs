@@ -1,0 +1,86 @@
+//! From a client's request to a server connection for it.
+
+use super::{Session, terminated};
+use crate::admit::{self, gate};
+use crate::error::Refusal;
+use crate::pool::checkout::POOLS_ASKED_MAX;
+use crate::pool::{CheckoutError, Lease};
+use crate::relay::exchange::Exchange;
+use std::future::poll_fn;
+use std::sync::Arc;
+use tenancy::ErrorKind;
+
+impl Session {
+    /// Gets a connection. `None`: the client has left meanwhile.
+    pub(super) async fn lease(&mut self, exchange: &mut Exchange) -> Result<Option<Lease>, Refusal> {
+        if self.flush(exchange).await.is_err() {
+            return Ok(None);
+        }
+        admit::check_state(&self.tenant)?;
+        let leased = match self.checkout_now()? {
+            Some(lease) => Some(lease),
+            None => self.wait_for_lease().await.inspect_err(|_refused| {
+                self.cancel.slot().stopped();
+                self.place.client().idle();
+            })?,
+        };
+        let Some(mut lease) = leased else { return Ok(None) };
+        if !self.cancel.slot().running(lease.server().cancel_target()) {
+            // It was not used, so it is as it was.
+            lease.release();
+            self.place.client().idle();
+            return Err(cancelled());
+        }
+        if let Some(server) = lease.server().listed() {
+            server.used_by(self.place.client().id);
+            self.place.client().active(server);
+        }
+        Ok(Some(lease))
+    }
+
+    fn checkout_now(&mut self) -> Result<Option<Lease>, Refusal> {
+        if !self.may_pass() {
+            return Ok(None);
+        }
+        // The gate may have closed before the lease was counted: then nobody waits for it to end.
+        Ok(self.pool()?.checkout_now().filter(|_lease| self.may_pass()))
+    }
+
+    fn may_pass(&self) -> bool {
+        self.tenant.gate().is_open() && self.shared.gate.is_open()
+    }
+
+    /// Waits in the pool's queue. Whoever waits at a pool that is retired goes to its successor. A cancel that
+    /// comes together with the connection is left for the caller to find.
+    async fn wait_for_lease(&mut self) -> Result<Option<Lease>, Refusal> {
+        let mut asked = 0;
+        let wait_max = self.shared.config.console.pause_timeout();
+        self.place.client().waiting();
+        self.cancel.slot().waiting();
+        loop {
+            let pool = Arc::clone(self.pool()?);
+            let (slot, stream, client) = (self.cancel.slot(), &mut self.stream, self.place.client());
+            let passed_and_leased = async {
+                gate::passage(&self.tenant, &self.shared.gate, wait_max).await?;
+                pool.checkout().await
+            };
+            let outcome = tokio::select! {
+                biased;
+                lease = passed_and_leased => lease.map(Some),
+                () = client.until_killed() => Err(terminated().into()),
+                () = slot.cancelled() => Err(cancelled().into()),
+                () = poll_fn(|cx| stream.poll_gone(cx)) => Ok(None),
+            };
+            asked += 1;
+            match outcome {
+                Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
+                Ok(Some(_lease)) if !self.may_pass() => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+}
+
+fn cancelled() -> Refusal {
+    Refusal::new(ErrorKind::Cancelled, "canceling statement due to user request")
+}

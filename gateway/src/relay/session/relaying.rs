@@ -1,0 +1,186 @@
+//! A client with a server connection: until it can be given back, or either side ends.
+
+use super::{FAREWELL_MAX, Next, Session};
+use crate::cancel::PassingOn;
+use crate::error::Refusal;
+use crate::pool::Lease;
+use crate::relay::deadlines::Limit;
+use crate::relay::exchange::{Exchange, Outcome};
+use crate::relay::pin::PinReason;
+use crate::relay::reset;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tenancy::{ErrorKind, PoolMode};
+
+/// Why relaying has ended.
+enum Ended {
+    /// By what client and server did.
+    Itself(Outcome),
+    /// The client has to leave, and is between two transactions, or an operator does not wait for that.
+    SentAway,
+    /// A limit was reached.
+    TooLate(Limit),
+}
+
+impl Session {
+    /// Relays until the connection can be given back, or either side ends.
+    pub(super) async fn relay(&mut self, exchange: &mut Exchange, mut lease: Lease) -> Next {
+        self.keep_in_session_mode(&lease);
+        self.deadlines.start_anew();
+        if let Err(refusal) = exchange.begin(&mut lease, &self.client) {
+            self.cancel.slot().stopped();
+            return Next::SendAway(refusal);
+        }
+        let ended = self.relay_until_done(exchange, &mut lease).await;
+        let usage = lease.pool().usage();
+        usage.bytes_to_server.add(exchange.up.take_bytes_written());
+        usage.bytes_to_client.add(exchange.down.take_bytes_written());
+        // Before the client is told anything, which may take as long as it likes.
+        self.give_back(exchange, lease, &ended).await;
+        self.place.client().idle();
+        let refusal = match ended {
+            Ended::Itself(Outcome::Idle) if !exchange.server_is_leaving => return Next::Idle,
+            Ended::Itself(outcome) => match self.reason_of(outcome) {
+                Reason::Nobody => return Next::Gone,
+                Reason::Told => None,
+                Reason::Refusal(refusal) => Some(refusal),
+            },
+            Ended::SentAway => Some(self.reason_to_leave()),
+            Ended::TooLate(limit) => Some(limit.refusal()),
+        };
+        self.finish(exchange, refusal).await
+    }
+
+    /// A client in session mode is pinned from its first request on.
+    fn keep_in_session_mode(&mut self, lease: &Lease) {
+        if self.client.pool_mode == PoolMode::Session && self.client.pin.is_none() {
+            self.client.pin = Some(PinReason::SessionMode);
+            lease.pool().usage().pinned(PinReason::SessionMode);
+        }
+    }
+
+    /// Returns the connection if it is proved clean, which one of a session may have to be made first; closes it
+    /// in any doubt.
+    async fn give_back(&self, exchange: &Exchange, mut lease: Lease, ended: &Ended) {
+        let no_cancel_is_under_way = self.cancel.slot().stopped();
+        if !no_cancel_is_under_way || exchange.doubtful || exchange.server_is_leaving {
+            return drop(lease);
+        }
+        match ended {
+            Ended::Itself(Outcome::Idle) => lease.release(),
+            Ended::Itself(Outcome::ClientLeft) | Ended::SentAway | Ended::TooLate(Limit::PinnedIdle)
+                if self.client.pool_mode == PoolMode::Session && exchange.is_at_rest() =>
+            {
+                match reset::discard_all(lease.server()).await {
+                    Ok(()) => {
+                        lease.pool().usage().session_resets.inc();
+                        lease.release();
+                    }
+                    Err(error) => {
+                        tracing::info!(%error, "a session could not be reset; its connection is closed");
+                        drop(lease);
+                    }
+                }
+            }
+            Ended::Itself(_) | Ended::SentAway | Ended::TooLate(_) => drop(lease),
+        }
+    }
+
+    fn reason_of(&self, outcome: Outcome) -> Reason {
+        match outcome {
+            Outcome::ClientLeft => Reason::Nobody,
+            // The client has had the server's last words, or has them before it now.
+            Outcome::Idle | Outcome::ServerLost { told: true } => Reason::Told,
+            Outcome::ServerLost { told: false } => {
+                let message = "the server closed the connection unexpectedly";
+                Reason::Refusal(Refusal::new(ErrorKind::ServerLost, message))
+            }
+            Outcome::Refused(refusal) => Reason::Refusal(refusal),
+            Outcome::OutOfSync => {
+                self.shared.usage.out_of_sync.inc();
+                tracing::error!("a server's reply was not the one due; both connections are closed");
+                let message = "the server's replies are out of sync";
+                Reason::Refusal(Refusal::new(ErrorKind::Internal, message))
+            }
+        }
+    }
+
+    /// Ends the session: what the client is owed first, then why. A message cut in half can have
+    /// nothing after it.
+    async fn finish(&mut self, exchange: &mut Exchange, refusal: Option<Refusal>) -> Next {
+        let whole = exchange.down.at_boundary();
+        let flushed = tokio::time::timeout(FAREWELL_MAX, self.flush(exchange)).await;
+        match refusal {
+            Some(refusal) if whole && matches!(flushed, Ok(Ok(()))) => Next::SendAway(refusal),
+            _ => Next::Gone,
+        }
+    }
+
+    async fn relay_until_done(&mut self, exchange: &mut Exchange, lease: &mut Lease) -> Ended {
+        let mut cancelling = None;
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(ended) = self.poll_relay(cx, exchange, lease) {
+                    return Poll::Ready(ended);
+                }
+                match poll_cancelling(cx, &mut cancelling) {
+                    Poll::Ready(true) => {
+                        exchange.pace.cancel_arrived();
+                        continue;
+                    }
+                    Poll::Ready(false) => return Poll::Ready(Ended::TooLate(Limit::CancelGrace)),
+                    Poll::Pending => {}
+                }
+                let limits = &self.shared.config.timeouts;
+                match self.deadlines.poll(cx, limits, exchange.moment()) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Limit::Query) => {
+                        exchange.pace.cancelling();
+                        cancelling = self.cancel.cancel_running();
+                    }
+                    Poll::Ready(limit) => return Poll::Ready(Ended::TooLate(limit)),
+                }
+            }
+        })
+        .await
+    }
+
+    fn poll_relay(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+        lease: &mut Lease,
+    ) -> Poll<Ended> {
+        if self.place.client().is_killed() {
+            return Poll::Ready(Ended::SentAway);
+        }
+        if let Poll::Ready(outcome) = exchange.poll_relay(cx, &mut self.stream, &mut self.client, lease) {
+            return Poll::Ready(Ended::Itself(outcome));
+        }
+        if exchange.is_at_rest() && exchange.down.is_written() && self.leave.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ended::SentAway);
+        }
+        Poll::Pending
+    }
+}
+
+/// What a client is told when its connection has ended.
+enum Reason {
+    /// There is nobody to tell.
+    Nobody,
+    /// It knows.
+    Told,
+    /// This.
+    Refusal(Refusal),
+}
+
+/// Goes on with a cancel, if one is being passed on. Ready with whether the server has got it.
+fn poll_cancelling(cx: &mut Context<'_>, cancelling: &mut Option<Pin<Box<PassingOn>>>) -> Poll<bool> {
+    let Some(passing_on) = cancelling else { return Poll::Pending };
+    let passed = passing_on.as_mut().poll(cx);
+    if passed.is_ready() {
+        *cancelling = None;
+    }
+    passed
+}
