@@ -7,6 +7,8 @@
 //! socket's readiness knows nothing of: [`ClientStream::poll_readable`] and [`ServerStream::is_quiet`] do. And it
 //! may keep back what was written until it is flushed.
 
+use crate::tls::x509;
+use pgwire::scram::ChannelBinding;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -31,6 +33,15 @@ pub enum ServerStream {
 }
 
 impl ClientStream {
+    /// The socket below.
+    #[must_use]
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
     /// Ready when a read would not wait: bytes, the end or an error is there. Needs no buffer of ours.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
@@ -64,6 +75,14 @@ impl ServerStream {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
         }
+    }
+
+    /// What a login can be bound to: the server's certificate.
+    #[must_use]
+    pub fn channel_binding(&self) -> ChannelBinding {
+        let Self::Tls(stream) = self else { return ChannelBinding::Unavailable };
+        let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        certificates.first().map_or(ChannelBinding::Unavailable, |own| x509::server_end_point(own))
     }
 
     /// Nothing has arrived that was not read: no byte, no end, no error.
