@@ -8,7 +8,7 @@ mod target;
 use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
 use super::prepared::reading;
-use super::{effects, effects::Effects};
+use super::{effects, effects::Effects, settings};
 use crate::error::Refusal;
 use crate::pool::Lease;
 use pgwire::backend::TransactionStatus;
@@ -58,8 +58,11 @@ pub fn absorb(
         if waits_for_discard(exchange, header) {
             return Ok(Absorbed::All);
         }
+        restage_settings(exchange, client, lease)?;
         let mark = exchange.recorded.mark();
-        record(exchange, lease, header);
+        if !client.is_native() {
+            record(exchange, lease, header);
+        }
         match absorb_message(exchange, client, lease, header)? {
             Step::Next => exchange.has_begun = true,
             Step::NeedMore => {
@@ -125,6 +128,10 @@ fn absorb_message(
         return Ok(Step::Next);
     }
     match header.tag {
+        _ if client.is_native() && native(header.tag).is_some() => {
+            let request = native(header.tag).unwrap_or(Request::Parse);
+            Ok(forward(exchange, header, Due::to_client(request)))
+        }
         b'Q' => query(exchange, client, header),
         b'P' => parsing::parse(exchange, client, lease, header),
         b'B' => statements::bind(exchange, client, lease, header),
@@ -133,12 +140,7 @@ fn absorb_message(
             let changes = std::mem::take(&mut exchange.bound_changes);
             Ok(forward(exchange, header, Due { changes, ..Due::to_client(Request::Execute) }))
         }
-        // Which function it calls is not read.
-        b'F' => {
-            exchange.names_changed = true;
-            let due = Due { effects: Effects::UNKNOWN, ..Due::to_client(Request::FunctionCall) };
-            Ok(forward(exchange, header, due))
-        }
+        b'F' => Ok(refuse_function_call(exchange, header)),
         b'S' => {
             exchange.ledger.expect_sync(Origin::Client);
             exchange.up.forward(header.len);
@@ -158,6 +160,39 @@ fn absorb_message(
         b'X' => Ok(Step::NeedMore),
         other => Err(Refusal::protocol(format!("invalid frontend message type {other}"))),
     }
+}
+
+/// What a message asks for that means the same to the server as to a client in session mode, whose names are
+/// the server's.
+fn native(tag: u8) -> Option<Request> {
+    match tag {
+        b'P' => Some(Request::Parse),
+        b'B' => Some(Request::Bind),
+        b'D' => Some(Request::Describe),
+        b'C' => Some(Request::Close),
+        b'F' => Some(Request::FunctionCall),
+        _ => None,
+    }
+}
+
+/// A function call says nothing of what it does to the session. The server is sent one that fails, so that the
+/// client's transaction fails as it would have by any other error; the error's words will be ours.
+fn refuse_function_call(exchange: &mut Exchange, header: Header) -> Step {
+    const NO_FUNCTION: u32 = 0;
+    exchange.up.stage(|out| write::function_call(out, NO_FUNCTION));
+    exchange.ledger.expect(Due::to_client(Request::FunctionCall));
+    exchange.up.discard(header.len);
+    Step::Next
+}
+
+/// A client that has put all settings back and keeps its connection gets those of its startup packet again, which
+/// the server takes for changes like any other.
+fn restage_settings(exchange: &mut Exchange, client: &ClientState, lease: &mut Lease) -> Result<(), Refusal> {
+    if exchange.restage && exchange.ledger.is_settled() && exchange.status == TransactionStatus::Idle {
+        exchange.restage = false;
+        settings::stage_steps(lease.server(), &client.settings, &mut exchange.up, &mut exchange.ledger)?;
+    }
+    Ok(())
 }
 
 fn forward(exchange: &mut Exchange, header: Header, due: Due) -> Step {
@@ -183,13 +218,18 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
         (Effects::UNKNOWN, true)
     } else {
         let Some(text) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
-        let effects = effects::of_sql(text);
+        let mut effects = effects::of_sql(text);
+        if client.is_native() {
+            effects = effects.and(Effects::RESET_ALL);
+        }
         if effects.any_of(Effects::FOLLOWS) {
             changes = effects::change::last_first(text);
         }
         (effects, reading::calls_setter(text))
     };
-    if let Some(step) = statements::deallocate(exchange, client, header)? {
+    if !client.is_native()
+        && let Some(step) = statements::deallocate(exchange, client, header)?
+    {
         return Ok(step);
     }
     // What else changes them is told by the tags that the server completes the query with.

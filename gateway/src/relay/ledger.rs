@@ -6,6 +6,7 @@
 //! (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY>).
 
 use super::effects::Effects;
+use crate::error::Refusal;
 use super::effects::change::Change;
 use super::prepared::{Evicted, Statement};
 use std::collections::VecDeque;
@@ -76,6 +77,9 @@ pub struct Due {
     pub client_name: Option<Box<[u8]>>,
     /// Settings that its statements change and that follow the client, the last one first.
     pub changes: Vec<Change>,
+    /// The client's statement was refused, and another sent in its place: this is what its error is answered
+    /// with.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 impl Due {
@@ -96,6 +100,7 @@ impl Due {
             evicted: None,
             client_name: None,
             changes: Vec::new(),
+            refusal: None,
         }
     }
 
@@ -246,6 +251,12 @@ impl Ledger {
         if self.skipping { None } else { self.due.iter().find(|due| due.origin != Origin::Local) }
     }
 
+    /// What the error is answered with that the server has just raised, if that is not its own.
+    pub fn next_refusal(&mut self) -> Option<Refusal> {
+        let front = self.due.iter_mut().find(|due| due.origin != Origin::Local)?;
+        front.refusal.take().map(|refusal| *refusal)
+    }
+
     /// What the statement changes that the server has just completed.
     pub fn next_change(&mut self) -> Option<Change> {
         let front = self.due.iter_mut().find(|due| due.origin != Origin::Local)?;
@@ -270,9 +281,8 @@ impl Ledger {
             return false;
         };
         self.due.range(..last_ready).filter(|due| due.changes_names()).any(|due| {
-            let prepares = |pending: &Arc<Statement>| {
-                due.request == Request::Parse && Arc::ptr_eq(pending, statement)
-            };
+            let prepares =
+                |pending: &Arc<Statement>| due.request == Request::Parse && Arc::ptr_eq(pending, statement);
             due.client_name.as_deref() == Some(client_name)
                 || due.statement.as_ref().is_some_and(prepares)
                 || due.evicted.as_ref().is_some_and(|evicted| evicted.is(statement))

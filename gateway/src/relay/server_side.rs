@@ -9,11 +9,12 @@ use super::effects::Effects;
 use super::exchange::{ClientState, Exchange};
 use super::ledger::{Due, Origin, Request, Settled, Verdict};
 use super::pin::PinReason;
+use super::prepared::reading;
+use super::refuse;
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
-use super::prepared::reading;
 use crate::pool::Lease;
-use outdated::Complaint;
+use outdated::{Complaint, Described};
 use pgwire::backend::{self, TransactionStatus};
 use pgwire::frame::{HEADER_LEN, Header, peek_header};
 use pgwire::{Severity, SqlState};
@@ -52,6 +53,17 @@ pub fn absorb(
             }
             return Ok(());
         };
+        if header.tag == b't' {
+            match outdated::heal_described(exchange, client, lease, header) {
+                Described::Answer => {}
+                Described::Unclear => return Ok(()),
+                Described::Healed { error_len } => {
+                    exchange.down.discard(header.len);
+                    exchange.down.discard(error_len);
+                    continue;
+                }
+            }
+        }
         if header.tag != b'E' {
             send_due_local_replies(exchange);
         }
@@ -149,7 +161,7 @@ fn error(
             exchange.down.discard(header.len);
             return Ok(Step::Next);
         }
-        instead = our_words(exchange, is_cancel);
+        instead = our_words(exchange, client, is_cancel);
     }
     send_due_local_replies(exchange);
     exchange.changes.fail();
@@ -161,8 +173,13 @@ fn error(
 }
 
 /// What the client is told in place of the server's words, where those would not say whose limit it has met.
-fn our_words(exchange: &Exchange, is_cancel: bool) -> Option<Refusal> {
-    (is_cancel && exchange.pace.was_cancelled()).then(|| Limit::Query.refusal())
+fn our_words(exchange: &Exchange, client: &ClientState, is_cancel: bool) -> Option<Refusal> {
+    if is_cancel && exchange.pace.was_cancelled() {
+        return Some(Limit::Query.refusal());
+    }
+    let answers_a_call =
+        exchange.ledger.next_of_server().is_some_and(|due| due.request == Request::FunctionCall);
+    (answers_a_call && !client.is_native()).then(refuse::function_call)
 }
 
 fn whole_body(exchange: &mut Exchange, header: Header) -> Result<Option<&[u8]>, ServerFault> {
@@ -283,7 +300,7 @@ fn ready(
     if for_client {
         session_state::settle(exchange, client, lease);
     }
-    exchange.resetting = false;
+    exchange.restage |= std::mem::take(&mut exchange.resetting);
     if exchange.status == TransactionStatus::Idle && exchange.ledger.is_empty() {
         transaction_ended(exchange, lease);
     }

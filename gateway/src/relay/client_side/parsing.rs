@@ -26,10 +26,8 @@ pub(super) fn parse(
         return Err(too_many_statements(client));
     }
     let Some(body) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
-    let name_len = body
-        .iter()
-        .position(|byte| *byte == 0)
-        .ok_or_else(|| Refusal::protocol("a name without its end"))?;
+    let name_len =
+        body.iter().position(|byte| *byte == 0).ok_or_else(|| Refusal::protocol("a name without its end"))?;
     if name_len == 0 {
         parse_unnamed(exchange, client, lease, header)
     } else {

@@ -62,9 +62,8 @@ pub fn is_plain(sql: &[u8]) -> bool {
 /// Might a function in the text change a setting?
 #[must_use]
 pub fn calls_setter(sql: &[u8]) -> bool {
-    sql.windows(SETTER.len()).any(|window| {
-        matches!(window[0], b's' | b'S') && window.eq_ignore_ascii_case(SETTER)
-    })
+    sql.windows(SETTER.len())
+        .any(|window| matches!(window[0], b's' | b'S') && window.eq_ignore_ascii_case(SETTER))
 }
 
 /// Was a statement with this tag one that [`is_plain`] admits?

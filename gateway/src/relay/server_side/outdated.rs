@@ -10,11 +10,15 @@ use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Origin, Request, Settled};
 use crate::relay::prepared::Standing;
 use pgwire::backend::ErrorFields;
+use pgwire::frame::{HEADER_LEN, Header, peek_header};
 use pgwire::frontend::write;
 
 /// The function of PostgreSQL that refuses a plan whose result has changed, whatever the language of its words
 /// (`src/backend/utils/cache/plancache.c`). Its SQLSTATE stands for much else.
 const REVALIDATION: &[u8] = b"RevalidateCachedQuery";
+
+/// Longer messages are not waited for: two of them fit the buffer.
+const LOOK_BEHIND_MAX: usize = 4 * 1024;
 
 /// What an error may say of the statement that it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,47 @@ impl Complaint {
             code if code.starts_with(b"42") || code == b"XX000" => Some(Self::Changed),
             _ => None,
         }
+    }
+}
+
+/// What is to be done with the description of a statement's parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Described {
+    /// It is an answer like any other.
+    Answer,
+    /// What comes behind it has not arrived.
+    Unclear,
+    /// The request is being made again: it and the error behind it are nobody's business.
+    Healed {
+        /// How long the error is.
+        error_len: usize,
+    },
+}
+
+/// The server describes a statement's parameters before it finds that it cannot describe its rows, so a look
+/// is taken at what comes behind.
+pub(super) fn heal_described(
+    exchange: &mut Exchange,
+    client: &mut ClientState,
+    lease: &mut Lease,
+    described: Header,
+) -> Described {
+    if !exchange.recorded.may_repeat(true) || described.len > LOOK_BEHIND_MAX {
+        return Described::Answer;
+    }
+    let Some(behind) = exchange.down.unread().get(described.len..) else { return Described::Unclear };
+    match peek_header(behind) {
+        Ok(None) => Described::Unclear,
+        Ok(Some(error)) if error.tag == b'E' && error.len <= LOOK_BEHIND_MAX => {
+            let Some(body) = behind.get(HEADER_LEN..error.len) else { return Described::Unclear };
+            match Complaint::of(&ErrorFields::new(body)) {
+                Some(complaint) if heal(exchange, client, lease, complaint) => {
+                    Described::Healed { error_len: error.len }
+                }
+                _ => Described::Answer,
+            }
+        }
+        Ok(Some(_)) | Err(_) => Described::Answer,
     }
 }
 
