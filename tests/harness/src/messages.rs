@@ -47,8 +47,9 @@ impl MessageProxy {
                 let link = Arc::new(Link::new(Arc::clone(&known)));
                 tokio::spawn(async move {
                     if let Ok(server) = TcpStream::connect(target).await {
-                        serve(client, server, link).await;
+                        serve(client, server, Arc::clone(&link)).await;
                     }
+                    link.is_over();
                 });
             }
         });

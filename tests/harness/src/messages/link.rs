@@ -53,6 +53,13 @@ impl Link {
         }
     }
 
+    /// The connection has ended, and with it what was done to it.
+    pub(super) fn is_over(&self) {
+        if self.struck.borrow().is_some() {
+            self.strike_is_over();
+        }
+    }
+
     /// Resolves when the connection was struck and its script has released it.
     pub(super) async fn released(&self) {
         // Both senders live as long as this does.

@@ -115,9 +115,15 @@ impl Pump {
                 Some((place, mischief)) => {
                     self.link.strike_begins();
                     let end = self.strike(&message, place, mischief).await;
-                    self.link.strike_is_over();
-                    if let Some(end) = end? {
-                        return Ok(Some(end));
+                    match end? {
+                        // It is over when the connection is.
+                        Some(end) if end != End::BlackHole => return Ok(Some(end)),
+                        end => {
+                            self.link.strike_is_over();
+                            if end.is_some() {
+                                return Ok(end);
+                            }
+                        }
                     }
                 }
             }
@@ -158,12 +164,7 @@ impl Pump {
     }
 
     /// Does what is to be done, and returns how the connection ends if it does.
-    async fn strike(
-        &mut self,
-        message: &[u8],
-        place: Place,
-        mischief: Mischief,
-    ) -> io::Result<Option<End>> {
+    async fn strike(&mut self, message: &[u8], place: Place, mischief: Mischief) -> io::Result<Option<End>> {
         let (before, behind) = message.split_at(match place {
             Place::Before => 0,
             Place::Within => message.len() / 2,
@@ -194,8 +195,11 @@ impl Pump {
             }
             Mischief::WrongTag => {
                 let (to_target, from_target) = WRONG_TAGS;
-                self.outbound
-                    .push(if self.direction == Direction::ToTarget { to_target } else { from_target });
+                self.outbound.push(if self.direction == Direction::ToTarget {
+                    to_target
+                } else {
+                    from_target
+                });
                 self.outbound.extend(&message[1..]);
             }
             Mischief::WrongLength => {

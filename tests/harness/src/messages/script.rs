@@ -1,10 +1,11 @@
 //! The plan for the sessions with one database, and what has come of it.
 
 use super::plan::{Mischief, Place, Plan};
-use crate::Direction;
+use crate::{DEADLINE, Direction};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// What has passed since a plan was armed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,12 +46,15 @@ impl Script {
         self.state.send_replace(State { plan, ..State::default() });
     }
 
-    /// Strikes no more. Waits until a strike under way is over.
+    /// Strikes no more. Waits until a strike under way is over, and the connection that it is to end has ended.
+    ///
+    /// # Panics
+    /// When that does not come about.
     pub async fn disarm(&self) -> Tally {
         let mut watched = self.state.subscribe();
         self.state.send_modify(|state| state.plan = None);
-        // The sender is ours, so it lives.
-        let _ = watched.wait_for(|state| !state.is_striking).await;
+        let over = timeout(DEADLINE, watched.wait_for(|state| !state.is_striking)).await;
+        assert!(over.is_ok(), "a connection that was cut does not end");
         self.state.borrow().tally
     }
 
