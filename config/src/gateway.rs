@@ -3,7 +3,7 @@
 use crate::section::Section;
 use crate::{
     CancelConfig, CatalogConfig, ConfigError, ConsoleConfig, GatewayListen, LimitsConfig, MasterKeySource,
-    MetricsConfig, PoolConfig, PreparedConfig, RouteCacheConfig, TimeoutsConfig, TlsConfig, load,
+    MetricsConfig, PoolConfig, PreparedConfig, RouteCacheConfig, StateConfig, TimeoutsConfig, TlsConfig, load,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -42,6 +42,8 @@ pub struct GatewayConfig {
     pub cancel: CancelConfig,
     /// `[console]`
     pub console: ConsoleConfig,
+    /// `[state]`
+    pub state: StateConfig,
     /// `[metrics]`
     pub metrics: MetricsConfig,
     /// `drain_timeout_ms`: after the signal to stop, how long running transactions may take to end,
@@ -69,6 +71,7 @@ impl Default for GatewayConfig {
             timeouts: TimeoutsConfig::default(),
             cancel: CancelConfig::default(),
             console: ConsoleConfig::default(),
+            state: StateConfig::default(),
             metrics: MetricsConfig::default(),
             drain_timeout_ms: 30_000,
             worker_threads: None,
@@ -119,6 +122,7 @@ impl GatewayConfig {
             timeouts: TimeoutsConfig::read(root.section("timeouts")),
             cancel: CancelConfig::read(root.section("cancel")),
             console: ConsoleConfig::read(root.section("console")),
+            state: StateConfig::read(root.section("state")),
             metrics: MetricsConfig::read(root.section("metrics")),
             drain_timeout_ms: root.number("drain_timeout_ms", defaults.drain_timeout_ms, &(0..=3_600_000)),
             worker_threads: root.optional_number("worker_threads", &(1..=1_024)),

@@ -23,6 +23,7 @@ pub mod exchange;
 pub mod ledger;
 pub mod own_request;
 pub mod pin;
+pub mod policy;
 pub mod prepared;
 pub mod refuse;
 pub mod reset;

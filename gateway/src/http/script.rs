@@ -59,6 +59,12 @@ impl Script {
         self.due.iter().map(|(request, origin)| Due::of(*request, *origin))
     }
 
+    /// What its statements leave behind in the session.
+    #[must_use]
+    pub fn effects(&self) -> Effects {
+        self.effects
+    }
+
     /// Nothing stays behind in the session once it has run.
     #[must_use]
     pub fn leaves_nothing(&self) -> bool {

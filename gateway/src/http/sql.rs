@@ -12,6 +12,7 @@ use super::{caller, query, request};
 use crate::admit::{self, gate};
 use crate::error::Refusal;
 use crate::pool::Lease;
+use crate::relay::policy::Policy;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -66,6 +67,9 @@ async fn work(
         .unwrap_or_else(|_elapsed| Err(too_slow()))?;
     let work = request::parse(&parts.headers, &body)?;
     let script = Script::new(&work)?;
+    if let Some(refusal) = Policy::new(&shared.config.state).refusal(script.effects()) {
+        return Err(refusal.into());
+    }
     let modes = work.statements.iter().map(|statement| statement.mode).collect();
     let results = Results::new(work.transaction.is_some(), modes, limits.http_response_bytes_max);
     let transaction = work.transaction;

@@ -7,8 +7,8 @@ mod target;
 
 use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
-use super::prepared::reading;
-use super::{effects, effects::Effects, settings};
+use super::prepared::{NO_STATEMENT, reading};
+use super::{effects, effects::Effects, policy, settings};
 use crate::error::Refusal;
 use crate::pool::Lease;
 use pgwire::backend::TransactionStatus;
@@ -127,11 +127,10 @@ fn absorb_message(
         exchange.up.discard(header.len);
         return Ok(Step::Next);
     }
+    if let Some(request) = native(header.tag).filter(|_| client.is_native()) {
+        return Ok(forward(exchange, header, Due::to_client(request)));
+    }
     match header.tag {
-        _ if client.is_native() && native(header.tag).is_some() => {
-            let request = native(header.tag).unwrap_or(Request::Parse);
-            Ok(forward(exchange, header, Due::to_client(request)))
-        }
         b'Q' => query(exchange, client, header),
         b'P' => parsing::parse(exchange, client, lease, header),
         b'B' => statements::bind(exchange, client, lease, header),
@@ -212,6 +211,23 @@ fn whole_body(exchange: &mut Exchange, header: Header) -> Option<&[u8]> {
     Some(&exchange.up.unread()[HEADER_LEN..header.len])
 }
 
+/// Sends something in place of a message that is refused, so that the server does what it does after an error.
+fn refuse(
+    exchange: &mut Exchange,
+    header: Header,
+    request: Request,
+    refusal: Refusal,
+) -> Result<Step, Refusal> {
+    exchange.unnamed_on_server = false;
+    exchange.up.stage(|out| match request {
+        Request::Parse => write::parse(out, NO_STATEMENT, policy::IN_PLACE, &[]),
+        _ => write::query(out, policy::IN_PLACE),
+    })?;
+    exchange.ledger.expect(Due { refusal: Some(Box::new(refusal)), ..Due::to_client(request) });
+    exchange.up.discard(header.len);
+    Ok(Step::Next)
+}
+
 fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> Result<Step, Refusal> {
     let mut changes = Vec::new();
     let (effects, changes_names) = if header.len > QUERY_READ_WHOLE_MAX {
@@ -227,6 +243,9 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
         }
         (effects, reading::calls_setter(text))
     };
+    if let Some(refusal) = client.bounds.policy.refusal(effects) {
+        return refuse(exchange, header, Request::Query, refusal);
+    }
     if !client.is_native()
         && let Some(step) = statements::deallocate(exchange, client, header)?
     {

@@ -124,6 +124,12 @@ impl Effects {
         Self(self.0 & !other.0)
     }
 
+    /// These as well, in constants.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Only these.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

@@ -9,6 +9,7 @@ use super::effects::Effects;
 use super::effects::change::Change;
 use super::ledger::Ledger;
 use super::pin::PinReason;
+use super::policy::Policy;
 use super::prepared::ClientStatements;
 use super::server_side::{self, ServerFault};
 use super::settings::{self, Settings};
@@ -48,6 +49,8 @@ pub struct ClientBounds {
     pub message_bytes_max: usize,
     /// All its prepared statements together.
     pub prepared_bytes_max: usize,
+    /// What it may not leave behind in its session.
+    pub policy: Policy,
 }
 
 /// How an exchange ended, or paused.
@@ -153,6 +156,8 @@ pub struct Exchange {
     pub before_reset: Option<Arc<Settings>>,
     /// Something of the client's has gone to the server since the connection was leased.
     pub has_begun: bool,
+    /// The settings of the client's startup packet are to be set again before its next request.
+    pub restage: bool,
     /// What the limits of time need to know.
     pub pace: Pace,
     /// The current transaction may have given names a meaning of its own: a statement of the same text that
@@ -182,12 +187,21 @@ impl Default for Exchange {
             bound_changes: Vec::new(),
             before_reset: None,
             has_begun: false,
+            restage: false,
             pace: Pace::default(),
             names_changed: false,
             schema_changed: false,
             deallocates_for_client: false,
             recorded: Recorded::default(),
         }
+    }
+}
+
+impl ClientState {
+    /// The client has its connection for the whole session: names and state are as on any server.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.pool_mode == PoolMode::Session
     }
 }
 
@@ -204,7 +218,8 @@ impl Exchange {
         self.down.reset();
         self.ledger.reset();
         (self.unnamed_on_server, self.doubtful) = (false, false);
-        (self.server_is_leaving, self.has_begun, self.resetting) = (false, false, false);
+        (self.server_is_leaving, self.has_begun) = (false, false);
+        (self.resetting, self.restage) = (false, false);
         self.forget_changes();
         self.discard = Discard::None;
         self.status = TransactionStatus::Idle;
@@ -236,7 +251,7 @@ impl Exchange {
         self.has_begun = false;
         self.forget_changes();
         self.server_is_leaving = false;
-        self.resetting = false;
+        (self.resetting, self.restage) = (false, false);
         self.discard = Discard::None;
         self.pace = Pace::default();
         self.forget_names();

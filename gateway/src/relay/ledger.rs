@@ -6,9 +6,9 @@
 //! (<https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY>).
 
 use super::effects::Effects;
-use crate::error::Refusal;
 use super::effects::change::Change;
 use super::prepared::{Evicted, Statement};
+use crate::error::Refusal;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -461,5 +461,7 @@ fn verdict_for(origin: Origin, tag: u8) -> Verdict {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -161,7 +161,7 @@ fn error(
             exchange.down.discard(header.len);
             return Ok(Step::Next);
         }
-        instead = our_words(exchange, client, is_cancel);
+        instead = exchange.ledger.next_refusal().or_else(|| our_words(exchange, client, is_cancel));
     }
     send_due_local_replies(exchange);
     exchange.changes.fail();

@@ -10,6 +10,7 @@ mod work;
 use super::effects::Effects;
 use super::deadlines::{Deadlines, Doing, Limit};
 use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange};
+use super::policy::Policy;
 use super::settings::Settings;
 use super::welcome::{self, Welcome};
 use crate::admit::{self, ClientPermit, gate};
@@ -17,7 +18,8 @@ use crate::cancel::CancelGuard;
 use crate::clients::{Client, ClientGuard, Introduction, Mortal};
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
-use crate::pool::Pool;
+use crate::pool::checkout::POOLS_ASKED_MAX;
+use crate::pool::{CheckoutError, Pool};
 use crate::resolve::Tenant;
 use crate::session::Admitted;
 use crate::shared::Shared;
@@ -31,7 +33,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tenancy::ErrorKind;
+use tenancy::{ErrorKind, PoolMode};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -109,6 +111,10 @@ async fn live(admitted: Admitted, place: ClientGuard, shared: Arc<Shared>) {
         bounds: ClientBounds {
             message_bytes_max: shared.config.limits.message_bytes_max,
             prepared_bytes_max: shared.config.limits.prepared_bytes_per_client_max,
+            policy: match pool_mode {
+                PoolMode::Transaction => Policy::new(&shared.config.state),
+                PoolMode::Session => Policy::PIN,
+            },
         },
     };
     drop(welcome);
@@ -158,8 +164,7 @@ async fn greet(
     settings: Settings,
 ) -> Result<(Arc<Pool>, Arc<Welcome>, CancelGuard), Refusal> {
     refuse_other_lexical_rules(&settings)?;
-    let pool = shared.pools.pool_of(tenant)?;
-    let welcome = welcome::welcome(&pool, settings).await?;
+    let (pool, welcome) = welcome_of(shared, tenant, Arc::new(settings)).await?;
     let cancel = shared
         .cancels
         .register()
@@ -177,6 +182,24 @@ async fn greet(
     };
     told.await.map_err(|_gone| has_left())?;
     Ok((pool, welcome, cancel))
+}
+
+/// Asks the tenant's pool, and the next one if that is retired meanwhile.
+async fn welcome_of(
+    shared: &Shared,
+    tenant: &Tenant,
+    settings: Arc<Settings>,
+) -> Result<(Arc<Pool>, Arc<Welcome>), Refusal> {
+    let mut asked = 0;
+    loop {
+        let pool = shared.pools.pool_of(tenant)?;
+        asked += 1;
+        match welcome::welcome(&pool, &settings).await {
+            Ok(welcome) => return Ok((pool, welcome)),
+            Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// What a statement does is read from its text, by the rules of standard strings.
@@ -291,4 +314,9 @@ impl Session {
         }
         Ok(&self.pool)
     }
+}
+#[cfg(test)]
+pub fn sizes() {
+    fn size3<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize { size_of::<F>() }
+    eprintln!("live {} session {} clientstate {}", size3(live), size_of::<Session>(), size_of::<ClientState>());
 }

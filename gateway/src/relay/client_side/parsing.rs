@@ -1,9 +1,10 @@
 //! Parse: which statement a client means from now on by a name, or by none.
 
 use super::target::{ensure_prepared, prepare_for};
-use super::{Step, forward, whole_body};
+use super::{Step, forward, refuse, whole_body};
 use crate::error::Refusal;
 use crate::pool::Lease;
+use crate::relay::effects;
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Request};
 use crate::relay::prepared::{SACRIFICE, Statement, Text, Unnamed, reading};
@@ -28,6 +29,15 @@ pub(super) fn parse(
     let Some(body) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
     let name_len =
         body.iter().position(|byte| *byte == 0).ok_or_else(|| Refusal::protocol("a name without its end"))?;
+    let policy = client.bounds.policy;
+    if policy.refuses_something()
+        && let Some(refusal) = policy.refusal(effects::of_sql(&body[name_len + 1..]))
+    {
+        if name_len == 0 {
+            client.statements.remove(b"");
+        }
+        return refuse(exchange, header, Request::Parse, refusal);
+    }
     if name_len == 0 {
         parse_unnamed(exchange, client, lease, header)
     } else {
