@@ -20,6 +20,8 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Stack {
     // Planes before servers, servers before the directory: fields are dropped in this order.
     gateway: Option<Plane>,
+    /// Those that were started beside it.
+    other_gateways: Vec<Plane>,
     control_plane: Option<Plane>,
     servers: Servers,
     options: StackOptions,
@@ -82,6 +84,7 @@ impl Stack {
         let descriptor = describe(&options, &servers, &addresses, &endpoint, &catalog_dsn, &secrets);
         let stack = Self {
             gateway: Some(gateway),
+            other_gateways: Vec::new(),
             control_plane: Some(control_plane),
             postgres_version: servers.catalog.version().to_owned(),
             servers,
@@ -195,6 +198,19 @@ impl Stack {
         Ok(())
     }
 
+    /// Starts one more gateway beside the first, on free ports. It stops with the stack.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_another_gateway(&mut self) -> Result<Addresses, DevError> {
+        let config = configs::gateway(&self.home, &self.options, Ports::ANY)?;
+        // That has written the first one's file anew.
+        self.write_configs()?;
+        let (gateway, addresses) = planes::start_gateway(config).await?;
+        self.other_gateways.push(gateway);
+        Ok(addresses)
+    }
+
     /// Waits until a part ends that should not, and says which.
     pub async fn failure(&mut self) -> DevError {
         loop {
@@ -219,7 +235,10 @@ impl Stack {
     /// The first part that did not stop as it should; all others have been stopped nevertheless.
     pub async fn stop(mut self) -> Result<(), DevError> {
         let _ = fs::remove_file(self.home.file(DESCRIPTOR_NAME));
-        let gateway = self.stop_gateway().await;
+        let mut gateway = self.stop_gateway().await;
+        for other in std::mem::take(&mut self.other_gateways) {
+            gateway = gateway.and(other.stop().await);
+        }
         let control_plane = self.stop_control_plane().await;
         let Self { servers, home, .. } = self;
         let servers = servers.stop().await;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenancy::ErrorKind;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -27,6 +27,10 @@ const PROTOCOL_MINOR: u16 = 0;
 
 /// How long to wait when the process has no file descriptor left for another client.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// How long a client that took too long to log in gets to take its last message. One that cannot be told, because
+/// it does not read or is in the middle of a TLS handshake, is cut off then.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts until `stop` fires. Each client is a task of `clients`.
 pub async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken, clients: TaskTracker) {
@@ -66,14 +70,16 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         return wire.refuse(&refusal).await;
     };
     let login = Counted::new(&shared.logins_under_way);
-    let entered = timeout(shared.config.limits.startup_timeout(), enter(wire, peer, &shared)).await;
+    let most = shared.config.limits.startup_timeout();
+    let wire = wire.with_login_deadline(Instant::now() + most);
+    let entered = timeout(most + LAST_WORDS_MAX, enter(wire, peer, &shared)).await;
     drop(login);
     let admitted = match entered {
         Ok(Some(Entered::Client(admitted))) => *admitted,
         Ok(Some(Entered::Operator(operator))) => return console::run(operator, shared).await,
         Ok(None) => return,
         Err(_elapsed) => {
-            shared.usage.refusals.refused(ErrorKind::ClientTimeout);
+            shared.usage.refusals.refused(ErrorKind::LoginTimeout);
             tracing::info!(%peer, "a client took too long to log in");
             return;
         }
@@ -147,4 +153,17 @@ async fn send_away(refused: Refused, peer: SocketAddr, shared: &Shared) {
         "a client was refused"
     );
     wire.refuse(&refusal).await;
+}
+
+#[cfg(test)]
+mod sizes {
+    use super::*;
+    fn size2<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize { size_of::<F>() }
+    fn size3<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize { size_of::<F>() }
+    #[test]
+    fn sizes() {
+        eprintln!("serve {} run {} console {} ", size3(serve), size2(session::run), size2(console::run));
+        eprintln!("Admitted {} ", size_of::<Admitted>());
+        session::sizes();
+    }
 }

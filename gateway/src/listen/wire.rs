@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use tenancy::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
 /// A socket with what was read from it and not yet used.
 pub struct ClientWire {
@@ -18,6 +19,8 @@ pub struct ClientWire {
     inbound: Vec<u8>,
     /// No message before the end of authentication may be larger.
     bytes_max: usize,
+    /// When a client that has not logged in is sent away, if it ever is.
+    login_deadline: Option<Instant>,
     /// What TLS says of the client; nothing in clear.
     tls: TlsFacts,
 }
@@ -41,7 +44,13 @@ impl ClientWire {
     /// A fresh socket.
     #[must_use]
     pub fn new(stream: ClientStream, bytes_max: usize) -> Self {
-        Self { stream, inbound: Vec::new(), bytes_max, tls: TlsFacts::default() }
+        Self { stream, inbound: Vec::new(), bytes_max, login_deadline: None, tls: TlsFacts::default() }
+    }
+
+    /// The client is told, and sent away, when it still owes something then.
+    #[must_use]
+    pub fn with_login_deadline(self, deadline: Instant) -> Self {
+        Self { login_deadline: Some(deadline), ..self }
     }
 
     /// The next packet of the startup phase.
@@ -78,11 +87,12 @@ impl ClientWire {
     /// # Errors
     /// The client breaks off, or the two cannot agree; the connection is lost.
     pub async fn encrypt(self, acceptor: &Acceptor, inside: Inside) -> io::Result<Self> {
-        let ClientStream::Plain(stream) = self.stream else {
+        let Self { stream, bytes_max, login_deadline, .. } = self;
+        let ClientStream::Plain(stream) = stream else {
             return Err(io::Error::other("the connection is encrypted already"));
         };
         let (stream, tls) = acceptor.accept(stream, inside).await?;
-        Ok(Self { stream, inbound: Vec::new(), bytes_max: self.bytes_max, tls })
+        Ok(Self { stream, inbound: Vec::new(), bytes_max, login_deadline, tls })
     }
 
     /// What TLS says of the client.
@@ -156,8 +166,21 @@ impl ClientWire {
     }
 
     async fn fill(&mut self) -> Result<(), WireError> {
-        if self.stream.read_buf(&mut self.inbound).await? == 0 { Err(WireError::Gone) } else { Ok(()) }
+        let reading = self.stream.read_buf(&mut self.inbound);
+        let read = match self.login_deadline {
+            Some(deadline) => {
+                timeout_at(deadline, reading).await.map_err(|_elapsed| WireError::Refused(login_timeout()))?
+            }
+            None => reading.await,
+        };
+        if read? == 0 { Err(WireError::Gone) } else { Ok(()) }
     }
+}
+
+/// PostgreSQL's own words and SQLSTATE for its `authentication_timeout`.
+fn login_timeout() -> Refusal {
+    Refusal::new(ErrorKind::LoginTimeout, "canceling authentication due to timeout")
+        .hint("the gateway's startup_timeout_ms")
 }
 
 /// A refusal as an ErrorResponse.

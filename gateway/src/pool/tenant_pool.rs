@@ -180,6 +180,7 @@ impl Pool {
 
     /// Takes over a connection that was just opened.
     pub(super) fn add(&self, mut connection: ServerConnection) {
+        self.welcomes.logged_in(&connection.parameters);
         connection.list(self.cluster.servers(), |address, local, process_id, is_encrypted| Purpose {
             usage: Arc::clone(&self.usage),
             clock: self.created,

@@ -198,6 +198,14 @@ pub fn execute(out: &mut Vec<u8>, portal: &[u8], max_rows: i32) -> Result<(), Wr
     })
 }
 
+/// FunctionCall without arguments, of the function with this object id.
+pub fn function_call(out: &mut Vec<u8>, function: u32) {
+    out.extend_from_slice(&[tag::FUNCTION_CALL, 0, 0, 0, 14]);
+    out.extend_from_slice(&function.to_be_bytes());
+    // No formats of arguments, no arguments, and the result as text.
+    out.extend_from_slice(&[0; 6]);
+}
+
 /// CopyFail with the reason that the server will report.
 ///
 /// # Errors

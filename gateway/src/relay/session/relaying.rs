@@ -11,7 +11,7 @@ use crate::relay::reset;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tenancy::{ErrorKind, PoolMode};
+use tenancy::ErrorKind;
 
 /// Why relaying has ended.
 enum Ended {
@@ -54,7 +54,7 @@ impl Session {
 
     /// A client in session mode is pinned from its first request on.
     fn keep_in_session_mode(&mut self, lease: &Lease) {
-        if self.client.pool_mode == PoolMode::Session && self.client.pin.is_none() {
+        if self.client.is_native() && self.client.pin.is_none() {
             self.client.pin = Some(PinReason::SessionMode);
             lease.pool().usage().pinned(PinReason::SessionMode);
         }
@@ -64,13 +64,13 @@ impl Session {
     /// in any doubt.
     async fn give_back(&self, exchange: &Exchange, mut lease: Lease, ended: &Ended) {
         let no_cancel_is_under_way = self.cancel.slot().stopped();
-        if !no_cancel_is_under_way || exchange.doubtful || exchange.server_is_leaving {
+        if !no_cancel_is_under_way || exchange.server_is_leaving {
             return drop(lease);
         }
         match ended {
-            Ended::Itself(Outcome::Idle) => lease.release(),
+            Ended::Itself(Outcome::Idle) if !exchange.doubtful => lease.release(),
             Ended::Itself(Outcome::ClientLeft) | Ended::SentAway | Ended::TooLate(Limit::PinnedIdle)
-                if self.client.pool_mode == PoolMode::Session && exchange.is_at_rest() =>
+                if self.client.is_native() && exchange.is_at_rest() =>
             {
                 match reset::discard_all(lease.server()).await {
                     Ok(()) => {
