@@ -44,6 +44,10 @@ fn the_gateway_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.limits, defaults.limits);
         assert_eq!(config.timeouts, defaults.timeouts);
         assert_eq!(config.cancel, defaults.cancel);
+        assert!(config.console.users.is_empty(), "nobody is let in by an example");
+        assert_eq!(config.console.session_limit, defaults.console.session_limit);
+        assert_eq!(config.console.idle_timeout(), defaults.console.idle_timeout());
+        assert_eq!(config.console.pause_timeout(), defaults.console.pause_timeout());
         assert_eq!(config.metrics, defaults.metrics);
         assert_eq!(config.drain_timeout(), defaults.drain_timeout());
         assert_eq!(config.worker_threads, defaults.worker_threads);

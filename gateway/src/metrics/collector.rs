@@ -1,5 +1,6 @@
 //! The registry that `/metrics` shows: everything is read when it is asked for.
 
+mod console_families;
 mod gateway_families;
 pub mod readings;
 mod tenant_families;
@@ -90,6 +91,7 @@ impl Collector for GatewayCollector {
 fn families(readings: &Readings, view: &View) -> Vec<Family> {
     let mut families = tenant_families::families(view);
     families.extend(gateway_families::families(readings, view));
+    families.extend(console_families::families(&readings.console));
     families.extend(tls_families::families(readings.tls.as_ref()));
     families
 }

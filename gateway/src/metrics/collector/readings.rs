@@ -1,6 +1,7 @@
 //! Everything that a scrape looks at, read once, as plain numbers.
 
 use crate::cancel::CancelOutcome;
+use super::console_families::ConsoleReading;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::pool::{Cluster, Pool, PoolKey, Registry};
@@ -24,6 +25,8 @@ pub struct Readings {
     pub clusters: Vec<ClusterReading>,
     /// TLS with clients, if there is any.
     pub tls: Option<TlsReading>,
+    /// What operators do.
+    pub console: ConsoleReading,
     /// What belongs to neither.
     pub process: ProcessReading,
 }
@@ -106,9 +109,10 @@ impl Readings {
     /// Reads everything. Nobody is stopped meanwhile, so numbers may be some microseconds apart.
     #[must_use]
     pub fn take(shared: &Shared) -> Self {
-        let pools = OpenPools::read(&shared.pools);
+        let (pools, tenants) = (OpenPools::read(&shared.pools), shared.routes.all());
         Self {
-            tenants: shared.routes.all().iter().map(|tenant| sample(tenant, &pools)).collect(),
+            tenants: tenants.iter().map(|tenant| sample(tenant, &pools)).collect(),
+            console: ConsoleReading::take(shared, &tenants),
             clusters: shared.pools.clusters().iter().map(|cluster| cluster_reading(cluster)).collect(),
             tls: shared.tls.as_deref().map(tls_reading),
             process: process_reading(shared),

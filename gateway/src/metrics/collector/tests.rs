@@ -38,6 +38,7 @@ fn full() -> Readings {
     Readings {
         tenants: (1..=4).map(tenant).collect(),
         clusters: vec![cluster(7)],
+        console: Default::default(),
         tls: Some(TlsReading {
             handshakes: [5, 2],
             reloads: [1, 0],
