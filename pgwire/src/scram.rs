@@ -12,7 +12,6 @@
 //!      .answer()         ◀─ r=…,s=…,i=… ─
 //!   ClientAnswer         ── c=…,r=…,p=… ▶  .finish()     the client knows the password
 //!      .verify()         ◀─ v=… ──────────               the server knows the verifier
-//!   ──▶ ClientKeys
 //! ```
 //!
 //! Each step consumes the one before, so a step can be neither skipped nor repeated.

@@ -51,7 +51,6 @@ pub struct ClientExchange {
 
 /// An exchange in which the server owes the proof that it knows the verifier.
 pub struct ClientAnswer {
-    keys: ClientKeys,
     server_signature: Key,
 }
 
@@ -107,24 +106,21 @@ impl ClientExchange {
         let client_signature = crypto::hmac(&crypto::hash(&keys.client_key), &signed);
         let proof = crypto::encode(&crypto::xor(&keys.client_key, &client_signature));
         let server_signature = crypto::hmac(&*keys.server_key, &signed);
-        Ok((ClientAnswer { keys, server_signature }, format!("{without_proof},p={proof}")))
+        Ok((ClientAnswer { server_signature }, format!("{without_proof},p={proof}")))
     }
 }
 
 impl ClientAnswer {
-    /// Takes the server's last message and returns the keys, which spare the next login all hashing. A server
-    /// that says AuthenticationOk without this message has proved nothing: do not go on with it.
+    /// Takes the server's last message. A server that says AuthenticationOk without this message has proved
+    /// nothing: do not go on with it.
     ///
     /// # Errors
     /// [`ScramError::ServerNotProven`] when the server does not know the verifier,
     /// [`ScramError::Rejected`] when it says that we failed, or a message that is broken.
-    pub fn verify(self, server_final: &[u8]) -> Result<ClientKeys, ScramError> {
+    pub fn verify(self, server_final: &[u8]) -> Result<(), ScramError> {
         let signature = message::server_final(server_final)?;
-        if signature.ct_eq(&self.server_signature).into() {
-            Ok(self.keys)
-        } else {
-            Err(ScramError::ServerNotProven)
-        }
+        let proven: bool = signature.ct_eq(&self.server_signature).into();
+        if proven { Ok(()) } else { Err(ScramError::ServerNotProven) }
     }
 }
 
