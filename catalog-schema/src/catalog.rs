@@ -2,14 +2,15 @@
 
 use crate::error::CatalogError;
 use crate::key::MasterKey;
-use crate::pool::{Pool, connection_config};
+use crate::pool::Pool;
 use crate::session::Session;
 use crate::sql::Arg;
 use crate::tx::{Context, FencedTx, Tx};
+use crate::way::Way;
 use crate::write::operations::Claim;
 use std::sync::Arc;
 use tenancy::Secret;
-use tokio_postgres::{Config, Row};
+use tokio_postgres::Row;
 
 /// The catalog: connections and the key to its secrets. Clones share both.
 ///
@@ -20,7 +21,7 @@ pub struct Catalog {
     reads: Pool,
     transactions: Pool,
     key: MasterKey,
-    listen: Arc<Config>,
+    listen: Arc<Way>,
 }
 
 impl Catalog {
@@ -28,12 +29,13 @@ impl Catalog {
     /// is down; what is asked then fails with [`CatalogError::Unavailable`] within seconds.
     ///
     /// # Errors
-    /// When the connection string cannot be parsed.
+    /// When the connection string, or the file that it names, is of no use.
     #[expect(clippy::unused_async, reason = "the pool needs a runtime, which an async function proves")]
     pub async fn connect(dsn: &Secret, key: MasterKey, size: u32) -> Result<Self, CatalogError> {
-        let reads = Pool::new(connection_config(dsn, "catalog")?, size);
-        let transactions = Pool::new(connection_config(dsn, "catalog")?, size);
-        let listen = Arc::new(connection_config(dsn, "listen")?);
+        let way = Way::read(dsn, "catalog")?;
+        let reads = Pool::new(way.clone(), size);
+        let transactions = Pool::new(way, size);
+        let listen = Arc::new(Way::read(dsn, "listen")?);
         Ok(Self { reads, transactions, key, listen })
     }
 
@@ -63,7 +65,7 @@ impl Catalog {
         FencedTx::new(self.begin(context).await?, claim.clone()).await
     }
 
-    pub(crate) fn listen_config(&self) -> &Config {
+    pub(crate) fn listen_way(&self) -> &Way {
         &self.listen
     }
 

@@ -103,9 +103,12 @@ pub enum CatalogError {
     /// A secret could not be sealed or opened.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The connection string cannot be parsed. It is not shown: it may hold a password.
-    #[error("the catalog's connection string cannot be parsed")]
-    BadDsn,
+    /// The connection string is of no use. It is not shown: it may hold a password.
+    #[error("the catalog's connection string cannot be used: {reason}")]
+    BadDsn {
+        /// Why. Nothing of it but what its words about TLS lead to.
+        reason: String,
+    },
     /// A migration failed and was rolled back.
     #[error("the catalog cannot be migrated: {reason}")]
     Migration {
@@ -141,7 +144,7 @@ impl CatalogError {
             | Self::Corrupt { .. }
             | Self::AuditBroken { .. }
             | Self::Seal(_)
-            | Self::BadDsn
+            | Self::BadDsn { .. }
             | Self::Migration { .. }
             | Self::Database { .. } => false,
         }
@@ -155,6 +158,10 @@ impl CatalogError {
 
     pub(crate) fn corrupt(column: impl Into<String>, reason: impl std::fmt::Display) -> Self {
         Self::Corrupt { column: column.into(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn bad_dsn(reason: impl Into<String>) -> Self {
+        Self::BadDsn { reason: reason.into() }
     }
 
     pub(crate) fn unavailable(reason: impl Into<String>) -> Self {

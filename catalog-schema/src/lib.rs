@@ -24,6 +24,7 @@ mod row;
 mod session;
 mod sql;
 mod tx;
+mod way;
 
 pub use catalog::Catalog;
 pub use error::{CatalogError, Constraint};

@@ -5,12 +5,11 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
-use crate::pool::{CONNECT_TIMEOUT, connection_config};
 use crate::sql::{bigint, typed};
+use crate::way::Way;
 use tenancy::Secret;
-use tokio::time::timeout;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
 
 /// The files of `migrations/`, as the macro embeds them.
 mod embedded {
@@ -46,10 +45,7 @@ pub struct MigrationReport {
 /// [`CatalogError::NewerSchema`] when a newer release migrated it; [`CatalogError::Migration`] when a
 /// migration fails, or one that was applied differs from ours; or when the catalog is unavailable.
 pub async fn migrate(dsn: &Secret) -> Result<MigrationReport, CatalogError> {
-    let config = connection_config(dsn, "migrate")?;
-    let connecting = timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
-    let (mut client, connection) =
-        connecting.map_err(|_| CatalogError::unavailable("the login took too long"))??;
+    let (mut client, connection) = Way::read(dsn, "migrate")?.connect().await?;
     // Ends with the client, whose end also gives the lock back, whatever happened.
     tokio::spawn(connection);
     client.batch_execute(MIGRATION_SETTINGS).await?;

@@ -4,13 +4,13 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
-use crate::pool::CONNECT_TIMEOUT;
+use crate::way::Link;
 use futures_util::StreamExt;
 use futures_util::stream::poll_fn;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket, tls::NoTlsStream};
+use tokio_postgres::{AsyncMessage, Client};
 
 /// How often a silent connection is asked whether it still lives, and how long it has to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -50,9 +50,7 @@ impl Catalog {
 
 impl Wakeups {
     async fn listen(catalog: &Catalog, channel: &'static str) -> Result<Self, CatalogError> {
-        let connecting = timeout(CONNECT_TIMEOUT, catalog.listen_config().connect(NoTls)).await;
-        let (client, connection) =
-            connecting.map_err(|_| CatalogError::unavailable("the login took too long"))??;
+        let (client, connection) = catalog.listen_way().connect().await?;
         let (sender, pending) = mpsc::channel(1);
         // Ends with the connection, which ends when the client is dropped.
         tokio::spawn(forward(connection, sender));
@@ -83,7 +81,7 @@ impl Wakeups {
     }
 }
 
-async fn forward(mut connection: Connection<Socket, NoTlsStream>, sender: mpsc::Sender<()>) {
+async fn forward(mut connection: Link, sender: mpsc::Sender<()>) {
     let mut messages = poll_fn(|context| connection.poll_message(context));
     while let Some(Ok(message)) = messages.next().await {
         if matches!(message, AsyncMessage::Notification(_)) {

@@ -5,29 +5,17 @@
 
 use crate::error::CatalogError;
 use crate::session::Session;
+use crate::way::{CONNECT_TIMEOUT, Way};
 use bb8_postgres::PostgresConnectionManager;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tenancy::Secret;
 use tokio::sync::watch;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// A login that takes longer has failed.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a caller waits for a connection that others are using.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection whose peer has silently gone is noticed after about this long.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
-const KEEPALIVE_RETRIES: u32 = 3;
-/// Set on the server for every connection: a lost client must not keep its locks, and no statement
-/// may outlast the caller's patience. Milliseconds. Nothing is left to the defaults of the server or the
-/// database that would change what a statement sees.
-const SERVER_SETTINGS: &str = "-c statement_timeout=5000 -c lock_timeout=3000 \
-     -c idle_in_transaction_session_timeout=15000 -c default_transaction_isolation=read\\ committed";
-
 /// One connection, and whether it may be used again.
 pub(crate) struct Link {
     pub(crate) client: Client,
@@ -43,7 +31,7 @@ pub(crate) enum Failure {
     Stale,
 }
 
-pub(crate) struct Manager(PostgresConnectionManager<NoTls>);
+pub(crate) struct Manager(PostgresConnectionManager<MakeRustlsConnect>);
 
 impl bb8::ManageConnection for Manager {
     type Connection = Link;
@@ -91,7 +79,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Opens nothing yet. Must be called inside a tokio runtime, which reaps idle connections.
-    pub(crate) fn new(config: Config, size: u32) -> Self {
+    pub(crate) fn new(way: Way, size: u32) -> Self {
         let failures = Failures(Arc::new(watch::Sender::new(None)));
         let connections = bb8::Pool::builder()
             .max_size(size.max(1))
@@ -100,7 +88,7 @@ impl Pool {
             .retry_connection(false)
             .connection_timeout(CHECKOUT_TIMEOUT + CONNECT_TIMEOUT)
             .error_sink(Box::new(failures.clone()))
-            .build_unchecked(Manager(PostgresConnectionManager::new(config, NoTls)));
+            .build_unchecked(Manager(PostgresConnectionManager::new(way.config, way.tls)));
         Self { connections, failures }
     }
 
@@ -134,23 +122,4 @@ impl Pool {
             }
         }
     }
-}
-
-/// The connection string with the bounds that every connection of ours has.
-pub(crate) fn connection_config(dsn: &Secret, purpose: &str) -> Result<Config, CatalogError> {
-    let mut config: Config = dsn.expose().parse().map_err(|_| CatalogError::BadDsn)?;
-    let options = match config.get_options() {
-        Some(given) => format!("{given} {SERVER_SETTINGS}"),
-        None => SERVER_SETTINGS.to_owned(),
-    };
-    config
-        .options(options)
-        .application_name(format!("tenantry {purpose}"))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_user_timeout(TCP_USER_TIMEOUT)
-        .keepalives(true)
-        .keepalives_idle(KEEPALIVE_IDLE)
-        .keepalives_interval(KEEPALIVE_INTERVAL)
-        .keepalives_retries(KEEPALIVE_RETRIES);
-    Ok(config)
 }

@@ -11,6 +11,7 @@ pub(crate) mod database;
 pub(crate) mod dsn;
 mod error;
 pub(crate) mod grants;
+mod guard;
 pub(crate) mod login;
 pub(crate) mod marker;
 pub(crate) mod prepared;
@@ -20,6 +21,7 @@ mod quote;
 pub(crate) mod role;
 pub(crate) mod role_session;
 mod session;
+pub(crate) mod transport;
 mod wire;
 
 pub(crate) use clusters::{ClusterDdl, Clusters, Endpoint};

@@ -152,7 +152,7 @@ async fn what_the_catalog_will_never_answer_is_classified_too() {
 
     let bad = Secret::new("postgres://user:hunter2@host:notaport/db".to_owned());
     let error = Catalog::connect(&bad, MasterKey::generate().unwrap(), 1).await.unwrap_err();
-    assert_eq!(error, CatalogError::BadDsn);
+    assert!(matches!(error, CatalogError::BadDsn { .. }), "{error}");
     assert!(!error.to_string().contains("hunter2"));
 
     let mut tx = fixture.tx().await;

@@ -32,7 +32,7 @@ impl From<CatalogError> for Problem {
             | CatalogError::Corrupt { .. }
             | CatalogError::AuditBroken { .. }
             | CatalogError::Seal(_)
-            | CatalogError::BadDsn
+            | CatalogError::BadDsn { .. }
             | CatalogError::Migration { .. }
             | CatalogError::Database { .. } => internal(&error),
         }

@@ -7,7 +7,8 @@
 
 use super::error::PostgresError;
 use super::session::{Login, Session};
-use catalog_schema::ClusterAdmin;
+use super::transport::Address;
+use catalog_schema::{ClusterAdmin, ClusterTls};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,8 @@ pub(crate) struct Endpoint {
     pub(crate) password: Secret,
     /// Where admin sessions go.
     pub(crate) database: String,
+    /// How connections are secured.
+    pub(crate) tls: ClusterTls,
     /// What the server must answer, or it is another one.
     pub(crate) system_identifier: String,
 }
@@ -46,6 +49,7 @@ impl From<ClusterAdmin> for Endpoint {
             user: admin.user,
             password: admin.password,
             database: admin.database,
+            tls: admin.cluster.tls,
             system_identifier: admin.cluster.system_identifier,
         }
     }
@@ -53,12 +57,17 @@ impl From<ClusterAdmin> for Endpoint {
 
 impl Endpoint {
     fn login<'a>(&'a self, database: &'a str) -> Login<'a> {
-        Login { host: &self.host, port: self.port, user: &self.user, password: &self.password, database }
+        Login { address: self.way(), user: &self.user, password: &self.password, database }
+    }
+
+    /// Where the server is.
+    pub(super) fn way(&self) -> Address<'_> {
+        Address { host: &self.host, port: self.port, tls: &self.tls }
     }
 
     /// `host:port`, for messages.
     pub(super) fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        self.way().to_string()
     }
 
     fn same_address(&self, address: &str) -> bool {

@@ -3,8 +3,9 @@
 //! It is taken apart once; from then on the password lives in a [`Secret`] and the rest can be shown.
 //! No error repeats any part of the text, because every part may be a misplaced password.
 
+use net::dsn::TlsWords;
 use tenancy::Secret;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::Host;
 
 /// Where admin sessions go when the DSN names no database. Never a template.
 const ADMIN_DATABASE_DEFAULT: &str = "postgres";
@@ -39,17 +40,22 @@ pub(crate) enum DsnError {
         "it points to a template database: a session there blocks every CREATE DATABASE, use \"postgres\""
     )]
     TemplateDatabase,
-    #[error("it asks for TLS, which connections to clusters do not use yet")]
-    TlsRequired,
+    #[error("it says how TLS is used: tls_mode and tls_ca say that, for gateways too")]
+    SaysTls,
 }
 
 impl AdminDsn {
     /// Reads a URL or a key-value string.
     pub(crate) fn parse(text: &str) -> Result<Self, DsnError> {
-        let parsed: tokio_postgres::Config = text.parse().map_err(|_| DsnError::Malformed)?;
-        if parsed.get_ssl_mode() == SslMode::Require {
-            return Err(DsnError::TlsRequired);
+        let said = match net::dsn::without_tls(text) {
+            Ok((_, words)) => words != TlsWords::default(),
+            Err(net::dsn::DsnError::Mode) => true,
+            Err(net::dsn::DsnError::Malformed) => return Err(DsnError::Malformed),
+        };
+        if said {
+            return Err(DsnError::SaysTls);
         }
+        let parsed: tokio_postgres::Config = text.parse().map_err(|_| DsnError::Malformed)?;
         let database = parsed.get_dbname().unwrap_or(ADMIN_DATABASE_DEFAULT);
         if matches!(database, "template0" | "template1") {
             return Err(DsnError::TemplateDatabase);
@@ -104,7 +110,8 @@ mod tests {
             ("host=/var/run/postgresql user=a", DsnError::SocketDirectory),
             ("postgres://h/postgres", DsnError::NoUser),
             ("postgres://a@h/template1", DsnError::TemplateDatabase),
-            ("postgres://a@h/postgres?sslmode=require", DsnError::TlsRequired),
+            ("postgres://a@h/postgres?sslmode=verify-full", DsnError::SaysTls),
+            ("host=h user=a sslmode=prefer", DsnError::SaysTls),
             ("port=x", DsnError::Malformed),
         ] {
             assert_eq!(AdminDsn::parse(text).unwrap_err(), expected, "{text}");

@@ -1,5 +1,6 @@
 //! What a cluster can answer, sorted by what to do about it.
 
+use super::guard::PasswordAsked;
 use tokio_postgres::error::SqlState;
 
 /// Why something on a cluster did not work.
@@ -13,9 +14,15 @@ pub(crate) enum PostgresError {
     /// The server let nobody in with these credentials, or not into this database.
     #[error("{address} refused the login: {reason}")]
     LoginRefused { address: String, reason: String },
-    /// The server wants TLS, which this connection does not speak.
-    #[error("{address} insists on TLS, which connections to clusters do not use yet")]
-    TlsRequired { address: String },
+    /// The cluster's connections are to be encrypted, and the server does not do that.
+    #[error("{address} does not offer TLS")]
+    NoTls { address: String },
+    /// The server did not prove to be the one that its certificate is to name.
+    #[error("{address} is not trusted: {reason}")]
+    NotTrusted { address: String, reason: String },
+    /// The server asks for the password itself, which is never given.
+    #[error("{address} asks for the password itself and not for SCRAM-SHA-256, so it is not given")]
+    PasswordAsked { address: String },
     /// The server reported an error.
     #[error("{address} reported: {message}")]
     Reported { address: String, code: SqlState, message: String },
@@ -64,10 +71,10 @@ impl PostgresError {
             return Self::Reported { address, code, message }.while_connecting();
         }
         let source = std::error::Error::source(error);
-        if source.is_some_and(|source| source.to_string().contains("TLS")) {
-            return Self::TlsRequired { address };
-        }
         let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+        if io.and_then(|io| io.get_ref()).is_some_and(|inner| inner.is::<PasswordAsked>()) {
+            return Self::PasswordAsked { address };
+        }
         let reason =
             io.map_or_else(|| "no answer that PostgreSQL would give".to_owned(), |io| io.kind().to_string());
         Self::Unreachable { address, reason }
@@ -97,7 +104,9 @@ impl PostgresError {
             // A role just made or a pg_hba.conf just reloaded may take a moment; attempts are bounded anyway.
             Self::LoginRefused { .. } => true,
             Self::Reported { code, message, .. } => passes_by_itself(code, message),
-            Self::TlsRequired { .. }
+            Self::NoTls { .. }
+            | Self::NotTrusted { .. }
+            | Self::PasswordAsked { .. }
             | Self::OtherServer { .. }
             | Self::Foreign { .. }
             | Self::OtherDatabase { .. }

@@ -3,6 +3,8 @@
 use super::dsn::AdminDsn;
 use super::error::PostgresError;
 use super::session::{Login, Session};
+use super::transport::Address;
+use catalog_schema::ClusterTls;
 
 /// `DROP DATABASE … WITH (FORCE)` needs 13 and `pg_database_owner` 14; 15 is the oldest that is tested.
 pub(crate) const VERSION_NUM_MIN: i32 = 150_000;
@@ -22,9 +24,10 @@ pub(crate) struct Probe {
 }
 
 /// Logs in as the admin and asks.
-pub(crate) async fn probe(dsn: &AdminDsn) -> Result<Probe, PostgresError> {
+pub(crate) async fn probe(dsn: &AdminDsn, tls: &ClusterTls) -> Result<Probe, PostgresError> {
     let AdminDsn { host, port, user, password, database } = dsn;
-    let session = Session::open(Login { host, port: *port, user, password, database }).await?;
+    let address = Address { host, port: *port, tls };
+    let session = Session::open(Login { address, user, password, database }).await?;
     let row = session
         .query_one(
             "select current_setting('server_version_num')::int,

@@ -6,7 +6,7 @@ use super::error::PostgresError;
 use super::wire::Wire;
 use pgwire::backend::{self, Authentication};
 use pgwire::frontend::write;
-use pgwire::scram::{ChannelBinding, ClientExchange, ClientKeys};
+use pgwire::scram::{ClientExchange, ClientKeys};
 use std::fmt::Display;
 use std::time::Duration;
 use tenancy::{DatabaseName, RoleName};
@@ -38,7 +38,7 @@ impl RoleSession {
         let address = endpoint.address();
         let late = || PostgresError::Unreachable { address: address.clone(), reason: "timed out".to_owned() };
         let login = async {
-            let mut wire = Wire::connect(&endpoint.host, endpoint.port, address.clone()).await?;
+            let mut wire = Wire::connect(endpoint.way()).await?;
             let parameters = [
                 ("user", role.as_str()),
                 ("database", database.as_str()),
@@ -85,7 +85,7 @@ async fn authenticate(wire: &mut Wire, keys: &ClientKeys) -> Result<(), Postgres
     let Ok(Authentication::Sasl(offered)) = Authentication::parse(&offer) else {
         return Err(not_proven(wire, "it does not ask for SCRAM-SHA-256"));
     };
-    let exchange = ClientExchange::new(keys.clone(), &offered, ChannelBinding::Unavailable)
+    let exchange = ClientExchange::new(keys.clone(), &offered, wire.binding().clone())
         .map_err(|why| not_proven(wire, why))?;
     wire.send(|out| write::sasl_initial(out, exchange.mechanism(), exchange.client_first().as_bytes()))
         .await?;

@@ -1,12 +1,15 @@
 //! One connection to a cluster, on which no wait is without an end.
 
 use super::error::PostgresError;
+use super::guard::{Guarded, Secured};
+use super::transport::Address;
 use std::time::Duration;
 use tenancy::Secret;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, Row};
 
 /// How long a server may take to answer a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,8 +31,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a connection is opened with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Login<'a> {
-    pub(super) host: &'a str,
-    pub(super) port: u16,
+    pub(super) address: Address<'a>,
     pub(super) user: &'a str,
     pub(super) password: &'a Secret,
     pub(super) database: &'a str,
@@ -45,15 +47,14 @@ pub(crate) struct Session {
 impl Session {
     /// Connects and logs in.
     pub(super) async fn open(login: Login<'_>) -> Result<Self, PostgresError> {
-        let address = format!("{}:{}", login.host, login.port);
-        let configuration = configuration(login);
-        let (client, connection) = timeout(CONNECT_TIMEOUT, configuration.connect(NoTls))
-            .await
-            .map_err(|_| PostgresError::Unreachable {
-                address: address.clone(),
-                reason: "timed out".to_owned(),
-            })?
-            .map_err(|error| PostgresError::from_connect(&address, &error))?;
+        let address = login.address.to_string();
+        let connecting = async {
+            let stream = Guarded::new(login.address.connect().await?);
+            let connected = configuration(login).connect_raw(stream, Secured).await;
+            connected.map_err(|error| PostgresError::from_connect(&address, &error))
+        };
+        let late = || PostgresError::Unreachable { address: address.clone(), reason: "timed out".to_owned() };
+        let (client, connection) = timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| late())??;
         // The task ends when the client is dropped or the connection breaks; statements report the latter.
         let connection = tokio::spawn(async move { drop(connection.await) });
         Ok(Self { client, connection, address })
@@ -123,13 +124,12 @@ impl Drop for Session {
 fn configuration(login: Login<'_>) -> tokio_postgres::Config {
     let mut configuration = tokio_postgres::Config::new();
     configuration
-        .host(login.host)
-        .port(login.port)
+        // The connection is what it is to be before the driver gets it; "direct" has it ask for nothing.
+        .ssl_mode(SslMode::Require)
+        .ssl_negotiation(SslNegotiation::Direct)
         .user(login.user)
         .dbname(login.database)
         .application_name("tenantry-control-plane")
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_user_timeout(STATEMENT_GRACE)
         .options(format!(
             "-c search_path=pg_catalog -c standard_conforming_strings=on -c statement_timeout={} -c lock_timeout={} -c idle_session_timeout={}",
             STATEMENT_TIMEOUT.as_millis(),

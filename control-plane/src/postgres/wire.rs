@@ -1,12 +1,13 @@
 //! PostgreSQL messages over a connection of our own, for what the driver of the admin sessions cannot do.
 
 use super::error::PostgresError;
+use super::transport::{Address, Stream, Transport};
 use pgwire::WriteError;
 use pgwire::backend::ErrorFields;
 use pgwire::frame::{HEADER_LEN, peek_header};
+use pgwire::scram::ChannelBinding;
 use std::fmt::Display;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_postgres::error::SqlState;
 
 /// We ask for little; a server that sends more than this in one message is none.
@@ -14,18 +15,22 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// A connection and what has come in over it. Dropping it closes the socket.
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    binding: ChannelBinding,
     address: String,
     inbound: Vec<u8>,
 }
 
 impl Wire {
-    /// Connects. `address` is for messages.
-    pub(super) async fn connect(host: &str, port: u16, address: String) -> Result<Self, PostgresError> {
-        match TcpStream::connect((host, port)).await {
-            Ok(stream) => Ok(Self { stream, address, inbound: Vec::with_capacity(1024) }),
-            Err(error) => Err(PostgresError::Unreachable { address, reason: error.kind().to_string() }),
-        }
+    /// Connects.
+    pub(super) async fn connect(to: Address<'_>) -> Result<Self, PostgresError> {
+        let Transport { stream, binding } = to.connect().await?;
+        Ok(Self { stream, binding, address: to.to_string(), inbound: Vec::with_capacity(1024) })
+    }
+
+    /// What a login can be bound to.
+    pub(super) fn binding(&self) -> &ChannelBinding {
+        &self.binding
     }
 
     /// `host:port`, for messages.
@@ -40,7 +45,9 @@ impl Wire {
     ) -> Result<(), PostgresError> {
         let mut outbound = Vec::with_capacity(512);
         write(&mut outbound).map_err(|why| self.no_postgres(why))?;
-        self.stream.write_all(&outbound).await.map_err(|_| self.lost())
+        self.stream.write_all(&outbound).await.map_err(|_| self.lost())?;
+        // TLS keeps records back until then.
+        self.stream.flush().await.map_err(|_| self.lost())
     }
 
     /// The next message: its tag and body. One that reports an error is an error.

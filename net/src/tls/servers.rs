@@ -70,7 +70,11 @@ impl ServerTlsSettings {
         Ok(Some(ServerTls { config: self.config(mode, ca)?, name: server_name }))
     }
 
-    fn config(&self, mode: TlsMode, ca: Option<&str>) -> Result<Arc<ClientConfig>, ServerTlsError> {
+    /// The settings alone, for who names the server at each connection.
+    ///
+    /// # Errors
+    /// The authorities are of no use.
+    pub fn config(&self, mode: TlsMode, ca: Option<&str>) -> Result<Arc<ClientConfig>, ServerTlsError> {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (mode, ca.map(str::to_owned));
         if let Some(config) = in_use.get(&key).and_then(Weak::upgrade) {

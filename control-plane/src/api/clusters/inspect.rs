@@ -4,6 +4,7 @@ use super::super::problem::{ApiResult, Problem, ProblemKind};
 use crate::postgres::PostgresError;
 use crate::postgres::dsn::AdminDsn;
 use crate::postgres::probe::{Probe, VERSION_NUM_MIN, probe};
+use catalog_schema::ClusterTls;
 use std::time::Duration;
 use tenancy::Secret;
 use tokio::time::timeout;
@@ -25,14 +26,20 @@ pub(super) fn parse(dsn: &Secret) -> ApiResult<AdminDsn> {
 }
 
 /// Logs in and checks that the server is a primary of a version that we know, and the admin's privileges suffice.
-pub(super) async fn inspect(dsn: AdminDsn) -> ApiResult<Inspected> {
-    let answered = timeout(INSPECT_TIMEOUT, probe(&dsn)).await;
+pub(super) async fn inspect(dsn: AdminDsn, tls: &ClusterTls) -> ApiResult<Inspected> {
+    let answered = timeout(INSPECT_TIMEOUT, probe(&dsn, tls)).await;
     let unreachable = || Problem::new(ProblemKind::ClusterUnreachable).field("admin_dsn");
     let probe =
         answered.map_err(|_| unreachable().detail("no answer in time"))?.map_err(|error| match error {
-            PostgresError::TlsRequired { .. } => {
-                unreachable().detail(error.to_string()).hint("allow connections without TLS from this host")
-            }
+            PostgresError::NoTls { .. } => unreachable()
+                .detail(error.to_string())
+                .hint("turn ssl on there; with tls_mode \"disable\" all connections to it are in clear"),
+            PostgresError::NotTrusted { .. } => unreachable().detail(error.to_string()).hint(
+                "tls_ca names the authority of its certificate, tls_server_name the name in it where that is not its host",
+            ),
+            PostgresError::PasswordAsked { .. } => unreachable()
+                .detail(error.to_string())
+                .hint("use scram-sha-256 in its pg_hba.conf and password_encryption"),
             error => unreachable().detail(error.to_string()),
         })?;
     if probe.version_num < VERSION_NUM_MIN {

@@ -79,7 +79,7 @@ pub(in super::super) async fn cluster_register(
     if state.catalog.region_get(&region).await?.is_none() {
         return Err(super::super::problem::Problem::new(ProblemKind::RegionUnknown).field("region"));
     }
-    let Inspected { dsn, probe } = inspect::inspect(dsn).await?;
+    let Inspected { dsn, probe } = inspect::inspect(dsn, &tls).await?;
     inspect::check_budget(connection_budget, &probe)?;
     let mut change = match Mutation::begin(&state, &caller, &bytes).await? {
         Begun::Fresh(change) => change,

@@ -108,7 +108,7 @@ async fn check_raised(api: &ApiState, budget: u32, known: &ClusterDetail) -> Api
         password: admin.password,
         database: admin.database,
     };
-    let inspected = inspect::inspect(dsn).await?;
+    let inspected = inspect::inspect(dsn, &admin.cluster.tls).await?;
     if inspected.probe.system_identifier != known.cluster.system_identifier {
         let detail = "another server answers at the cluster's address, by its system identifier";
         return Err(Problem::new(ProblemKind::ClusterUnreachable).detail(detail).field("connection_budget"));
@@ -124,7 +124,7 @@ async fn with_new_way(patch: ClusterPatch, dsn: &Secret, known: &ClusterDetail) 
     if dsn.database != known.admin_database {
         return Err(refused("the admin database of a cluster does not change"));
     }
-    let inspected = inspect::inspect(dsn).await?;
+    let inspected = inspect::inspect(dsn, &tls::after(&known.cluster.tls, &patch)).await?;
     if inspected.probe.system_identifier != known.cluster.system_identifier {
         return Err(refused("it leads to another server, by its system identifier"));
     }
