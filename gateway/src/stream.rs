@@ -21,7 +21,45 @@ pub enum ClientStream {
     /// In clear.
     Plain(TcpStream),
     /// Encrypted. Boxed: most of what a session of rustls is lies behind pointers, but not all.
-    Tls(Box<server::TlsStream<TcpStream>>),
+    Tls(Box<Encrypted>),
+}
+
+/// A client's encrypted connection. Whoever lets go of it ends TLS too: a client that only sees the end of TCP has
+/// to take it for an attack, and says so.
+pub struct Encrypted(server::TlsStream<TcpStream>);
+
+impl Encrypted {
+    fn stream(self: &mut Box<Self>) -> &mut server::TlsStream<TcpStream> {
+        &mut self.0
+    }
+}
+
+impl From<server::TlsStream<TcpStream>> for ClientStream {
+    fn from(stream: server::TlsStream<TcpStream>) -> Self {
+        Self::Tls(Box::new(Encrypted(stream)))
+    }
+}
+
+impl Drop for Encrypted {
+    fn drop(&mut self) {
+        let (socket, session) = self.0.get_mut();
+        session.send_close_notify();
+        let mut socket = WithoutWaiting(socket);
+        while session.wants_write() && session.write_tls(&mut socket).is_ok_and(|written| written > 0) {}
+    }
+}
+
+/// Takes what the socket takes at once.
+struct WithoutWaiting<'a>(&'a TcpStream);
+
+impl io::Write for WithoutWaiting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A connection to a server.
@@ -38,7 +76,7 @@ impl ClientStream {
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tls(stream) => stream.0.get_ref().0,
         }
     }
 
@@ -46,7 +84,7 @@ impl ClientStream {
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Plain(stream) => stream.poll_read_ready(cx).map(|_ready| ()),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_fill_buf(cx).map(|_filled| ()),
+            Self::Tls(stream) => Pin::new(stream.stream()).poll_fill_buf(cx).map(|_filled| ()),
         }
     }
 
@@ -59,7 +97,7 @@ impl ClientStream {
                 peeked.map_or(true, |length| length == 0)
             }
             Self::Tls(stream) => {
-                let filled = ready!(Pin::new(stream.as_mut()).poll_fill_buf(cx));
+                let filled = ready!(Pin::new(stream.stream()).poll_fill_buf(cx));
                 filled.map_or(true, <[u8]>::is_empty)
             }
         };
@@ -104,7 +142,7 @@ fn has_arrived(stream: &TcpStream) -> bool {
 
 /// Both kinds of streams read and write by what they are.
 macro_rules! delegate {
-    ($stream:ty) => {
+    ($stream:ty, $encrypted:path) => {
         impl AsyncRead for $stream {
             fn poll_read(
                 self: Pin<&mut Self>,
@@ -113,7 +151,7 @@ macro_rules! delegate {
             ) -> Poll<io::Result<()>> {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_read(cx, into),
-                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),
+                    Self::Tls(stream) => Pin::new($encrypted(stream)).poll_read(cx, into),
                 }
             }
         }
@@ -126,7 +164,7 @@ macro_rules! delegate {
             ) -> Poll<io::Result<usize>> {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+                    Self::Tls(stream) => Pin::new($encrypted(stream)).poll_write(cx, bytes),
                 }
             }
 
@@ -137,7 +175,7 @@ macro_rules! delegate {
             ) -> Poll<io::Result<usize>> {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
+                    Self::Tls(stream) => Pin::new($encrypted(stream)).poll_write_vectored(cx, slices),
                 }
             }
 
@@ -148,19 +186,19 @@ macro_rules! delegate {
             fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+                    Self::Tls(stream) => Pin::new($encrypted(stream)).poll_flush(cx),
                 }
             }
 
             fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-                    Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+                    Self::Tls(stream) => Pin::new($encrypted(stream)).poll_shutdown(cx),
                 }
             }
         }
     };
 }
 
-delegate!(ClientStream);
-delegate!(ServerStream);
+delegate!(ClientStream, Encrypted::stream);
+delegate!(ServerStream, Box::as_mut);

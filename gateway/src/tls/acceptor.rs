@@ -134,7 +134,7 @@ impl Acceptor {
         let stream = started.into_stream(config(certificate, inside)).await?;
         let login = if self.settings.client_auth_is_login { common_name(&stream) } else { None };
         let facts = TlsFacts { server_name, binding: certificate.binding.clone(), login };
-        Ok((ClientStream::Tls(Box::new(stream)), facts))
+        Ok((stream.into(), facts))
     }
 }
 

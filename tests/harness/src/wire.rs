@@ -254,7 +254,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WireClient<S> {
         loop {
             match self.message().await {
                 Ok(message) => messages.push(message),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(messages),
+                // Our own error, and not one of TLS, which has words: its end comes before that of the socket.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && error.get_ref().is_none() => {
+                    return Ok(messages);
+                }
                 Err(error) => return Err(error),
             }
         }
