@@ -1,12 +1,17 @@
 use super::*;
+use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
+use crate::console::Console;
 use crate::metrics::GatewayUsage;
 use crate::pool::Registry;
 use crate::resolve::Routes;
+use crate::tls::ServerTlsSettings;
+use crate::workers::Workers;
 use catalog_schema::{Catalog, MasterKey};
 use config::GatewayConfig;
 use hyper::header::{ALLOW, CONTENT_TYPE};
+use std::sync::atomic::AtomicU32;
 use tenancy::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -21,9 +26,15 @@ async fn shared() -> Arc<Shared> {
     let catalog = Catalog::connect(&dsn, key, 1).await.expect("a catalog may be away");
     let drain = CancellationToken::new();
     Arc::new(Shared {
+        workers: Workers::start(1).expect("a thread"),
         routes: Arc::new(Routes::new(catalog, config.routes.clone(), drain.clone())),
-        pools: Arc::new(Registry::new(config.pool.clone())),
+        tls: None,
+        pools: Arc::new(Registry::new(config.pool.clone(), ServerTlsSettings::default())),
         cancels: Arc::default(),
+        clients: Arc::default(),
+        gate: Gate::default(),
+        console: Console::new(&config.console).expect("nobody to let in"),
+        logins_under_way: AtomicU32::new(0),
         usage: GatewayUsage::default(),
         progress: Arc::default(),
         mock_seed,

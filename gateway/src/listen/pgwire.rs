@@ -76,7 +76,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     drop(login);
     let admitted = match entered {
         Ok(Some(Entered::Client(admitted))) => *admitted,
-        Ok(Some(Entered::Operator(operator))) => return console::run(operator, shared).await,
+        Ok(Some(Entered::Operator(operator))) => return console::run(*operator, shared).await,
         Ok(None) => return,
         Err(_elapsed) => {
             shared.usage.refusals.refused(ErrorKind::LoginTimeout);
@@ -93,7 +93,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
 /// Who has logged in.
 enum Entered {
     Client(Box<Admitted>),
-    Operator(Operator),
+    Operator(Box<Operator>),
 }
 
 /// Takes a client through all stages up to admission. `None`: it was sent away, or has left.
@@ -110,7 +110,7 @@ async fn enter(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Opti
     }
     if console::login::is_meant(&startup) {
         return match console::login::enter(wire, peer, &startup, shared).await {
-            Ok(operator) => Some(Entered::Operator(operator)),
+            Ok(operator) => Some(Entered::Operator(Box::new(operator))),
             Err(refused) => {
                 let (wire, refusal) = *refused;
                 send_away(Refused { wire, refusal, tenant: None }, peer, shared).await;
