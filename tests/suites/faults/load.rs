@@ -1,6 +1,5 @@
 //! Clients that ask all the time, come back when they are cut off, and know their own answers.
 
-use crate::nonce::Owner;
 use harness::wire::WireClient;
 use harness::{Tenant, wait_until};
 use pgwire::frontend::write;
@@ -8,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use suites::nonce::Owner;
 use tokio::task::JoinSet;
 
 /// Clients that were cut off do not come back as a flood.
@@ -89,7 +89,7 @@ async fn ask_until_over(tenant: Tenant, score: Arc<Score>) {
 
 /// A pipeline of three requests, the last two in a transaction. `false`: one of them was refused.
 async fn ask(client: &mut WireClient) -> io::Result<bool> {
-    let owner = Owner::new();
+    let owner = Owner::anew();
     let marks = [owner.mark(1), owner.mark(2), owner.mark(3)];
     let mut out = Vec::new();
     write::query(&mut out, format!("select '{}'", marks[0]).as_bytes()).expect("it fits");

@@ -9,7 +9,6 @@
 mod conversations;
 mod load;
 mod matrix;
-mod nonce;
 mod servers;
 
 use harness::messages::MessageProxy;

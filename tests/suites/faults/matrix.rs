@@ -10,7 +10,6 @@ mod judge;
 mod victim;
 
 use crate::conversations::{self, Conversation, TABLES, Talk};
-use crate::nonce::Owner;
 use crate::{STACK, before_cluster, before_gateway, login};
 use bystander::Bystander;
 use cases::{Case, Kind, Side, chosen};
@@ -19,6 +18,7 @@ use harness::Tenant;
 use harness::messages::Script;
 use judge::{Heard, Reference};
 use std::sync::Arc;
+use suites::nonce::Owner;
 use tokio::sync::Mutex;
 use victim::{Victim, Way};
 
@@ -80,7 +80,7 @@ impl Lane {
     async fn undisturbed(&mut self, conversation: &Conversation) -> Result<Reference, String> {
         let mut reference = Err("it was not tried".to_owned());
         for _ in 0..2 {
-            let owner = Owner::new();
+            let owner = Owner::anew();
             let heard = self.converse(conversation, owner, None).await;
             let tally = self.script.disarm().await;
             self.bystander.is_served().await?;
@@ -95,7 +95,7 @@ impl Lane {
         reference: &Reference,
         case: &Case,
     ) -> Result<(), String> {
-        let owner = Owner::new();
+        let owner = Owner::anew();
         let heard = self.converse(conversation, owner, Some(case)).await;
         let tally = self.script.disarm().await;
         self.unreached += usize::from(!tally.has_struck);

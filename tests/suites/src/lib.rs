@@ -1,4 +1,5 @@
 //! What several suites share. The suites stand beside this folder, one file a theme.
 
 pub mod admin;
+pub mod nonce;
 pub mod plans;

@@ -1,11 +1,11 @@
 //! The other client of the pool, and what can be seen of the pool from outside.
 
-use crate::nonce::Owner;
 use crate::{STACK, login};
 use harness::wire::{Message, WireClient, tags};
 use harness::{Tenant, eventually};
 use pgwire::frontend::{STATEMENT, write};
 use std::time::{Duration, Instant};
+use suites::nonce::Owner;
 use tokio_postgres::Client;
 
 /// "At once", on a machine that does a hundred other things.
@@ -71,7 +71,7 @@ impl Bystander {
     }
 
     async fn ask(&mut self) -> Result<(), String> {
-        let owner = Owner::new();
+        let owner = Owner::anew();
         let (first, second) = (owner.mark(1), owner.mark(2));
         let mut request = Vec::new();
         write::query(&mut request, format!("select '{first}'").as_bytes()).expect("it fits");

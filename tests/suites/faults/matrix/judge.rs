@@ -3,9 +3,9 @@
 use super::cases::Case;
 use super::victim::Way;
 use crate::conversations::Conversation;
-use crate::nonce::Owner;
 use harness::messages::Tally;
 use harness::wire::{Message, tags};
+use suites::nonce::Owner;
 
 /// What the victim heard, and how it ended.
 #[derive(Debug)]
@@ -65,8 +65,7 @@ pub(super) fn judge(
     if heard.way == Way::Hung {
         return Err(format!("the client is left hanging after {}", tags(&heard.messages)));
     }
-    // Whether it gets a connection in time is left to chance there.
-    if case.lies() || conversation.plan == "hasty" {
+    if case.lies() || conversation.is_by_chance {
         return Ok(());
     }
     let said = comparable(owner, &heard.messages);
