@@ -3,6 +3,7 @@
 use super::{CancelTarget, close};
 use crate::pool::ConnectPermit;
 use crate::pool::servers::{Purpose, Server, ServerGuard, Servers};
+use crate::relay::handover::Traces;
 use crate::relay::prepared::ServerStatements;
 use crate::relay::settings::Settings;
 use crate::stream::ServerStream;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A raw server connection. It holds no buffer: whoever leases it brings one.
 ///
@@ -26,6 +26,8 @@ pub struct ServerConnection {
     /// The worker on whose thread its events arrive.
     home: Option<WorkerId>,
     cancel: CancelTarget,
+    /// It owes replies and will not be waited for.
+    is_at_work: bool,
     opened: Instant,
     idle_since: Instant,
     /// Its place in the list that operators see; none before a pool has taken it over.
@@ -38,6 +40,8 @@ pub struct ServerConnection {
     pub settings_uncertain: bool,
     /// Statements that are prepared on this connection.
     pub statements: ServerStatements,
+    /// Who has used it, and for what.
+    pub traces: Traces,
 }
 
 impl ServerConnection {
@@ -55,6 +59,7 @@ impl ServerConnection {
             permit: Some(permit),
             home: WorkerId::current(),
             cancel,
+            is_at_work: false,
             opened: now,
             idle_since: now,
             listed: None,
@@ -62,7 +67,13 @@ impl ServerConnection {
             settings: Arc::default(),
             settings_uncertain: false,
             statements: ServerStatements::default(),
+            traces: Traces::default(),
         }
+    }
+
+    /// Whoever leased it gives it up while it owes replies: closing it ends the work too.
+    pub fn left_at_work(&mut self) {
+        self.is_at_work = true;
     }
 
     /// The worker on whose thread its events arrive; none if that is no worker's.
@@ -71,18 +82,17 @@ impl ServerConnection {
         self.home
     }
 
-    /// Has its events arrive on this thread from now on. An encrypted connection stays where it is: it works
-    /// from anywhere, at the price of waking two threads.
+    /// Has its events arrive on this thread from now on.
     ///
     /// # Errors
     /// The socket is lost.
     pub fn come_here(&mut self) -> io::Result<()> {
         let here = WorkerId::current();
-        if self.home == here || !matches!(self.stream, Some(ServerStream::Plain(_))) {
+        if self.home == here {
             return Ok(());
         }
-        if let Some(ServerStream::Plain(stream)) = self.stream.take() {
-            self.stream = Some(ServerStream::Plain(TcpStream::from_std(stream.into_std()?)?));
+        if let Some(stream) = self.stream.as_mut() {
+            stream.come_here()?;
             self.home = here;
         }
         Ok(())
@@ -164,7 +174,8 @@ impl ServerConnection {
 impl Drop for ServerConnection {
     fn drop(&mut self) {
         if let (Some(stream), Some(permit)) = (self.stream.take(), self.permit.take()) {
-            close::in_background(stream, permit, Some(self.cancel.clone()));
+            let cancel = close::Cancel { target: self.cancel.clone(), is_at_work: self.is_at_work };
+            close::in_background(stream, permit, Some(cancel));
         }
     }
 }

@@ -174,7 +174,12 @@ impl Conversation {
         let mut stream = self.lease.server().stream();
         let read = pin!(stream.read_buf(&mut self.inbound)).poll(cx);
         match ready!(read) {
-            Ok(0) | Err(_) => Poll::Ready(Err(Fault::Lost)),
+            Ok(0) | Err(_) => {
+                if !self.ledger.is_empty() {
+                    self.lease.server().left_at_work();
+                }
+                Poll::Ready(Err(Fault::Lost))
+            }
             Ok(read) => {
                 self.read += u64::try_from(read).unwrap_or(u64::MAX);
                 Poll::Ready(Ok(()))

@@ -64,6 +64,9 @@ impl Session {
     /// in any doubt.
     async fn give_back(&self, exchange: &Exchange, mut lease: Lease, ended: &Ended) {
         let no_cancel_is_under_way = self.cancel.slot().stopped();
+        if !exchange.ledger.is_empty() && !exchange.server_is_leaving {
+            lease.server().left_at_work();
+        }
         if !no_cancel_is_under_way || exchange.server_is_leaving {
             return drop(lease);
         }
@@ -158,8 +161,13 @@ impl Session {
         if let Poll::Ready(outcome) = exchange.poll_relay(cx, &mut self.stream, &mut self.client, lease) {
             return Poll::Ready(Ended::Itself(outcome));
         }
-        if exchange.is_at_rest() && exchange.down.is_written() && self.leave.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ended::SentAway);
+        if exchange.is_at_rest() && exchange.down.is_written() {
+            if let Some(server) = lease.server().listed() {
+                server.pinned(self.client.pin);
+            }
+            if self.leave.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ended::SentAway);
+            }
         }
         Poll::Pending
     }
