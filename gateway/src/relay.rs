@@ -20,6 +20,7 @@ pub mod client_side;
 pub mod deadlines;
 pub mod effects;
 pub mod exchange;
+pub mod handover;
 pub mod ledger;
 pub mod own_request;
 pub mod pin;

@@ -91,8 +91,8 @@ impl ServerConnection {
         if self.home == here {
             return Ok(());
         }
-        if let Some(stream) = self.stream.as_mut() {
-            stream.come_here()?;
+        if let Some(stream) = self.stream.take() {
+            self.stream = Some(stream.come_here()?);
             self.home = here;
         }
         Ok(())

@@ -15,6 +15,8 @@ use crate::error::Refusal;
 use crate::metrics::GatewayUsage;
 use crate::pool::Lease;
 use crate::relay::effects::REPORTED;
+use crate::relay::handover::database::Asked;
+use crate::relay::handover::{self, NOBODY};
 use crate::relay::ledger::{Due, Ledger, Origin, Settled, Verdict};
 use crate::relay::settings::{self, Settings};
 use bytes::{Buf, BytesMut};
@@ -75,6 +77,8 @@ struct Conversation {
     message_bytes_max: usize,
     /// The first error that the server answered.
     answer: Option<Box<ErrorBody>>,
+    /// What the database was asked ahead of the script.
+    asked: Option<Asked>,
     /// The connection is not to be used again.
     unfit: bool,
 }
@@ -83,6 +87,11 @@ impl Conversation {
     /// Puts the session's settings back to those of a fresh one, ahead of the script.
     fn begin(mut lease: Lease, script: &Script, bytes_max: usize) -> Result<Self, Failure> {
         let (mut ledger, mut outbound) = (Ledger::default(), Vec::new());
+        let pool = Arc::clone(lease.pool());
+        let expect = |request| ledger.expect(Due::of(request, Origin::Setup));
+        let asked = handover::write_to(lease.server(), &pool, NOBODY, &mut outbound, expect)
+            .map_err(|_unfit| Refusal::new(ErrorKind::Internal, "the session could not be set up"))?;
+        lease.server().traces.note(script.effects());
         if let Some(wanted) = settings_to_set(lease.server()) {
             let server = lease.server();
             settings::write_steps(server, &wanted, &mut outbound, |request| {
@@ -104,6 +113,7 @@ impl Conversation {
             status: TransactionStatus::Idle,
             message_bytes_max: bytes_max.max(MESSAGE_BYTES_MIN),
             answer: None,
+            asked,
             unfit: false,
         })
     }
@@ -205,6 +215,12 @@ impl Conversation {
             (Verdict::Forward, _) => self.forward(tag, body, results),
             // Settings that were accepted before are not accepted now: something else has changed.
             (Verdict::OutOfSync, _) | (Verdict::Swallow, b'E') => Err(Fault::OutOfSync),
+            (Verdict::Swallow, b'D') => {
+                if let Some(asked) = self.asked {
+                    handover::read_answer(self.lease.pool(), asked, body);
+                }
+                Ok(())
+            }
             (Verdict::Swallow, _) => Ok(()),
         }
     }
@@ -272,7 +288,9 @@ impl Conversation {
     }
 
     /// Gives the connection back if it is idle, in sync and clean; else it is closed.
-    fn end(self, leaves_nothing: bool) {
+    fn end(mut self, leaves_nothing: bool) {
+        let pool = Arc::clone(self.lease.pool());
+        self.unfit |= handover::transaction_ended(self.lease.server(), &pool);
         let idle = self.status == TransactionStatus::Idle && self.ledger.is_empty();
         let in_sync = self.written == self.outbound.len() && !self.inbound.has_remaining();
         if idle && in_sync && leaves_nothing && !self.unfit {

@@ -61,6 +61,10 @@ pub struct TenantUsage {
     pub server_errors: Counter,
     /// Connections that were reset at the end of a client's session and serve others.
     pub session_resets: Counter,
+    /// Connections discarded, or their sequences, because they went from one client to another.
+    pub handover_resets: Counter,
+    /// Settings set or reset on a connection for its next client.
+    pub settings_replayed: Counter,
     errors: [Counter; ErrorKind::ALL.len()],
     pins: [Counter; PinReason::ALL.len()],
     /// Kept a tenant, so that tenants do not share the cache line; the metrics add them up.
@@ -83,6 +87,8 @@ impl TenantUsage {
             evictions: Counter::default(),
             server_errors: Counter::default(),
             session_resets: Counter::default(),
+            handover_resets: Counter::default(),
+            settings_replayed: Counter::default(),
             errors: std::array::from_fn(|_| Counter::default()),
             pins: std::array::from_fn(|_| Counter::default()),
             waits: std::array::from_fn(|_| Counter::default()),

@@ -5,6 +5,7 @@ use super::idle::IdleConnections;
 use super::{Cluster, PoolKey};
 use crate::connect::{Connector, ServerConnection};
 use crate::metrics::TenantUsage;
+use crate::relay::handover::database::Database;
 use crate::relay::prepared::StatementCache;
 use crate::relay::welcome::Welcomes;
 use catalog_schema::PlacementRecord;
@@ -36,6 +37,7 @@ pub struct Pool {
     last_used_ms: AtomicU64,
     usage: Arc<TenantUsage>,
     statements: StatementCache,
+    database: Database,
     welcomes: Welcomes,
 }
 
@@ -66,6 +68,7 @@ impl Pool {
             usage,
             statements,
             welcomes: Welcomes::default(),
+            database: Database::default(),
             cluster,
             connector,
         });
@@ -131,6 +134,12 @@ impl Pool {
     #[must_use]
     pub fn statements(&self) -> &StatementCache {
         &self.statements
+    }
+
+    /// What code in the database could do to a session.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// What the server says to a client that connects.

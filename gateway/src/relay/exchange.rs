@@ -7,7 +7,9 @@ use super::client_side::{self, Absorbed};
 use super::deadlines::{Doing, Moment, Pace};
 use super::effects::Effects;
 use super::effects::change::Change;
-use super::ledger::Ledger;
+use super::handover::database::Asked;
+use super::handover::{self, ClientId};
+use super::ledger::{Due, Ledger, Origin};
 use super::pin::PinReason;
 use super::policy::Policy;
 use super::prepared::ClientStatements;
@@ -26,6 +28,8 @@ use tenancy::PoolMode;
 
 /// What a client owns beyond any one connection.
 pub struct ClientState {
+    /// Who it is to connections.
+    pub id: ClientId,
     /// Its prepared statements.
     pub statements: ClientStatements,
     /// The settings that its session has now.
@@ -154,6 +158,8 @@ pub struct Exchange {
     pub bound_changes: Vec<Change>,
     /// The client's settings as they were before the current transaction put all of them back.
     pub before_reset: Option<Arc<Settings>>,
+    /// What the database was asked ahead of the client's first message.
+    pub asked: Option<Asked>,
     /// Something of the client's has gone to the server since the connection was leased.
     pub has_begun: bool,
     /// The settings of the client's startup packet are to be set again before its next request.
@@ -186,6 +192,7 @@ impl Default for Exchange {
             changes: Changes::default(),
             bound_changes: Vec::new(),
             before_reset: None,
+            asked: None,
             has_begun: false,
             restage: false,
             pace: Pace::default(),
@@ -233,6 +240,7 @@ impl Exchange {
         self.changes.clear();
         self.bound_changes = Vec::new();
         self.before_reset = None;
+        self.asked = None;
     }
 
     /// Nothing is known of names that mean something of their own.
@@ -255,8 +263,21 @@ impl Exchange {
         self.discard = Discard::None;
         self.pace = Pace::default();
         self.forget_names();
+        self.hand_over(lease, client)?;
         let server = lease.server();
-        settings::stage_steps(server, &client.settings, &mut self.up, &mut self.ledger)?;
+        let steps = settings::stage_steps(server, &client.settings, &mut self.up, &mut self.ledger)?;
+        if steps > 0 {
+            lease.pool().usage().settings_replayed.add(steps);
+        }
+        Ok(())
+    }
+
+    /// Takes away what its last client may have left on the connection unseen.
+    fn hand_over(&mut self, lease: &mut Lease, client: &ClientState) -> Result<(), Refusal> {
+        let (ledger, pool) = (&mut self.ledger, Arc::clone(lease.pool()));
+        let expect = |request| ledger.expect(Due::of(request, Origin::Setup));
+        self.asked =
+            self.up.stage(|out| handover::write_to(lease.server(), &pool, client.id, out, expect))?;
         Ok(())
     }
 

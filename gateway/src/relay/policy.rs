@@ -104,7 +104,10 @@ mod tests {
             (StateConfig { listen: refuse, ..default.clone() }, "select 1; listen a"),
             (StateConfig { prepare: refuse, ..default.clone() }, "prepare p as select 1"),
             (StateConfig { temporary: refuse, ..default.clone() }, "create temp table t (a int)"),
-            (StateConfig { hold_cursor: refuse, ..default.clone() }, "declare c cursor with hold for select 1"),
+            (
+                StateConfig { hold_cursor: refuse, ..default.clone() },
+                "declare c cursor with hold for select 1",
+            ),
             (StateConfig { advisory_lock: refuse, ..default.clone() }, "select pg_advisory_lock(1)"),
             (StateConfig { library: refuse, ..default.clone() }, "load 'x'"),
             (StateConfig { unknown: refuse, ..default.clone() }, "do $$ $$"),

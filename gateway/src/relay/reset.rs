@@ -21,5 +21,6 @@ pub async fn discard_all(server: &mut ServerConnection) -> Result<(), OwnRequest
     server.settings = Arc::default();
     server.settings_uncertain = false;
     server.statements.clear();
+    server.traces.wipe();
     Ok(())
 }

@@ -7,6 +7,7 @@ mod session_state;
 use super::changes::Told;
 use super::effects::Effects;
 use super::exchange::{ClientState, Exchange};
+use super::handover;
 use super::ledger::{Due, Origin, Request, Settled, Verdict};
 use super::pin::PinReason;
 use super::prepared::reading;
@@ -83,6 +84,9 @@ fn absorb_message(
 ) -> Result<Step, ServerFault> {
     match header.tag {
         // The bulk of all traffic: nothing to read in it.
+        b'D' if exchange.asked.is_some() && exchange.ledger.current_origin() == Some(Origin::Setup) => {
+            answer(exchange, client, lease, header)
+        }
         b'D' | b'd' => reply(exchange, client, lease, header),
         b'S' => parameter(exchange, client, lease, header),
         b'N' | b'A' => {
@@ -104,6 +108,21 @@ fn absorb_message(
         b'E' => error(exchange, client, lease, header),
         _ => reply(exchange, client, lease, header),
     }
+}
+
+/// A row of ours, while the database has been asked something.
+fn answer(
+    exchange: &mut Exchange,
+    client: &mut ClientState,
+    lease: &mut Lease,
+    header: Header,
+) -> Result<Step, ServerFault> {
+    let asked = exchange.asked;
+    let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
+    if let Some(asked) = asked {
+        handover::read_answer(lease.pool(), asked, body);
+    }
+    reply(exchange, client, lease, header)
 }
 
 /// A reply that is forwarded or swallowed without a look inside.
@@ -227,6 +246,9 @@ fn command_complete(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, ServerFault> {
+    if exchange.ledger.current_origin() == Some(Origin::Setup) {
+        return reply(exchange, client, lease, header);
+    }
     let is_ours = exchange.deallocates_for_client;
     let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
     let tag = backend::command_complete(body).map_err(|_malformed| ServerFault::OutOfSync)?;

@@ -102,6 +102,7 @@ async fn live(admitted: Admitted, place: ClientGuard, shared: Arc<Shared>) {
     };
     let leave = Box::pin(tenant.leave_token().cancelled_owned());
     let client = ClientState {
+        id: place.client().id,
         statements: Default::default(),
         settings: Arc::clone(welcome.settings()),
         startup_settings: Arc::clone(welcome.settings()),
@@ -314,9 +315,4 @@ impl Session {
         }
         Ok(&self.pool)
     }
-}
-#[cfg(test)]
-pub fn sizes() {
-    fn size3<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize { size_of::<F>() }
-    eprintln!("live {} session {} clientstate {}", size3(live), size_of::<Session>(), size_of::<ClientState>());
 }

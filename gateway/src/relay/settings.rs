@@ -145,7 +145,8 @@ fn write_each<'a>(
     Ok(())
 }
 
-/// Puts the client's settings in force on a leased connection, ahead of what the client sends.
+/// Puts the client's settings in force on a leased connection, ahead of what the client sends. Says how many
+/// had to be set or reset.
 ///
 /// # Errors
 /// A name or value that does not fit the protocol.
@@ -154,16 +155,20 @@ pub fn stage_steps(
     wanted: &Arc<Settings>,
     up: &mut Flow,
     ledger: &mut Ledger,
-) -> Result<(), WriteError> {
+) -> Result<u64, WriteError> {
+    let mut count = 0;
     if Arc::ptr_eq(&server.settings, wanted) && !server.settings_uncertain {
-        return Ok(());
+        return Ok(count);
     }
     up.stage(|out| {
-        write_steps(server, wanted, out, |request| ledger.expect(Due::of(request, Origin::Setup)))
+        write_steps(server, wanted, out, |request| {
+            count += u64::from(request == Request::Execute);
+            ledger.expect(Due::of(request, Origin::Setup));
+        })
     })?;
     server.settings = Arc::clone(wanted);
     server.settings_uncertain = false;
-    Ok(())
+    Ok(count)
 }
 
 #[cfg(test)]

@@ -46,6 +46,16 @@ static PINS: Spec = Spec::counter(
     &["tenant", "reason"],
     "Clients that kept their server connection between transactions. A reason appears with its first pin.",
 );
+static SETTINGS_REPLAYED: Spec = Spec::counter(
+    "tenantry_settings_replayed_total",
+    &["tenant"],
+    "Settings set or reset on a server connection for its next client.",
+);
+static HANDOVER_RESETS: Spec = Spec::counter(
+    "tenantry_handover_resets_total",
+    &["tenant"],
+    "Server connections discarded, or their sequences, on their way from one client to another.",
+);
 static EVICTIONS: Spec = Spec::counter(
     "tenantry_pool_evictions_total",
     &["tenant"],
@@ -77,14 +87,16 @@ fn holdings(view: &View) -> [Family; 4] {
     [connections, size, waiting, clients]
 }
 
-fn counters(view: &View) -> [Family; 5] {
+fn counters(view: &View) -> Vec<Family> {
     let plain = [
         (&TRANSACTIONS, Total::Transactions),
         (&CHECKOUTS, Total::Checkouts),
         (&SERVER_ERRORS, Total::ServerErrors),
         (&EVICTIONS, Total::Evictions),
+        (&SETTINGS_REPLAYED, Total::SettingsReplayed),
+        (&HANDOVER_RESETS, Total::HandoverResets),
     ];
-    let [transactions, checkouts, server_errors, evictions] = plain.map(|(spec, total)| {
+    let of_plain = plain.map(|(spec, total)| {
         let mut family = Family::new(spec);
         for (tenant, row) in &view.rows {
             family.push(&[tenant], row.totals.get(total));
@@ -95,7 +107,9 @@ fn counters(view: &View) -> [Family; 5] {
     for (tenant, row) in &view.rows {
         wait.push(&[tenant], seconds(row.totals.get(Total::CheckoutWaitUs)));
     }
-    [transactions, checkouts, server_errors, evictions, wait]
+    let mut families = Vec::from(of_plain);
+    families.push(wait);
+    families
 }
 
 /// Rows of errors and pins that never happened are left out: most tenants would have all of them.

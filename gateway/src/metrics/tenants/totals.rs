@@ -6,7 +6,7 @@ use crate::relay::pin::PinReason;
 use std::ops::{AddAssign, Range};
 use tenancy::ErrorKind;
 
-const SINGLES: usize = 8;
+const SINGLES: usize = 10;
 const ERRORS: Range<usize> = SINGLES..SINGLES + ErrorKind::ALL.len();
 const PINS: Range<usize> = ERRORS.end..ERRORS.end + PinReason::ALL.len();
 const WAITS: Range<usize> = PINS.end..PINS.end + WAIT_BUCKETS;
@@ -31,6 +31,10 @@ pub enum Total {
     ServerErrors,
     /// Connections that were reset at the end of a session.
     SessionResets,
+    /// Connections that were reset on their way from one client to another.
+    HandoverResets,
+    /// Settings set or reset on a connection for its next client.
+    SettingsReplayed,
 }
 
 /// All counters of a tenant, or of several together.
@@ -57,6 +61,8 @@ impl Totals {
             (Total::Evictions, &usage.evictions),
             (Total::ServerErrors, &usage.server_errors),
             (Total::SessionResets, &usage.session_resets),
+            (Total::HandoverResets, &usage.handover_resets),
+            (Total::SettingsReplayed, &usage.settings_replayed),
         ];
         for (total, counter) in singles {
             totals.0[total as usize] = counter.get();
@@ -139,6 +145,9 @@ mod tests {
         usage.checked_out(Duration::from_micros(5));
         usage.evictions.add(6);
         usage.server_errors.add(7);
+        usage.session_resets.add(8);
+        usage.handover_resets.add(9);
+        usage.settings_replayed.add(10);
         usage.refused(ErrorKind::Internal);
         usage.pinned(PinReason::Library);
         usage
@@ -155,9 +164,12 @@ mod tests {
             Total::CheckoutWaitUs,
             Total::Evictions,
             Total::ServerErrors,
+            Total::SessionResets,
+            Total::HandoverResets,
+            Total::SettingsReplayed,
         ];
         assert_eq!(singles.len(), SINGLES);
-        assert_eq!(singles.map(|total| totals.get(total)), [1, 2, 3, 1, 5, 6, 7]);
+        assert_eq!(singles.map(|total| totals.get(total)), [1, 2, 3, 1, 5, 6, 7, 8, 9, 10]);
         assert!(totals.errors().filter(|(_, count)| *count > 0).eq([(ErrorKind::Internal, 1)]));
         assert!(totals.pins().filter(|(_, count)| *count > 0).eq([(PinReason::Library, 1)]));
         assert_eq!(totals.waits().iter().sum::<u64>(), 1);

@@ -6,8 +6,10 @@ use crate::relay::changes::Told;
 use crate::relay::effects::change::{Change, Value};
 use crate::relay::effects::{Effects, REPORTED};
 use crate::relay::exchange::{ClientState, Exchange};
+use crate::relay::handover;
 use crate::relay::pin::PinReason;
 use crate::relay::settings::Settings;
+use pgwire::backend::TransactionStatus;
 use std::sync::Arc;
 
 /// The setting that is reported by PostgreSQL 18 and not by older ones.
@@ -27,6 +29,7 @@ pub(super) fn keep(exchange: &mut Exchange, client: &mut ClientState, lease: &mu
         client.settings = Arc::clone(&client.startup_settings);
         exchange.resetting = true;
     }
+    lease.server().traces.note(effects);
     let effects = with_search_path(effects, lease);
     exchange.changes.note(effects);
     // Until the transaction's end tells more.
@@ -93,6 +96,11 @@ pub(super) fn discarded(exchange: &mut Exchange, client: &mut ClientState, lease
 
 /// The server is ready: what was committed stands, what was rolled back does not.
 pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease) {
+    let is_over = exchange.status == TransactionStatus::Idle;
+    if is_over {
+        let pool = Arc::clone(lease.pool());
+        exchange.doubtful |= handover::transaction_ended(lease.server(), &pool);
+    }
     if exchange.changes.is_quiet() {
         return;
     }
@@ -105,7 +113,6 @@ pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &
         lease.server().settings_uncertain = true;
         left |= Effects::SETTING;
     }
-    let is_over = exchange.status == pgwire::backend::TransactionStatus::Idle;
     if is_over
         && let Some(before) = exchange.before_reset.take()
         && settlement.rolled_back

@@ -1,0 +1,83 @@
+with counted as (
+    select pg_catalog.sum(
+        pg_catalog.pg_stat_get_tuples_inserted(c.oid) operator(pg_catalog.+)
+        pg_catalog.pg_stat_get_tuples_updated(c.oid) operator(pg_catalog.+)
+        pg_catalog.pg_stat_get_tuples_deleted(c.oid)
+    )::pg_catalog.text as changes
+    from (values ('pg_catalog.pg_proc'::pg_catalog.regclass), ('pg_catalog.pg_rewrite'), ('pg_catalog.pg_policy'),
+        ('pg_catalog.pg_attrdef'), ('pg_catalog.pg_constraint'), ('pg_catalog.pg_operator'), ('pg_catalog.pg_cast'),
+        ('pg_catalog.pg_depend'), ('pg_catalog.pg_sequence'), ('pg_catalog.pg_db_role_setting')) as c (oid)
+), code as (
+    select l.lanname, case
+        when p.prosqlbody is null then pg_catalog.regexp_replace(
+            p.prosrc, 'set_config\s*\([^()]*,\s*true\s*\)', '', 'gi')
+        else pg_catalog.pg_get_function_sqlbody(p.oid)
+    end as source
+    from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) p.prolang
+    where p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+        and l.lanname operator(pg_catalog.<>) all ('{internal,c}'::pg_catalog.name[])
+), foreign_code as (
+    select 1 from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) p.prolang
+        left join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+            and d.objid operator(pg_catalog.=) p.oid and d.deptype operator(pg_catalog.=) 'e'
+        left join pg_catalog.pg_extension e on e.oid operator(pg_catalog.=) d.refobjid
+    where p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and l.lanname operator(pg_catalog.=) 'c'
+        and coalesce(e.extname operator(pg_catalog.<>) all (
+            '{plpgsql,plperl,plpython3u,pltcl,uuid-ossp,pgcrypto,pg_trgm,btree_gin,btree_gist,citext,hstore,ltree,intarray,'
+            'unaccent,fuzzystrmatch,cube,earthdistance,isn,seg,bloom,lo,pg_stat_statements,postgis,vector,moddatetime,'
+            'autoinc,refint,insert_username,tcn,sslinfo,pg_buffercache,pg_prewarm,pgstattuple,pgrowlocks,amcheck,'
+            'dict_int,dict_xsyn,tsm_system_rows,tsm_system_time,postgres_fdw,file_fdw}'::pg_catalog.name[]), true)
+), stateful as (
+    select p.oid, p.proname operator(pg_catalog.=) any ('{nextval,setval}'::pg_catalog.name[]) as draws
+    from pg_catalog.pg_proc p
+    where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace and (
+        p.proname operator(pg_catalog.=) any ('{set_config,nextval,setval,setseed,pg_advisory_lock,'
+            'pg_advisory_lock_shared,pg_try_advisory_lock,pg_try_advisory_lock_shared,query_to_xml,query_to_xmlschema,'
+            'query_to_xml_and_xmlschema,ts_stat,ts_rewrite}'::pg_catalog.name[]))
+), read_code as (
+    select r.ev_action::pg_catalog.text as tree from pg_catalog.pg_rewrite r
+    where r.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+    union all
+    select pg_catalog.concat(p.polqual::pg_catalog.text, p.polwithcheck::pg_catalog.text) from pg_catalog.pg_policy p
+), write_code as (
+    select a.adbin::pg_catalog.text as tree from pg_catalog.pg_attrdef a
+    where a.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+    union all
+    select c.conbin::pg_catalog.text from pg_catalog.pg_constraint c
+    where c.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and c.conbin is not null
+), reads as (
+    select exists (select from read_code t, stateful s where pg_catalog.strpos(
+        t.tree, pg_catalog.concat(':funcid ', s.oid, ' ')) operator(pg_catalog.>) 0) as stateful,
+    exists (select from pg_catalog.pg_depend d
+        where d.classid operator(pg_catalog.=) any ('{pg_rewrite,pg_policy,pg_constraint}'::pg_catalog.regclass[])
+            and d.refclassid operator(pg_catalog.=) any ('{pg_proc,pg_operator}'::pg_catalog.regclass[])
+            and d.refobjid operator(pg_catalog.>=) 16384::pg_catalog.oid)
+    or exists (select from pg_catalog.pg_operator o join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) o.oprcode
+        join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) p.prolang
+        where o.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+            and l.lanname operator(pg_catalog.<>) all ('{internal,c}'::pg_catalog.name[]))
+    or exists (select from pg_catalog.pg_cast c join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) c.castfunc
+        join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) p.prolang
+        where c.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+            and l.lanname operator(pg_catalog.<>) all ('{internal,c}'::pg_catalog.name[])) as code
+)
+select counted.changes, pg_catalog.concat(
+    case when exists (select from pg_catalog.pg_sequence) then 's' end,
+    case when exists (select from code where source operator(pg_catalog.~*)
+        '\m(insert|merge|copy|nextval|setval|execute)\M') then 'd' end,
+    case when exists (select from code where source operator(pg_catalog.~*)
+            '(^|;|\*/|>>|\m(begin|then|else|loop|atomic)|--[^\n]*\n)\s*(set|reset)\M|'
+            '\m(set_config|pg_settings|execute|listen|unlisten|prepare|deallocate|load|discard|temp|temporary|pg_temp\w*|'
+            'hold|setseed|query_to_xml\w*|ts_stat|ts_rewrite|crosstab\w*|connectby|xpath_table|dblink\w*|'
+            'pg_advisory_lock\w*|pg_try_advisory_lock\w*|pg_replication_origin_session_setup)\M')
+        or exists (select from foreign_code)
+        or exists (select from write_code t, stateful s where not s.draws and pg_catalog.strpos(
+            t.tree, pg_catalog.concat(':funcid ', s.oid, ' ')) operator(pg_catalog.>) 0)
+        or exists (select from pg_catalog.pg_db_role_setting s
+            where s.setconfig::pg_catalog.text operator(pg_catalog.~*) 'pg_temp')
+        or reads.stateful then 'h' end,
+    case when exists (select from code
+        where lanname operator(pg_catalog.<>) all ('{sql,plpgsql}'::pg_catalog.name[])) then 'c' end,
+    case when reads.stateful or reads.code then 'r' end
+)
+from counted, reads
