@@ -16,10 +16,11 @@
 pub mod budget;
 pub mod checkout;
 pub mod cluster;
+mod idle;
 pub mod key;
 pub mod lease;
-pub mod manager;
 pub mod registry;
+pub mod servers;
 pub mod sweep;
 pub mod tenant_pool;
 
