@@ -63,6 +63,18 @@ async def check_queries(cache_size):
         same("other", await other.fetchval("select 'other'"))
         await other.close()
         same("run later", await unused.fetchval())
+    with check(f"a table that changes beneath a statement, {kind}"):
+        await connection.execute("drop table if exists asyncpg_changing; create table asyncpg_changing (a int)")
+        await connection.execute("insert into asyncpg_changing values (1)")
+        for _ in range(3):
+            same([1], list(await connection.fetchrow("select * from asyncpg_changing")))
+        await connection.execute("alter table asyncpg_changing add b int default 2")
+        # asyncpg prepares again when it is told that what it knew of the rows has changed.
+        same([1, 2], list(await connection.fetchrow("select * from asyncpg_changing")))
+        async with connection.transaction():
+            await connection.execute("alter table asyncpg_changing add c int default 3")
+            same([1, 2, 3], list(await connection.fetchrow("select *, $1::int as x from asyncpg_changing", 4))[:3])
+        await connection.execute("drop table asyncpg_changing")
     with check(f"five megabytes there and back, {kind}"):
         text = "é" * 2_500_000
         same(text, await connection.fetchval("select $1::text", text))

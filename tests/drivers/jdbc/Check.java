@@ -97,6 +97,28 @@ public final class Check {
                     same(number, one(connection, "select ?::int as column_" + number, number));
                 }
             });
+            check("a table that changes beneath a statement, " + kind, () -> {
+                run(connection, "drop table if exists jdbc_changing; create table jdbc_changing as select 1 as a");
+                try (PreparedStatement statement = connection.prepareStatement("select * from jdbc_changing")) {
+                    for (int columns = 1; columns < 4; columns++) {
+                        for (int round = 0; round < 7; round++) {
+                            int seen;
+                            try (ResultSet rows = statement.executeQuery()) {
+                                seen = rows.getMetaData().getColumnCount();
+                            } catch (SQLException changed) {
+                                // A statement that the driver has described before is not described again: it hears
+                                // of the change once, and prepares anew.
+                                same("0A000", changed.getSQLState());
+                                same(0, round);
+                                continue;
+                            }
+                            same(columns, seen);
+                        }
+                        run(connection, "alter table jdbc_changing add b" + columns + " int");
+                    }
+                }
+                run(connection, "drop table jdbc_changing");
+            });
             check("types, " + kind, () -> {
                 for (int round = 0; round < 8; round++) {
                     same(1L << 40, one(connection, "select ?::bigint", 1L << 40));

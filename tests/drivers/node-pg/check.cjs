@@ -44,6 +44,19 @@ async function checkQueries(client) {
       assert.equal(await value(client, query), number)
     }
   })
+  await check('a table that changes beneath named and unnamed statements', async () => {
+    await client.query('drop table if exists changing; create table changing as select 1 as a')
+    const named = { name: 'changing', text: 'select * from changing where a = $1', values: [1] }
+    const unnamed = { text: 'select * from changing where a = $1', values: [1] }
+    for (const column of ['b', 'c', 'd']) {
+      for (const query of [named, unnamed, named, unnamed]) await client.query(query)
+      await client.query(`alter table changing add ${column} int`)
+      for (const query of [named, unnamed]) {
+        assert.equal((await client.query(query)).fields.at(-1).name, column)
+      }
+    }
+    await client.query('drop table changing')
+  })
   await check('queries sent ahead are answered in order', async () => {
     const answers = upTo(300).map((number) => value(client, 'select $1::int', [number]))
     assert.deepEqual(await Promise.all(answers), upTo(300))

@@ -44,11 +44,12 @@ def check_queries():
             connection.execute("create table psycopg_changing (a int)")
             for _ in range(8):
                 connection.execute("select * from psycopg_changing", prepare=True)
-            connection.execute("alter table psycopg_changing add b int")
-            try:
-                connection.execute("select * from psycopg_changing", prepare=True)
-            except errors.FeatureNotSupported as error:
-                same("0A000", error.sqlstate)
+            for column, prepare in [("b", True), ("c", False), ("d", None)]:
+                connection.execute(f"alter table psycopg_changing add {column} int")
+                with psycopg.connect(DSN, autocommit=True) as other:
+                    other.execute("select * from psycopg_changing")
+                cursor = connection.execute("select * from psycopg_changing", prepare=prepare)
+                same(column, cursor.description[-1].name)
             connection.execute("drop table psycopg_changing")
         with check("binary parameters and results of many types"):
             values = [7, 2**40, 1.5, Decimal("12345.6789"), "naïve ☃", b"\x00\xff\x10", True, None,
@@ -138,6 +139,23 @@ def check_pipelines():
             with connection.pipeline():
                 cursors = [connection.execute("select %s::int", [n]) for n in range(300)]
                 same(list(range(300)), [cursor.fetchone()[0] for cursor in cursors])
+        with check("statements deallocated within a pipeline"):
+            connection.prepared_max = 3
+            for _ in range(3):
+                with connection.pipeline():
+                    cursors = [connection.execute(f"select %s::int as piped_{n}", [n], prepare=True) for n in range(12)]
+                    same(list(range(12)), [cursor.fetchone()[0] for cursor in cursors])
+        with check("statements deallocated in SQL, by a driver that does not close them"):
+            for query in ["deallocate \"_pg3_own\"", "deallocate all"]:
+                for ask in [connection.pgconn.exec_, lambda sql: connection.pgconn.exec_params(sql, [])]:
+                    connection.pgconn.prepare(b"_pg3_own", b"select 'own'")
+                    same(b"own", connection.pgconn.exec_prepared(b"_pg3_own", []).get_value(0, 0))
+                    result = ask(query.encode())
+                    same((psycopg.pq.ExecStatus.COMMAND_OK, query.upper().split(" \"")[0].encode()),
+                         (result.status, result.command_status))
+                    same(psycopg.pq.ExecStatus.FATAL_ERROR, connection.pgconn.exec_prepared(b"_pg3_own", []).status)
+            # The driver has not heard of it.
+            connection.prepare_threshold = None
         with check("results fetched before the pipeline's sync"):
             with connection.pipeline() as pipeline:
                 first = connection.execute("select pg_backend_pid()").fetchone()[0]
