@@ -10,6 +10,7 @@
 use crate::tls::x509;
 use pgwire::scram::ChannelBinding;
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
@@ -112,6 +113,23 @@ impl ServerStream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// Has its events arrive on this thread from now on. An encrypted one's session stays as it is; its socket
+    /// gets another descriptor.
+    ///
+    /// # Errors
+    /// The socket is lost, or the process has no descriptor left.
+    pub fn come_here(self) -> io::Result<Self> {
+        match self {
+            Self::Plain(stream) => Ok(Self::Plain(TcpStream::from_std(stream.into_std()?)?)),
+            Self::Tls(mut stream) => {
+                let socket = stream.get_mut().0;
+                let here = std::net::TcpStream::from(socket.as_fd().try_clone_to_owned()?);
+                *socket = TcpStream::from_std(here)?;
+                Ok(Self::Tls(stream))
+            }
         }
     }
 

@@ -31,3 +31,31 @@ pub(super) async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> R
         None => Err(ConnectError::Lost),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of asking a server that answers this.
+    async fn asked(answer: &[u8]) -> Result<(), ConnectError> {
+        let (mut ours, mut servers) = tokio::io::duplex(64);
+        servers.write_all(answer).await.expect("it fits");
+        servers.shutdown().await.expect("it is open");
+        ask(&mut ours).await
+    }
+
+    #[tokio::test]
+    async fn only_a_server_that_agrees_and_says_no_more_is_spoken_to() {
+        asked(b"S").await.expect("it agrees");
+        for answer in [&b"N"[..], b"SR", b"NE", b"E\0\0\0\x20SFATAL\0", b"H"] {
+            assert!(matches!(asked(answer).await, Err(ConnectError::NotEncrypted(_))), "{answer:?}");
+        }
+        assert!(matches!(asked(b"").await, Err(ConnectError::Lost)));
+    }
+
+    #[tokio::test]
+    async fn what_a_server_says_in_clear_is_repeated_nowhere() {
+        let error = asked(b"E\0\0\0\x20Mpay up\0\0").await.expect_err("an error");
+        assert!(!error.to_string().contains("pay up"), "{error}");
+    }
+}

@@ -110,9 +110,9 @@ impl Acceptor {
     pub async fn accept(&self, stream: TcpStream, inside: Inside) -> io::Result<(ClientStream, TlsFacts)> {
         let accepted = self.handshake(stream, inside).await;
         if accepted.is_ok() {
-            self.succeeded.inc()
+            self.succeeded.inc();
         } else {
-            self.failed.inc()
+            self.failed.inc();
         }
         accepted
     }

@@ -30,11 +30,14 @@ impl ServerTls {
     }
 }
 
+/// What is demanded, and the authorities in PEM where they are not the system's.
+type Terms = (TlsMode, Option<String>);
+
 /// The settings in use, each once: thousands of connections lead to a few servers.
 pub struct ServerTlsSettings {
     system: Arc<RootCertStore>,
     /// As many as there are servers with settings of their own; those that nobody uses any more go.
-    in_use: Mutex<HashMap<(TlsMode, Option<String>), Weak<ClientConfig>>>,
+    in_use: Mutex<HashMap<Terms, Weak<ClientConfig>>>,
 }
 
 /// On a system that trusts nobody.
