@@ -7,12 +7,19 @@ TOOLS := $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(CURDIR)/targe
 # Enough to replay the corpus and to notice a decoder that breaks easily.
 FUZZ_SECONDS_IN_TEST := 3
 
-.PHONY: help dev test check format lint postgres drivers bench fuzz
+# Set on the command line for the long runs.
+ANSWERS ?= 10000000
+MINUTES ?= 10
+
+.PHONY: storm soak faults help dev test check format lint postgres drivers bench fuzz
 
 help:
 	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
 	@echo 'make test    run every test'
 	@echo 'make check   what CI runs: formatting, lints, tests'
+	@echo 'make storm   ten million answers over one and two connections, none of them a stranger'"'"'s; ANSWERS=N'
+	@echo 'make soak    ten minutes of everything with faults, memory flat at the end; MINUTES=N'
+	@echo 'make faults  every fault at every message; make test takes a sample'
 	@echo 'make bench   the gateway and PgBouncer side by side; options go into ARGS'
 	@echo 'make fuzz    look for input that breaks a decoder, for SECONDS each'
 
@@ -49,3 +56,13 @@ bench: postgres
 	@command -v pgbouncer >/dev/null || apt-get install -y -qq pgbouncer >/dev/null
 	$(CARGO) build --locked --release --package tenantry
 	@benches/side_by_side.py $(ARGS)
+
+# The long runs of suites that "make test" runs in short.
+storm: postgres
+	ANSWERS=$(ANSWERS) $(CARGO) test --locked --release --package suites --test pooling -- --ignored --nocapture storm
+
+soak: postgres
+	MINUTES=$(MINUTES) $(CARGO) test --locked --release --package suites --test soak -- --ignored --nocapture
+
+faults: postgres
+	TENANTRY_TESTS=full $(CARGO) test --locked --package suites --test faults -- --nocapture matrix

@@ -176,6 +176,27 @@ impl Stack {
         self.start_control_plane_process().await
     }
 
+    /// Replaces the gateway by one in a process of its own, at the same addresses, whose memory can be seen.
+    /// `settings` are added to the end of its configuration file.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn gateway_as_process(&mut self, settings: &str) -> ChildProcess {
+        self.stop_gateway().await.expect("the gateway stops in order");
+        let path = self.gateway_config();
+        let text = std::fs::read_to_string(&path).expect("the stack has written it");
+        std::fs::write(&path, format!("{text}\n{settings}\n")).expect("the stack's directory is ours");
+        let mut child = ChildProcess::tenantry(["gateway", "--config", &path.display().to_string()]);
+        let ready = format!("{}/readyz", self.descriptor().gateway.admin);
+        eventually("the gateway is ready", async || {
+            assert!(child.is_running(), "the gateway ended: {}", child.said());
+            let answer = self.http.get(&ready).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        child
+    }
+
     /// Starts a control plane as a process of its own, at the stack's address.
     ///
     /// # Panics

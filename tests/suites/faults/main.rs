@@ -7,7 +7,6 @@
 //! `TENANTRY_CASES=some words` those with these words in their name.
 
 mod conversations;
-mod load;
 mod matrix;
 mod servers;
 

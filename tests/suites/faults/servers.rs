@@ -3,13 +3,13 @@
 //! Each test that stops a server has a stack of its own. Tenants of the other cluster ask all the while, and
 //! notice nothing.
 
-use crate::load::Load;
 use crate::{STACK, login};
 use harness::wire::{Message, WireClient};
 use harness::{Stack, Tenant, eventually, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pgwire::frontend::write;
+use suites::load::Load;
 use suites::plans;
 use tenantry::dev::StackOptions;
 

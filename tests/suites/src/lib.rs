@@ -1,5 +1,7 @@
 //! What several suites share. The suites stand beside this folder, one file a theme.
 
 pub mod admin;
+pub mod certs;
+pub mod load;
 pub mod nonce;
 pub mod plans;

@@ -1,5 +1,6 @@
 //! Clients that ask all the time, come back when they are cut off, and know their own answers.
 
+use crate::nonce::Owner;
 use harness::wire::WireClient;
 use harness::{Tenant, wait_until};
 use pgwire::frontend::write;
@@ -7,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use suites::nonce::Owner;
+
 use tokio::task::JoinSet;
 
 /// Clients that were cut off do not come back as a flood.
@@ -22,13 +23,18 @@ struct Score {
 }
 
 /// Some clients of one tenant.
-pub(crate) struct Load {
+pub struct Load {
     score: Arc<Score>,
     clients: JoinSet<()>,
 }
 
 impl Load {
-    pub(crate) fn start(tenant: &Tenant, clients: usize) -> Self {
+    /// They ask from now on.
+    ///
+    /// # Panics
+    /// In the clients' tasks, when one reads what is not its own; [`Load::stop`] passes that on.
+    #[must_use]
+    pub fn start(tenant: &Tenant, clients: usize) -> Self {
         let score = Arc::<Score>::default();
         let mut running = JoinSet::new();
         for _ in 0..clients {
@@ -37,13 +43,23 @@ impl Load {
         Self { score, clients: running }
     }
 
+    /// Requests that were answered.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.score.answered.load(Ordering::Acquire)
+    }
+
     /// Requests that failed, and logins.
-    pub(crate) fn failed(&self) -> u64 {
+    #[must_use]
+    pub fn failed(&self) -> u64 {
         self.score.failed.load(Ordering::Acquire)
     }
 
     /// Waits until every client can have been answered again.
-    pub(crate) async fn goes_on(&self) {
+    ///
+    /// # Panics
+    /// When that does not come about.
+    pub async fn goes_on(&self) {
         let before = self.score.answered.load(Ordering::Acquire);
         let more = u64::try_from(self.clients.len()).expect("few") * 3;
         wait_until("clients are answered", async || {
@@ -53,7 +69,10 @@ impl Load {
     }
 
     /// Lets every client end its last request.
-    pub(crate) async fn stop(mut self) {
+    ///
+    /// # Panics
+    /// When one of them has read what is not its own.
+    pub async fn stop(mut self) {
         self.score.is_over.store(true, Ordering::Release);
         while let Some(ended) = self.clients.join_next().await {
             ended.expect("no client met a stranger's byte");
