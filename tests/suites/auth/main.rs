@@ -2,9 +2,11 @@
 //!
 //! [`credentials`] is what opens a tenant and for how long, [`strangers`] what somebody without it gets to
 //! see, [`scram`] the exchange itself, [`startup`] what comes before it, [`cancel`] the requests that come
-//! without it.
+//! without it, [`cancel_replicas`] from any gateway, [`cancel_storm`] in thousands.
 
 mod cancel;
+mod cancel_replicas;
+mod cancel_storm;
 mod credentials;
 mod scram;
 mod startup;

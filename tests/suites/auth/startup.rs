@@ -111,8 +111,12 @@ async fn what_is_no_startup_packet_is_refused() {
     for (what, bytes) in cases {
         assert_eq!(last_words(&mut dial(&tenant).await, &bytes).await.sqlstate(), "08P01", "{what}");
     }
-    let replication = startup(0, &format!("{own}replication\0database\0"));
-    assert_eq!(last_words(&mut dial(&tenant).await, &replication).await.sqlstate(), "0A000");
+    for value in ["database", "true", "on", "1", "yes"] {
+        let replication = startup(0, &format!("{own}replication\0{value}\0"));
+        let refusal = last_words(&mut dial(&tenant).await, &replication).await;
+        assert_eq!(refusal.sqlstate(), "0A000", "{value}");
+        assert!(refusal.text().contains("replication"), "{}", refusal.text());
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,17 @@
 //! Server connections are shared, and nobody notices: no client ever gets another's bytes or session.
 //!
-//! [`storm`] is many clients on one connection, [`state`] what sessions leave behind, [`prepared`] statements
-//! that follow their clients, [`requests`] how single requests end.
+//! [`storm`] is many clients on one connection, [`state`] and [`leaks`] what sessions leave behind, [`prepared`] statements
+//! that follow their clients, [`requests`] how single requests end, [`refusals`] those that get no
+//! connection, [`session_mode`] clients that keep theirs.
 
+mod leaks;
+mod leaks_observed;
+mod leaks_policy;
+mod leaks_programs;
 mod prepared;
+mod refusals;
 mod requests;
+mod session_mode;
 mod state;
 mod storm;
 

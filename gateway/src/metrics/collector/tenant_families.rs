@@ -56,6 +56,11 @@ static HANDOVER_RESETS: Spec = Spec::counter(
     &["tenant"],
     "Server connections discarded, or their sequences, on their way from one client to another.",
 );
+static SESSION_RESETS: Spec = Spec::counter(
+    "tenantry_session_resets_total",
+    &["tenant"],
+    "Server connections that were reset at the end of a client in session mode and serve others.",
+);
 static EVICTIONS: Spec = Spec::counter(
     "tenantry_pool_evictions_total",
     &["tenant"],
@@ -95,6 +100,7 @@ fn counters(view: &View) -> Vec<Family> {
         (&EVICTIONS, Total::Evictions),
         (&SETTINGS_REPLAYED, Total::SettingsReplayed),
         (&HANDOVER_RESETS, Total::HandoverResets),
+        (&SESSION_RESETS, Total::SessionResets),
     ];
     let of_plain = plain.map(|(spec, total)| {
         let mut family = Family::new(spec);
