@@ -145,8 +145,9 @@ impl ConsoleConfig {
 }
 
 fn read_user(mut section: Section<'_>) -> Option<ConsoleUser> {
+    let is_named = section.gives("name");
     let name: String = section.required("name", String::new());
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(char::is_control) {
+    if is_named && (name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(char::is_control)) {
         section.problem("name", "must be 1 to 63 bytes of text without control characters");
     }
     let role = section.required("role", ConsoleRole::Stats);

@@ -1,8 +1,8 @@
 //! Who gets in, and that nobody gets anywhere else.
 
 use super::{STACK, STATS, admin, console, run, show, stats, tenant};
-use harness::Stack;
 use harness::wire::{Message, WireClient};
+use harness::{ChildProcess, Stack};
 use tenantry::dev::StackOptions;
 
 async fn refused(config: &tokio_postgres::Config) -> Message {
@@ -93,5 +93,33 @@ async fn a_session_that_says_nothing_ends() {
     let mut client = console(&super::admin_of(&stack)).await;
     let last = client.until_end().await.expect("an orderly end");
     assert_eq!(last[0].sqlstate(), "57P05");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_came_and_what_was_said_is_in_the_log() {
+    let mut stack = Stack::start().await;
+    stack.stop_gateway().await.expect("it stops");
+    let config = stack.gateway_config().display().to_string();
+    let gateway = ChildProcess::tenantry(["gateway", "--config", &config]);
+    let operator = super::admin_of(&stack);
+    let mut client =
+        harness::eventually("the gateway serves", async || WireClient::login(&operator).await.ok()).await;
+    run(&mut client, "SHOW LISTS").await;
+    assert_eq!(super::sqlstate(&mut client, "PAUSE nobody-is-called-so").await, "3D000");
+    let mut wrong = operator.clone();
+    wrong.user("mallory");
+    assert_eq!(refused(&wrong).await.sqlstate(), "28P01");
+    let said = gateway.said();
+    for (what, who) in [
+        ("an operator has logged in", "tenantry"),
+        ("Show(Lists, None)", "tenantry"),
+        ("nobody-is-called-so", "tenantry"),
+        ("a login at the console was refused", "mallory"),
+    ] {
+        let line = said.lines().find(|line| line.contains(what) && line.contains("console"));
+        let line = line.unwrap_or_else(|| panic!("{what} is not logged: {said}"));
+        assert!(line.contains(who) && line.contains("127.0.0.1:"), "{line}");
+    }
     stack.stop().await;
 }

@@ -271,3 +271,18 @@ async fn tables_are_whole_while_clients_come_and_go() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_keeps_its_connection_is_shown_with_the_reason() {
+    let tenant = tenant("keeping", 2).await;
+    let mut keeper = WireClient::login(&tenant.config()).await.expect("let in");
+    keeper.query("CREATE TEMPORARY TABLE t (a int)").await.unwrap();
+    let mut client = console(&stats()).await;
+    wait_until("the reason is shown", async || {
+        let server = row(&mut client, "SHOW SERVERS", "database", "keeping").await;
+        server.is_some_and(|server| server["pinned"].as_deref() == Some("temporary"))
+    })
+    .await;
+    let server = row(&mut client, "SHOW SERVERS", "database", "keeping").await.expect("a server");
+    assert_eq!(server["state"].as_deref(), Some("active"));
+}

@@ -3,10 +3,10 @@
 //! [`handshakes`] how a connection becomes encrypted or does not, [`names`] what the name that a client asks for
 //! decides, [`logins`] what TLS has to do with who gets in, [`tools`] libpq's own view of all that, [`reloads`] new
 //! certificates, [`traffic`] what then passes through, [`https`] the other listener, [`strict`] a gateway that
-//! demands everything, [`servers`] the way to the clusters.
+//! demands everything, [`servers`] the way to the clusters, [`console`] operators.
 
-mod certs;
 mod client;
+mod console;
 mod handshakes;
 mod https;
 mod logins;
@@ -17,12 +17,12 @@ mod strict;
 mod tools;
 mod traffic;
 
-use certs::{Authority, Files, Signed};
 use client::Tls;
 use config::{ClientAuth, TlsConfig, TlsListenerMode, TlsVersion};
 use harness::{SharedStack, Stack, Tenant};
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use suites::certs::{self, Authority, Files, Signed};
 use tenantry::dev::StackOptions;
 
 /// Below it host names name tenants.
