@@ -38,8 +38,8 @@ impl Options {
 enum Command {
     /// Run everything on this machine: catalog, two regions, control plane, gateway
     Dev(commands::dev::DevCommand),
-    /// Run a gateway
-    Gateway(commands::serve::ServeCommand),
+    /// Run a gateway, or list those that run
+    Gateway(commands::gateway::GatewayCommand),
     /// Run a control plane
     ControlPlane(commands::serve::ServeCommand),
     /// Look after the catalog's schema
@@ -78,7 +78,7 @@ impl Cli {
         let options = &self.options;
         match self.command {
             Command::Dev(command) => command.run(options).await,
-            Command::Gateway(command) => command.gateway().await,
+            Command::Gateway(command) => command.run(options).await,
             Command::ControlPlane(command) => command.control_plane().await,
             Command::Catalog(command) => command.run(options).await,
             Command::Region(command) => command.run(options).await,

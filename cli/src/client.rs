@@ -17,8 +17,10 @@ pub use operation::{Operation, OperationStep};
 pub(crate) use path::escape;
 pub use path::path;
 
+use net::tls::{pem, provider, roots};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Response};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
@@ -46,7 +48,7 @@ impl Client {
     /// Prepares a client; connects with the first request.
     ///
     /// # Errors
-    /// When the token cannot stand in a header.
+    /// When the token cannot stand in a header, or the authority is of no use.
     pub fn new(endpoint: &Endpoint) -> Result<Self, ApiError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", endpoint.token.expose()))
             .map_err(|_| ApiError::TokenUnusable)?;
@@ -55,6 +57,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
+            .tls_backend_preconfigured(tls(endpoint)?)
             .build()
             .map_err(|error| ApiError::unreachable(&endpoint.url, &error))?;
         Ok(Self { http, base: endpoint.url.trim_end_matches('/').to_owned(), authorization })
@@ -139,4 +142,25 @@ impl Client {
         }
         Err(ApiError::from_problem(&self.base, status.as_u16(), &bytes))
     }
+}
+
+/// Checks the control plane's certificate, and its name: the operator token goes to nobody else. The authorities of the
+/// system are read only where they are needed.
+fn tls(endpoint: &Endpoint) -> Result<ClientConfig, ApiError> {
+    let unusable = |why: String| ApiError::AuthorityUnusable { why };
+    let roots = match &endpoint.ca {
+        Some(text) => {
+            let mut roots = RootCertStore::empty();
+            for authority in pem::chain(text).map_err(|what| unusable(format!("the file {what}")))? {
+                roots.add(authority).map_err(|error| unusable(error.to_string()))?;
+            }
+            roots
+        }
+        None if endpoint.url.starts_with("https://") => roots::of_the_system(),
+        None => RootCertStore::empty(),
+    };
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

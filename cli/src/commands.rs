@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod dev;
+pub(crate) mod gateway;
 pub(crate) mod operation;
 pub(crate) mod region;
 pub(crate) mod serve;

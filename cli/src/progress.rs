@@ -72,7 +72,7 @@ fn is_outage(error: &ApiError) -> bool {
     match error {
         ApiError::Unreachable { .. } => true,
         ApiError::Problem { status, .. } => matches!(status, 429 | 503 | 504),
-        ApiError::Strange { .. } | ApiError::TokenUnusable => false,
+        ApiError::Strange { .. } | ApiError::TokenUnusable | ApiError::AuthorityUnusable { .. } => false,
     }
 }
 

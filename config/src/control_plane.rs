@@ -2,7 +2,7 @@
 
 use crate::catalog::read_file;
 use crate::section::Section;
-use crate::{CatalogConfig, ConfigError, MasterKeySource, WorkerConfig, load};
+use crate::{CatalogConfig, CertificateFiles, ConfigError, MasterKeySource, WorkerConfig, load};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +17,8 @@ const OPERATOR_TOKEN_BYTES_MIN: usize = 16;
 pub struct ControlPlaneConfig {
     /// `listen`: the API's address, `127.0.0.1:8081`. Port 0 picks a free one.
     pub listen: SocketAddr,
+    /// `[tls]`: the API's certificate, none; in clear then. The files are looked at every ten seconds.
+    pub tls: Option<CertificateFiles>,
     /// `[catalog]`
     pub catalog: CatalogConfig,
     /// `master_key_file` or `master_key_env`
@@ -59,6 +61,7 @@ impl Default for ControlPlaneConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            tls: None,
             catalog: CatalogConfig::default(),
             master_key: MasterKeySource::default(),
             operator_token: Secret::new(String::new()),
@@ -102,6 +105,7 @@ impl ControlPlaneConfig {
         let defaults = Self::default();
         Self {
             listen: root.text("listen", defaults.listen),
+            tls: read_tls(root.section("tls")),
             catalog: CatalogConfig::read(root.section("catalog")),
             master_key: MasterKeySource::read_from(root),
             operator_token: read_operator_token(root).unwrap_or(defaults.operator_token),
@@ -110,6 +114,18 @@ impl ControlPlaneConfig {
             limits: ApiLimits::read(root.section("limits")),
         }
     }
+}
+
+/// `tls.cert_file` and `tls.key_file`: both, or neither.
+fn read_tls(mut section: Section<'_>) -> Option<CertificateFiles> {
+    let (cert_file, key_file) = (section.optional("cert_file"), section.optional("key_file"));
+    for (key, missing) in [("cert_file", cert_file.is_none()), ("key_file", key_file.is_none())] {
+        if missing && (cert_file.is_some() || key_file.is_some()) {
+            section.problem(key, "is missing: a certificate and its key belong together");
+        }
+    }
+    section.finish();
+    Some(CertificateFiles { cert_file: cert_file?, key_file: key_file? })
 }
 
 fn read_operator_token(root: &mut Section<'_>) -> Option<Secret> {

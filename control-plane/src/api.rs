@@ -11,6 +11,7 @@ mod clusters;
 mod credentials;
 mod document;
 mod extract;
+mod gateways;
 mod handover;
 mod health;
 mod limits;
@@ -29,7 +30,8 @@ mod words;
 
 pub(crate) use auth::OperatorToken;
 pub use document::openapi;
-pub(crate) use server::serve;
+pub use server::TlsError;
+pub(crate) use server::{Tls, serve};
 
 use crate::context::ApiState;
 use axum::extract::DefaultBodyLimit;
@@ -47,6 +49,7 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(regions::region_get))
         .routes(routes!(clusters::cluster_register, clusters::cluster_list))
         .routes(routes!(clusters::cluster_get, clusters::cluster_update))
+        .routes(routes!(gateways::gateway_list))
         .routes(routes!(tenants::tenant_create, tenants::tenant_list))
         .routes(routes!(tenants::tenant_get, tenants::tenant_update, tenants::tenant_delete))
         .routes(routes!(tenants::tenant_suspend))

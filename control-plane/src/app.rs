@@ -1,6 +1,6 @@
 //! Building and running are two steps, so that a test can build without a process.
 
-use crate::api::{self, OperatorToken};
+use crate::api::{self, OperatorToken, Tls, TlsError};
 use crate::context::{ApiState, EngineState};
 use crate::housekeeping;
 use crate::metrics::Metrics;
@@ -36,6 +36,9 @@ pub enum ControlPlaneError {
     /// What is there is no master key.
     #[error("the master key is not usable")]
     MasterKey(#[from] SealError),
+    /// The API's certificate is of no use.
+    #[error("the API's certificate cannot be used")]
+    Tls(#[from] TlsError),
     /// The catalog's DSN is no DSN.
     #[error("the catalog's connection string is not usable")]
     Catalog(#[from] CatalogError),
@@ -50,6 +53,7 @@ pub enum ControlPlaneError {
 /// A control plane that listens and is ready to run.
 pub struct ControlPlane {
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     address: SocketAddr,
     token: OperatorToken,
     api: ApiState,
@@ -77,6 +81,7 @@ impl ControlPlane {
         let key = MasterKey::from_base64(&config.master_key.read()?)?;
         let catalog = Catalog::connect(&config.catalog.dsn, key, config.catalog.pool_size).await?;
         let metrics = Arc::new(Metrics::new()?);
+        let tls = config.tls.map(Tls::new).transpose()?.map(Arc::new);
         let failed = |source| ControlPlaneError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -95,7 +100,15 @@ impl ControlPlane {
             progress,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         };
-        Ok(Self { listener, address, token: OperatorToken::new(&config.operator_token), api, engine, worker })
+        Ok(Self {
+            listener,
+            tls,
+            address,
+            token: OperatorToken::new(&config.operator_token),
+            api,
+            engine,
+            worker,
+        })
     }
 
     /// Where the API listens; tells which port was taken when the configuration says 0.
@@ -111,10 +124,13 @@ impl ControlPlane {
     /// A part of it ended by itself.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ControlPlaneError> {
         tracing::info!(address = %self.address, "control plane listens");
-        let Self { listener, token, api, engine, worker, .. } = self;
+        let Self { listener, tls, token, api, engine, worker, .. } = self;
         let (catalog, progress, limits) = (api.catalog.clone(), api.progress.clone(), api.limits.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(api::serve(listener, api::router(api, token), limits, shutdown.clone()));
+        if let Some(tls) = &tls {
+            tasks.spawn(Arc::clone(tls).follow(shutdown.clone()));
+        }
+        tasks.spawn(api::serve(listener, tls, api::router(api, token), limits, shutdown.clone()));
         tasks.spawn(worker.run(shutdown.clone()));
         tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));
         tasks.spawn(housekeeping::run(catalog, shutdown.clone()));

@@ -20,6 +20,6 @@ mod secrets;
 #[cfg(test)]
 mod testing;
 
-pub use api::openapi;
+pub use api::{TlsError, openapi};
 pub use app::{ControlPlane, ControlPlaneError};
 pub use operations::failpoint;

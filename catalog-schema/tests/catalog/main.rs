@@ -15,3 +15,4 @@ mod revision;
 mod routes;
 mod secrets;
 mod tenants;
+mod tls;

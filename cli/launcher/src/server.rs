@@ -4,6 +4,9 @@ use crate::launch::{POLL_INTERVAL, STOP_DEADLINE, connect, dsn, end, launch, pre
 use crate::watchdog::Watched;
 use crate::{Account, PostgresError, ServerOptions, places, processes};
 use nix::sys::signal::Signal;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tenancy::Secret;
@@ -118,6 +121,35 @@ impl Server {
         Ok(())
     }
 
+    /// Has it speak TLS with this certificate and key, both in PEM, on connections from then on.
+    ///
+    /// # Errors
+    /// When the files cannot be written, or the server does not take them.
+    pub async fn speak_tls(&self, certificate: &str, key: &Secret) -> Result<(), PostgresError> {
+        for (name, text) in [("server.crt", certificate), ("server.key", key.expose())] {
+            let path = self.options.data_dir.join(name);
+            write_private(&path, text).map_err(PostgresError::io("write", &path))?;
+            self.account.own(&path)?;
+        }
+        let failed = |source| PostgresError::Connect { port: self.port, source };
+        let client = self.connect("postgres").await?;
+        client.batch_execute("alter system set ssl = on").await.map_err(failed)?;
+        client.batch_execute("select pg_reload_conf()").await.map_err(failed)?;
+        let deadline = Instant::now() + self.options.deadline;
+        loop {
+            let shown = client.query_one("show ssl", &[]).await.map_err(failed)?;
+            if shown.get::<_, &str>(0) == "on" {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(PostgresError::io("use", &self.options.data_dir.join("server.crt"))(
+                    std::io::ErrorKind::InvalidData.into(),
+                ));
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
     /// Freezes the server and its backends: connections stay open and nothing answers.
     pub fn pause(&self) {
         self.signal_all(Signal::SIGSTOP);
@@ -160,6 +192,12 @@ impl Server {
         let failed = |source| PostgresError::Connect { port: self.port, source };
         client.batch_execute(&statement).await.map_err(failed)
     }
+}
+
+/// PostgreSQL refuses a key that others may read.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 impl Drop for Server {

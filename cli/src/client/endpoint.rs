@@ -64,6 +64,15 @@ pub struct EndpointOptions {
         help_heading = "Control plane"
     )]
     pub token: Option<String>,
+    /// The authority of the control plane's certificate, in PEM [default: those that the system trusts]
+    #[arg(
+        long,
+        global = true,
+        env = "TENANTRY_CA_FILE",
+        value_name = "FILE",
+        help_heading = "Control plane"
+    )]
+    pub ca_file: Option<PathBuf>,
     /// The data directory of a running `tenantry dev` [default: the one that runs]
     #[arg(
         long,
@@ -82,6 +91,8 @@ pub struct Endpoint {
     pub url: String,
     /// The operator token.
     pub token: Secret,
+    /// The authority of its certificate, in PEM; none for those that the system trusts.
+    pub ca: Option<String>,
 }
 
 impl EndpointOptions {
@@ -109,9 +120,9 @@ impl EndpointOptions {
     }
 
     fn named(&self, url: &str) -> Result<Endpoint, CommandError> {
-        if !url.starts_with("http://") {
+        if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
             let message = format!("\"{url}\" is not a URL that this client can speak to");
-            return Err(CommandError::new(Exit::Usage, message).hint("give it as http://host:port"));
+            return Err(CommandError::new(Exit::Usage, message).hint("give it as https://host:port"));
         }
         let token = match (&self.token, &self.data_dir) {
             (Some(token), _) => Secret::new(token.clone()),
@@ -123,7 +134,14 @@ impl EndpointOptions {
                 );
             }
         };
-        Ok(Endpoint { url: url.to_owned(), token })
+        let ca = self.ca_file.as_deref().filter(|file| !file.as_os_str().is_empty());
+        let ca = ca.map(std::fs::read_to_string).transpose().map_err(|error| {
+            CommandError::new(
+                Exit::Usage,
+                format!("cannot read the file of the certificate authority: {error}"),
+            )
+        })?;
+        Ok(Endpoint { url: url.to_owned(), token, ca })
     }
 }
 
@@ -143,5 +161,5 @@ fn from_descriptor(dir: &Path) -> Result<Endpoint, CommandError> {
     let descriptor: Descriptor = serde_json::from_str(&text).map_err(|error| {
         CommandError::new(Exit::Failure, format!("cannot understand {}: {error}", path.display()))
     })?;
-    Ok(Endpoint { url: descriptor.control_plane, token: Secret::new(descriptor.operator_token) })
+    Ok(Endpoint { url: descriptor.control_plane, token: Secret::new(descriptor.operator_token), ca: None })
 }

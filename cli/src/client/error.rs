@@ -40,6 +40,12 @@ pub enum ApiError {
     /// The operator token has characters that no token has.
     #[error("the operator token has characters that cannot be sent")]
     TokenUnusable,
+    /// The authority of the control plane's certificate is of no use.
+    #[error("the certificate authority cannot be used: {why}")]
+    AuthorityUnusable {
+        /// Why.
+        why: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -57,7 +63,10 @@ impl ApiError {
     pub fn kind(&self) -> Option<&str> {
         match self {
             Self::Problem { kind, .. } => Some(kind),
-            Self::Unreachable { .. } | Self::Strange { .. } | Self::TokenUnusable => None,
+            Self::Unreachable { .. }
+            | Self::Strange { .. }
+            | Self::TokenUnusable
+            | Self::AuthorityUnusable { .. } => None,
         }
     }
 
@@ -92,6 +101,7 @@ impl ApiError {
         match self {
             Self::Unreachable { .. } => Exit::Unavailable,
             Self::TokenUnusable => Exit::Unauthorized,
+            Self::AuthorityUnusable { .. } => Exit::Usage,
             Self::Strange { .. } => Exit::Failure,
             Self::Problem { status, .. } => match status {
                 401 | 403 => Exit::Unauthorized,
@@ -112,6 +122,7 @@ impl ApiError {
             Self::Problem { kind, hint, .. } => command_for(kind).map(str::to_owned).or_else(|| hint.clone()),
             Self::Strange { .. } => Some("check --url or TENANTRY_URL".to_owned()),
             Self::TokenUnusable => Some("check --token or TENANTRY_TOKEN".to_owned()),
+            Self::AuthorityUnusable { .. } => Some("check --ca-file or TENANTRY_CA_FILE".to_owned()),
         }
     }
 }

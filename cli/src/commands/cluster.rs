@@ -6,7 +6,8 @@ use crate::exit::{CommandError, Exit};
 use crate::output::Column;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use tenancy::{ClusterName, ClusterState, RegionName};
+use std::path::{Path, PathBuf};
+use tenancy::{ClusterName, ClusterState, RegionName, TlsMode};
 
 const COLUMNS: &[Column] = &[
     ("CLUSTER", "/name"),
@@ -14,6 +15,7 @@ const COLUMNS: &[Column] = &[
     ("STATE", "/state"),
     ("HOST", "/host"),
     ("PORT", "/port"),
+    ("TLS", "/tls_mode"),
     ("TENANTS", "/tenant_count"),
     ("CAPACITY", "/capacity"),
     ("BUDGET", "/connection_budget"),
@@ -40,6 +42,8 @@ pub(crate) enum ClusterCommand {
         /// variable keeps it out of the list of processes
         #[arg(long, env = "TENANTRY_ADMIN_DSN", hide_env_values = true, value_name = "DSN")]
         admin_dsn: String,
+        #[command(flatten)]
+        tls: Tls,
         /// Server connections that one gateway may hold to it, over all tenants [default: the API's]
         #[arg(long)]
         connection_budget: Option<u32>,
@@ -59,6 +63,8 @@ pub(crate) struct Update {
     /// A new address or password of the same server
     #[arg(long, env = "TENANTRY_ADMIN_DSN", hide_env_values = true, value_name = "DSN")]
     admin_dsn: Option<String>,
+    #[command(flatten)]
+    tls: Tls,
     /// Server connections that one gateway may hold to it
     #[arg(long)]
     connection_budget: Option<u32>,
@@ -68,6 +74,39 @@ pub(crate) struct Update {
     /// active, draining (takes no new tenants) or offline (serves none)
     #[arg(long)]
     state: Option<ClusterState>,
+}
+
+/// How gateways and the control plane secure their connections to it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tls {
+    /// disable, require, verify-ca or verify-full [default for a new cluster: verify-full]
+    #[arg(long, value_name = "MODE")]
+    tls_mode: Option<TlsMode>,
+    /// The authorities of its certificate, in PEM; an empty name for those that the system trusts
+    #[arg(long, value_name = "FILE")]
+    tls_ca_file: Option<PathBuf>,
+    /// The name that its certificate is for; an empty one for its host
+    #[arg(long, value_name = "NAME")]
+    tls_server_name: Option<String>,
+}
+
+impl Tls {
+    fn fields(&self) -> Result<[(&'static str, Option<Value>); 3], CommandError> {
+        let ca = self.tls_ca_file.as_deref().map(read_ca).transpose()?;
+        Ok([
+            ("tls_mode", self.tls_mode.map(|mode| json!(mode))),
+            ("tls_ca", ca.map(|pem| json!(pem))),
+            ("tls_server_name", self.tls_server_name.as_ref().map(|name| json!(name))),
+        ])
+    }
+}
+
+fn read_ca(file: &Path) -> Result<String, CommandError> {
+    if file.as_os_str().is_empty() {
+        return Ok(String::new());
+    }
+    std::fs::read_to_string(file)
+        .map_err(|error| CommandError::new(Exit::Usage, format!("cannot read {}: {error}", file.display())))
 }
 
 impl ClusterCommand {
@@ -82,8 +121,13 @@ impl ClusterCommand {
                 let cluster = client.get(&path(&["clusters", &name])).await?;
                 options.output.item(&cluster, COLUMNS)
             }
-            Self::Register { name, region, admin_dsn, connection_budget, capacity } => {
+            Self::Register { name, region, admin_dsn, tls, connection_budget, capacity } => {
                 let mut body = json!({ "name": name, "region": region, "admin_dsn": admin_dsn });
+                for (key, value) in tls.fields()? {
+                    if let Some(value) = value {
+                        body[key] = value;
+                    }
+                }
                 for (key, value) in [("connection_budget", connection_budget), ("capacity", capacity)] {
                     if let Some(value) = value {
                         body[key] = json!(value);
@@ -104,12 +148,13 @@ impl ClusterCommand {
 
 impl Update {
     fn body(&self) -> Result<Value, CommandError> {
-        let changes = [
+        let mut changes = vec![
             ("admin_dsn", self.admin_dsn.as_ref().map(|dsn| json!(dsn))),
             ("connection_budget", self.connection_budget.map(|budget| json!(budget))),
             ("capacity", self.capacity.map(|capacity| json!(capacity))),
             ("state", self.state.map(|state| json!(state))),
         ];
+        changes.extend(self.tls.fields()?);
         let body: Map<String, Value> =
             changes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
         if body.is_empty() {

@@ -6,7 +6,7 @@ use crate::exit::{CommandError, Exit};
 use crate::output::{self, Column, Format};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenancy::{CredentialId, Role, UserName};
+use tenancy::{CredentialId, PoolMode, Role, UserName};
 
 const COLUMNS: &[Column] = &[
     ("CREDENTIAL", "/id"),
@@ -14,6 +14,7 @@ const COLUMNS: &[Column] = &[
     ("USER", "/user_name"),
     ("KEY", "/key_prefix"),
     ("ROLE", "/role"),
+    ("POOL MODE", "/pool_mode"),
     ("CREATED", "/created_at"),
     ("EXPIRES", "/expires_at"),
     ("REVOKED", "/revoked_at"),
@@ -52,6 +53,10 @@ pub(crate) struct Create {
     /// What its holder may do in the tenant's database
     #[arg(long, default_value_t = Role::Owner)]
     role: Role,
+    /// How long its clients keep a server connection, unless they say so themselves: transaction or session
+    /// [default: the gateway's]
+    #[arg(long, value_name = "MODE")]
+    pool_mode: Option<PoolMode>,
     /// When it ends, such as 2030-01-01T00:00:00Z [default: never]
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
@@ -96,6 +101,9 @@ impl Create {
                 return Err(CommandError::new(Exit::Usage, "an API key has no user").hint("leave --user out"));
             }
             (None, _) => {}
+        }
+        if let Some(pool_mode) = self.pool_mode {
+            body["pool_mode"] = json!(pool_mode);
         }
         if let Some(expires_at) = &self.expires_at {
             body["expires_at"] = json!(expires_at);

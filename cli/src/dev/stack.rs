@@ -77,7 +77,7 @@ impl Stack {
         let (control_plane, control_plane_address) = planes::start_control_plane(config).await?;
 
         let url = format!("http://{control_plane_address}");
-        let endpoint = Endpoint { url: url.clone(), token: secrets.operator_token.clone() };
+        let endpoint = Endpoint { url: url.clone(), token: secrets.operator_token.clone(), ca: None };
         let client = Client::new(&endpoint)
             .map_err(|source| DevError::Register { what: "anything".to_owned(), source })?;
         register::register(&client, &options.clusters, &servers.clusters).await?;

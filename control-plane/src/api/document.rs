@@ -25,6 +25,7 @@ const OPERATOR_TOKEN: &str = "operator_token";
     tags(
         (name = "regions", description = "Where clusters and gateways stand"),
         (name = "clusters", description = "PostgreSQL servers that tenants are placed on"),
+        (name = "gateways", description = "What serves tenants' clients"),
         (name = "tenants", description = "Customers, each with a database of its own"),
         (name = "credentials", description = "What opens a tenant's database"),
         (name = "operations", description = "Durable work: polled, streamed, cancelled"),

@@ -1,6 +1,10 @@
 //! The listener: connections in, requests to the router, an orderly end.
 
 mod activity;
+mod tls;
+
+pub(crate) use tls::Tls;
+pub use tls::TlsError;
 
 use activity::{Activity, Running};
 use axum::Router;
@@ -15,6 +19,7 @@ use net::Lingering;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -43,6 +48,7 @@ const HTTP1_BUFFER_BYTES_MIN: usize = 8 * 1024;
 /// Serves `router` until `shutdown`, then lets open requests end, and cuts off those that do not.
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: ApiLimits,
     shutdown: CancellationToken,
@@ -60,8 +66,15 @@ pub(crate) async fn serve(
             Some(_) = open.join_next() => continue,
         };
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
+        let tls = tls.clone();
         open.spawn(async move {
-            serve_one(stream, &builder, router, shutdown).await;
+            match tls {
+                None => serve_one(stream, &builder, router, shutdown).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => serve_one(stream, &builder, router, shutdown).await,
+                    Err(error) => tracing::debug!(%error, "a client and the API could not agree on TLS"),
+                },
+            }
             drop(permit);
         });
     }
@@ -75,7 +88,7 @@ pub(crate) async fn serve(
 
 /// Serves one connection until it ends, was quiet for too long, or we shut down.
 async fn serve_one(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     builder: &Builder<TokioExecutor>,
     router: TowerToHyperService<Router>,
     shutdown: CancellationToken,

@@ -94,11 +94,20 @@ impl Plane {
     }
 
     pub(crate) async fn start_empty(failpoints: Arc<dyn Failpoints>) -> Self {
+        Self::start_adapted(failpoints, reqwest::Client::new(), |_| {}).await
+    }
+
+    /// With other settings, and a client that fits them.
+    pub(crate) async fn start_adapted(
+        failpoints: Arc<dyn Failpoints>,
+        http: reqwest::Client,
+        adapt: impl FnOnce(&mut ControlPlaneConfig),
+    ) -> Self {
         let key_text = MasterKey::generate().unwrap().to_base64();
         let key = NamedTempFile::new().unwrap();
         std::fs::write(key.path(), key_text.expose()).unwrap();
         let catalog_dsn = fresh_catalog(&servers().await.catalog).await;
-        let config = ControlPlaneConfig {
+        let mut config = ControlPlaneConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
             catalog: CatalogConfig { dsn: catalog_dsn.clone(), pool_size: 8 },
             master_key: MasterKeySource::File(key.path().to_owned()),
@@ -106,6 +115,7 @@ impl Plane {
             worker: WorkerConfig { lease_ms: 1_000, poll_ms: 100, ..WorkerConfig::default() },
             ..ControlPlaneConfig::default()
         };
+        adapt(&mut config);
         let catalog =
             Catalog::connect(&catalog_dsn, MasterKey::from_base64(&key_text).unwrap(), 2).await.unwrap();
         let mut plane = Self {
@@ -113,7 +123,7 @@ impl Plane {
             catalog_dsn,
             config,
             base: String::new(),
-            http: reqwest::Client::new(),
+            http,
             shutdown: CancellationToken::new(),
             running: None,
             _key: key,
@@ -125,7 +135,8 @@ impl Plane {
     /// Starts it, on a port of its own.
     pub(crate) async fn run(&mut self, failpoints: Arc<dyn Failpoints>) {
         let built = ControlPlane::build_with_failpoints(self.config.clone(), failpoints).await.unwrap();
-        self.base = format!("http://{}", built.local_addr());
+        let scheme = if self.config.tls.is_some() { "https" } else { "http" };
+        self.base = format!("{scheme}://{}", built.local_addr());
         self.shutdown = CancellationToken::new();
         let shutdown = self.shutdown.clone();
         self.running = Some(tokio::spawn(async move { built.run(shutdown).await.unwrap() }));

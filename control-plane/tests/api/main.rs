@@ -11,3 +11,4 @@ mod problems;
 mod recovery;
 mod secrecy;
 mod tenants;
+mod tls;
