@@ -1,6 +1,12 @@
 //! Rows and their descriptions.
 
-use pgwire::backend::{FieldDescription, data_row, row_description};
+use super::frames::written;
+use pgwire::backend::{FieldDescription, data_row, row_description, write};
+use pgwire::frame::HEADER_LEN;
+use std::convert::Infallible;
+
+/// Rows of our own have no more columns, like PostgreSQL's.
+const OWN_COLUMNS_MAX: usize = 1664;
 
 /// Takes the body of a DataRow and of a RowDescription: no more is read than announced or there, one error ends
 /// it, and what has no error is, written again, the same.
@@ -9,6 +15,15 @@ pub fn run(body: &[u8]) {
         let announced = row.announced();
         let values: Vec<_> = row.collect();
         judge(body, announced, &values, value);
+        if let Ok(values) = values.into_iter().collect::<Result<Vec<_>, _>>()
+            && values.len() <= OWN_COLUMNS_MAX
+        {
+            let again = written(|out| {
+                write::data_row(out, values);
+                Ok::<_, Infallible>(())
+            });
+            assert_eq!(&again[HEADER_LEN..], body);
+        }
     }
     if let Ok(description) = row_description(body) {
         let announced = description.announced();
