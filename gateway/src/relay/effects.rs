@@ -330,6 +330,10 @@ fn of_body(tokens: &mut Tokens<'_>) -> Effects {
 }
 
 fn of_word(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
+    // Most words are none of these, which their first letters tell.
+    if !word.first().is_some_and(|first| b"icwmduICWMDU".contains(first)) {
+        return Effects::NONE;
+    }
     let mut room = [0; LONGEST_WORD];
     match lower(word, &mut room) {
         b"into" | b"create" => of_create(tokens),

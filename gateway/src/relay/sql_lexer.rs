@@ -207,7 +207,20 @@ impl<'a> Iterator for Lexer<'a> {
 
 /// Bytes above 127 are letters to PostgreSQL in every encoding it accepts from clients.
 fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80
+    WORD_BYTES[usize::from(byte)]
+}
+
+const WORD_BYTES: [bool; 256] = word_bytes();
+
+const fn word_bytes() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < u8::MAX {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80;
+        byte += 1;
+    }
+    table[u8::MAX as usize] = true;
+    table
 }
 
 #[cfg(test)]

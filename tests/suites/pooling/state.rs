@@ -115,7 +115,7 @@ async fn a_pinned_client_keeps_its_connection_until_it_discards_its_state() {
     let stack: &Stack = &STACK;
     let tenant = tenant(stack, "pinned", "single").await;
     let (mut pinned, mut other) = (login(&tenant).await, login(&tenant).await);
-    run(&mut pinned, "set statement_timeout = '9s'").await;
+    run(&mut pinned, "select set_config('statement' || '_timeout', '9s', false)").await;
     assert_eq!(value(&mut pinned, "show statement_timeout").await, "9s");
     let pins = ["tenant=\"pinned\"", "reason=\"setting\""];
     wait_until("the pin is counted", async || stack.metric("tenantry_pins_total", &pins).await >= 1.0).await;

@@ -6,6 +6,11 @@ use crate::relay::sql_lexer::Token;
 /// What mentioning this name may leave behind. It counts wherever it stands: in a list of columns it does
 /// nothing, but it costs less to think that it does than to tell the two apart.
 pub(super) fn of_name(name: &[u8], tokens: &mut Tokens<'_>) -> Effects {
+    // Most names are none of these, which their first letters tell.
+    let may_be_known = name.first().is_some_and(|first| b"cdnpqstxCDNPQSTX".contains(first));
+    if !may_be_known && !next_is_symbol(tokens, b'(') {
+        return Effects::NONE;
+    }
     let mut room = [0; LONGEST_WORD];
     let known = lower(name, &mut room);
     match known {
