@@ -56,11 +56,11 @@ public final class Check {
         Properties properties = new Properties();
         properties.setProperty("user", identity[0]);
         properties.setProperty("password", identity[1]);
-        properties.setProperty("sslmode", "prefer");
+        String settings = dsn.getRawQuery() == null ? "sslmode=prefer" : dsn.getRawQuery();
         for (int index = 0; index < options.length; index += 2) {
             properties.setProperty(options[index], options[index + 1]);
         }
-        return DriverManager.getConnection("jdbc:postgresql://" + dsn.getHost() + ":" + dsn.getPort() + dsn.getPath(), properties);
+        return DriverManager.getConnection("jdbc:postgresql://" + dsn.getHost() + ":" + dsn.getPort() + dsn.getPath() + "?" + settings, properties);
     }
 
     static Object one(Connection connection, String sql, Object... parameters) throws SQLException {

@@ -207,7 +207,8 @@ async function checkSession() {
 
 function wrongPassword() {
   const url = new URL(dsn)
-  return { host: url.hostname, port: Number(url.port), user: url.username, database: url.pathname.slice(1), password: 'wrong' }
+  const ssl = url.searchParams.has('sslmode')
+  return { ssl, host: url.hostname, port: Number(url.port), user: url.username, database: url.pathname.slice(1), password: 'wrong' }
 }
 
 run(async () => {

@@ -3,6 +3,7 @@
 //! `tests/drivers/prepare` installs the clients; `make test` runs it first. A client that is not there is
 //! not tried, which is said on standard error, and is a failure on CI.
 
+mod over_tls;
 mod tokio_client;
 
 use harness::{SharedStack, Stack, Tenant, run};
@@ -18,21 +19,31 @@ const ABSENT: i32 = 77;
 
 /// A tenant with connections enough for clients that pin some.
 async fn tenant(slug: &str) -> Tenant {
-    STACK.create_tenant_with(serde_json::json!({ "slug": slug, "region": "eu", "plan": "standard" })).await
+    tenant_of(&STACK, slug).await
 }
 
-/// Runs one client's checks.
+async fn tenant_of(stack: &Stack, slug: &str) -> Tenant {
+    stack.create_tenant_with(serde_json::json!({ "slug": slug, "region": "eu", "plan": "standard" })).await
+}
+
+/// Runs one client's checks in clear.
 async fn try_client(name: &str) {
     let tenant = tenant(name).await;
+    check(name, &tenant.connection_string, &tenant.http_endpoint, &tenant, &[]).await;
+}
+
+/// Runs one client's checks, with these ways to the gateway and in this environment.
+async fn check(name: &str, dsn: &str, http: &str, tenant: &Tenant, environment: &[(&str, &Path)]) {
     let suites = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("drivers");
     let mut command = Command::new(suites.with_file_name("drivers").join("run"));
     command
         .arg(name)
-        .env("TENANTRY_DSN", &tenant.connection_string)
-        .env("TENANTRY_HTTP", &tenant.http_endpoint)
+        .env("TENANTRY_DSN", dsn)
+        .env("TENANTRY_HTTP", http)
         .env("TENANTRY_API_KEY", &tenant.api_key)
-        .env("TENANTRY_DRIVERS_DIR", target);
+        .env("TENANTRY_DRIVERS_DIR", target)
+        .envs(environment.iter().copied());
     let output = run(command, "").await;
     if output.code != Some(ABSENT) {
         let _said = output.success();
@@ -45,17 +56,19 @@ async fn try_client(name: &str) {
 }
 
 macro_rules! clients {
-    ($($test:ident: $name:literal,)*) => {
+    ($try_client:path: $($test:ident: $name:literal,)*) => {
         $(
             #[tokio::test(flavor = "multi_thread")]
             async fn $test() {
-                try_client($name).await;
+                $try_client($name).await;
             }
         )*
     };
 }
+use clients;
 
 clients! {
+    try_client:
     psql: "psql",
     pgbench: "pgbench",
     psycopg: "psycopg",
