@@ -88,7 +88,7 @@ impl Conversation {
     fn begin(mut lease: Lease, script: &Script, bytes_max: usize) -> Result<Self, Failure> {
         let (mut ledger, mut outbound) = (Ledger::default(), Vec::new());
         let pool = Arc::clone(lease.pool());
-        let expect = |request| ledger.expect(Due::of(request, Origin::Setup));
+        let expect = |due| ledger.expect(due);
         let asked = handover::write_to(lease.server(), &pool, NOBODY, &mut outbound, expect)
             .map_err(|_unfit| Refusal::new(ErrorKind::Internal, "the session could not be set up"))?;
         lease.server().traces.note(script.effects());
@@ -211,11 +211,13 @@ impl Conversation {
             self.unfit = true;
             return Ok(());
         }
+        let is_answer = self.ledger.current_origin() == Some(Origin::Question);
         match (self.ledger.settle(tag, &mut Settled::default()), tag) {
             (Verdict::Forward, _) => self.forward(tag, body, results),
             // Settings that were accepted before are not accepted now: something else has changed.
-            (Verdict::OutOfSync, _) | (Verdict::Swallow, b'E') => Err(Fault::OutOfSync),
-            (Verdict::Swallow, b'D') => {
+            (Verdict::OutOfSync, _) => Err(Fault::OutOfSync),
+            (Verdict::Swallow, b'E') if !is_answer => Err(Fault::OutOfSync),
+            (Verdict::Swallow, b'D') if is_answer => {
                 if let Some(asked) = self.asked {
                     handover::read_answer(self.lease.pool(), asked, body);
                 }
@@ -251,7 +253,7 @@ impl Conversation {
     fn parameter(&mut self, body: &[u8]) -> Result<(), Fault> {
         let (name, value) = backend::parameter_status(body)?;
         let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-        let ours = self.ledger.current_origin() == Some(Origin::Setup);
+        let ours = self.ledger.current_origin().is_some_and(Origin::is_ours);
         let server = self.lease.server();
         server.report_parameter(&name, &value);
         if !ours && REPORTED.iter().any(|setting| *setting == name) {
@@ -263,7 +265,7 @@ impl Conversation {
 
     fn ready(&mut self, body: &[u8]) -> Result<(), Fault> {
         self.status = backend::ready_for_query(body)?;
-        let for_client = self.ledger.current_origin() != Some(Origin::Setup);
+        let for_client = !self.ledger.current_origin().is_some_and(Origin::is_ours);
         if for_client && self.status == TransactionStatus::Idle {
             self.lease.pool().usage().transactions.inc();
         }

@@ -236,7 +236,7 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
         let Some(text) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
         let mut effects = effects::of_sql(text);
         if client.is_native() {
-            effects = effects.and(Effects::RESET_ALL);
+            effects = effects.and(Effects::RESET_ALL.or(Effects::DEFINES));
         }
         if effects.any_of(Effects::FOLLOWS) {
             changes = effects::change::last_first(text);

@@ -5,7 +5,7 @@
 //! cannot show, state that a function or a trigger sets from inside, is the matter of
 //! [`super::handover`]; here it is only noted whether a statement may run such code.
 
-mod calls;
+pub(super) mod calls;
 pub mod change;
 
 use super::sql_lexer::{Lexer, Token};

@@ -9,7 +9,7 @@ use super::effects::Effects;
 use super::effects::change::Change;
 use super::handover::database::Asked;
 use super::handover::{self, ClientId};
-use super::ledger::{Due, Ledger, Origin};
+use super::ledger::Ledger;
 use super::pin::PinReason;
 use super::policy::Policy;
 use super::prepared::ClientStatements;
@@ -275,7 +275,7 @@ impl Exchange {
     /// Takes away what its last client may have left on the connection unseen.
     fn hand_over(&mut self, lease: &mut Lease, client: &ClientState) -> Result<(), Refusal> {
         let (ledger, pool) = (&mut self.ledger, Arc::clone(lease.pool()));
-        let expect = |request| ledger.expect(Due::of(request, Origin::Setup));
+        let expect = |due| ledger.expect(due);
         self.asked =
             self.up.stage(|out| handover::write_to(lease.server(), &pool, client.id, out, expect))?;
         Ok(())

@@ -10,7 +10,7 @@
 pub mod database;
 
 use super::effects::Effects;
-use super::ledger::Request;
+use super::ledger::{Due, Origin, Request};
 use super::settings::Settings;
 use crate::connect::ServerConnection;
 use crate::pool::Pool;
@@ -92,7 +92,7 @@ enum Reset {
 }
 
 /// Writes what makes the connection fit for `next`, and what is to be asked of the database. `expect` is told
-/// of every request that will be answered. Says what was asked.
+/// of every reply that will be due. Says what was asked.
 ///
 /// # Errors
 /// Text that does not fit the protocol, of which there is none.
@@ -101,7 +101,7 @@ pub fn write_to(
     pool: &Pool,
     next: ClientId,
     out: &mut Vec<u8>,
-    mut expect: impl FnMut(Request),
+    mut expect: impl FnMut(Due),
 ) -> Result<Option<Asked>, WriteError> {
     let reset = server.traces.reset_for(next, pool.database().facts());
     if let Some(reset) = reset {
@@ -110,7 +110,7 @@ pub fn write_to(
             Reset::Sequences => DISCARD_SEQUENCES,
         };
         write::query(out, text)?;
-        expect(Request::Query);
+        expect(Due::of(Request::Query, Origin::Setup));
         pool.usage().handover_resets.inc();
     }
     if reset == Some(Reset::All) {
@@ -123,15 +123,19 @@ pub fn write_to(
     }
     let Some(asked) = pool.database().question() else { return Ok(None) };
     write::parse(out, b"", asked.question.text(), &[])?;
-    write::bind_text(out, b"", b"", &[])?;
+    match asked.question.parameters() {
+        Some(names) => write::bind_text(out, b"", b"", &[Some(names)])?,
+        None => write::bind_text(out, b"", b"", &[])?,
+    }
     write::execute(out, b"", 0)?;
     write::sync(out);
-    [Request::Parse, Request::Bind, Request::Execute, Request::Sync].into_iter().for_each(expect);
+    for request in [Request::Parse, Request::Bind, Request::Execute, Request::Sync] {
+        expect(Due::of(request, Origin::Question));
+    }
     Ok(Some(asked))
 }
 
-/// Reads a row that we have got: is it what the database answers? What other statements of ours return has one
-/// column.
+/// Reads the row that the database answers with.
 pub fn read_answer(pool: &Pool, asked: Asked, row: &[u8]) {
     let Ok(columns) = pgwire::backend::data_row(row) else { return };
     let columns: Result<Vec<Option<&[u8]>>, _> = columns.collect();

@@ -55,6 +55,8 @@ pub enum Origin {
     Replay,
     /// We set the session up; nothing of it is the client's business.
     Setup,
+    /// We ask the database something, which it may fail to answer.
+    Question,
     /// Nothing was sent: we answer, when its turn comes.
     Local,
 }
@@ -80,6 +82,14 @@ pub struct Due {
     /// The client's statement was refused, and another sent in its place: this is what its error is answered
     /// with.
     pub refusal: Option<Box<Refusal>>,
+}
+
+impl Origin {
+    /// It is of what we send ahead of the client's first message.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Setup | Self::Question)
+    }
 }
 
 impl Due {
@@ -166,7 +176,7 @@ impl Counts {
         self.readies += usize::from(ready);
         self.client_readies += usize::from(ready && due.origin == Origin::Client);
         self.locals += usize::from(due.origin == Origin::Local);
-        self.setups += usize::from(due.origin == Origin::Setup);
+        self.setups += usize::from(due.origin.is_ours());
     }
 
     fn subtract(&mut self, due: &Due) {
@@ -175,7 +185,7 @@ impl Counts {
         self.readies -= usize::from(ready);
         self.client_readies -= usize::from(ready && due.origin == Origin::Client);
         self.locals -= usize::from(due.origin == Origin::Local);
-        self.setups -= usize::from(due.origin == Origin::Setup);
+        self.setups -= usize::from(due.origin.is_ours());
     }
 }
 
@@ -266,7 +276,7 @@ impl Ledger {
     /// Notes that a reply is due.
     pub fn expect(&mut self, due: Due) {
         // What we set the session up with always comes with its own Sync.
-        self.owes_sync |= due.request.is_extended() && due.origin != Origin::Setup;
+        self.owes_sync |= due.request.is_extended() && !due.origin.is_ours();
         self.push(due);
     }
 
@@ -455,7 +465,7 @@ impl Ledger {
 fn verdict_for(origin: Origin, tag: u8) -> Verdict {
     match (origin, tag) {
         (Origin::Client, _) | (Origin::Replay, b'E') => Verdict::Forward,
-        (Origin::Replay | Origin::Setup, _) => Verdict::Swallow,
+        (Origin::Replay | Origin::Setup | Origin::Question, _) => Verdict::Swallow,
         // The server cannot answer what was never sent to it.
         (Origin::Local, _) => Verdict::OutOfSync,
     }

@@ -84,13 +84,13 @@ fn absorb_message(
 ) -> Result<Step, ServerFault> {
     match header.tag {
         // The bulk of all traffic: nothing to read in it.
-        b'D' if exchange.asked.is_some() && exchange.ledger.current_origin() == Some(Origin::Setup) => {
+        b'D' if exchange.ledger.current_origin() == Some(Origin::Question) => {
             answer(exchange, client, lease, header)
         }
         b'D' | b'd' => reply(exchange, client, lease, header),
         b'S' => parameter(exchange, client, lease, header),
         b'N' | b'A' => {
-            if exchange.ledger.current_origin() == Some(Origin::Setup) {
+            if exchange.ledger.current_origin().is_some_and(Origin::is_ours) {
                 exchange.down.discard(header.len);
             } else {
                 exchange.down.forward(header.len);
@@ -168,6 +168,7 @@ fn error(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, ServerFault> {
+    let origin = exchange.ledger.current_origin();
     let mut instead = None;
     if header.len <= READ_WHOLE_MAX {
         let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
@@ -181,6 +182,13 @@ fn error(
             return Ok(Step::Next);
         }
         instead = exchange.ledger.next_refusal().or_else(|| our_words(exchange, client, is_cancel));
+    }
+    if origin == Some(Origin::Setup) {
+        // What is done ahead of a client's first message has been done before: do not go on without it.
+        return Err(ServerFault::Lost);
+    }
+    if origin == Some(Origin::Question) {
+        return reply(exchange, client, lease, header);
     }
     send_due_local_replies(exchange);
     exchange.changes.fail();
@@ -220,7 +228,7 @@ fn parameter(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, ServerFault> {
-    let ours = exchange.ledger.current_origin() == Some(Origin::Setup);
+    let ours = exchange.ledger.current_origin().is_some_and(Origin::is_ours);
     let resetting = exchange.resetting;
     let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
     let (name, value) = backend::parameter_status(body).map_err(|_malformed| ServerFault::OutOfSync)?;
@@ -246,7 +254,7 @@ fn command_complete(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, ServerFault> {
-    if exchange.ledger.current_origin() == Some(Origin::Setup) {
+    if exchange.ledger.current_origin().is_some_and(Origin::is_ours) {
         return reply(exchange, client, lease, header);
     }
     let is_ours = exchange.deallocates_for_client;
@@ -354,9 +362,8 @@ fn apply(
     }
     // Last first, as each was noted on top of those before it.
     for due in settled.failed.into_iter().rev() {
-        if due.origin == Origin::Setup {
-            // These settings were accepted before, so the connection is at fault: do not go on with it.
-            return Err(ServerFault::Lost);
+        if due.origin.is_ours() {
+            continue;
         }
         undo(exchange, client, lease, due);
     }

@@ -59,6 +59,11 @@ with counted as (
     or exists (select from pg_catalog.pg_cast c join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) c.castfunc
         join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) p.prolang
         where c.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+            and l.lanname operator(pg_catalog.<>) all ('{internal,c}'::pg_catalog.name[]))
+    or exists (select from pg_catalog.pg_proc p join pg_catalog.pg_language l
+            on l.oid operator(pg_catalog.=) p.prolang
+        where p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
+            and p.proname operator(pg_catalog.=) any ($1::pg_catalog.name[])
             and l.lanname operator(pg_catalog.<>) all ('{internal,c}'::pg_catalog.name[])) as code
 )
 select counted.changes, pg_catalog.concat(

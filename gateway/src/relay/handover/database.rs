@@ -7,13 +7,17 @@
 //! The answer is about text: a function is suspected when a word stands in it that could change a session, or
 //! when it runs text that is made as it goes.
 
+use crate::relay::effects::calls::TRUSTED_NAMES;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What was defined elsewhere is noticed after so long, if PostgreSQL's counters show it by then: they are up to a
-/// second behind.
-const COUNTED_EVERY: Duration = Duration::from_secs(1);
+/// second behind. A question that was not answered is asked anew after as long.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+
+/// There is something to ask that cannot wait.
+const AT_ONCE: u64 = 0;
 
 const COUNT: &str = include_str!("count.sql");
 const ASK: &str = include_str!("ask.sql");
@@ -35,6 +39,15 @@ impl Question {
             Self::Count => COUNT.as_bytes(),
             Self::Facts => ASK.as_bytes(),
         }
+    }
+}
+
+impl Question {
+    /// What the text's one parameter stands for, where it has one: names of functions that we trust because
+    /// PostgreSQL has them, and that must not be the database's own.
+    #[must_use]
+    pub fn parameters(self) -> Option<&'static [u8]> {
+        (self == Self::Facts).then(|| TRUSTED_NAMES.as_bytes())
     }
 }
 
@@ -119,7 +132,7 @@ const UNKNOWN: u8 = 1 << 7;
 pub struct Database {
     facts: AtomicU8,
     created: Instant,
-    /// Milliseconds since `created`.
+    /// Milliseconds since `created`, or [`AT_ONCE`].
     asked: AtomicU64,
     /// The count when the facts were told.
     told: Mutex<Box<[u8]>>,
@@ -132,7 +145,7 @@ impl Default for Database {
         Self {
             facts: AtomicU8::new(UNKNOWN),
             created: Instant::now(),
-            asked: AtomicU64::new(0),
+            asked: AtomicU64::new(AT_ONCE),
             told: Mutex::default(),
             defined: AtomicU64::new(0),
         }
@@ -152,22 +165,21 @@ impl Database {
     /// A client has defined something, and its transaction is over.
     pub fn defined(&self) {
         self.defined.fetch_add(1, Ordering::AcqRel);
-        self.facts.store(UNKNOWN, Ordering::Release);
+        self.forget();
     }
 
     /// What is to be asked next, if it is time. Of several clients one asks.
     pub fn question(&self) -> Option<Asked> {
         let after = self.defined.load(Ordering::Acquire);
-        if self.facts.load(Ordering::Acquire) == UNKNOWN {
-            return Some(Asked { question: Question::Facts, after });
-        }
-        let now = u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let is_unknown = self.facts.load(Ordering::Acquire) == UNKNOWN;
+        let question = if is_unknown { Question::Facts } else { Question::Count };
+        let now = u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         let asked = self.asked.load(Ordering::Acquire);
-        let every = u64::try_from(COUNTED_EVERY.as_millis()).unwrap_or(u64::MAX);
-        let is_due = now.saturating_sub(asked) >= every;
+        let every = u64::try_from(ASKED_EVERY.as_millis()).unwrap_or(u64::MAX);
+        let is_due = asked == AT_ONCE || now.saturating_sub(asked) >= every;
         let is_mine =
             is_due && self.asked.compare_exchange(asked, now, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        is_mine.then_some(Asked { question: Question::Count, after })
+        is_mine.then_some(Asked { question, after })
     }
 
     /// The database has answered.
@@ -175,7 +187,7 @@ impl Database {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(letters) = letters else {
             if **told != *count {
-                self.facts.store(UNKNOWN, Ordering::Release);
+                self.forget();
             }
             return;
         };
@@ -186,8 +198,13 @@ impl Database {
         }
         // Something was defined meanwhile, which the answer may not know of.
         if !is_current() {
-            self.facts.store(UNKNOWN, Ordering::Release);
+            self.forget();
         }
+    }
+
+    fn forget(&self) {
+        self.facts.store(UNKNOWN, Ordering::Release);
+        self.asked.store(AT_ONCE, Ordering::Release);
     }
 }
 
