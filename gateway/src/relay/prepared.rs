@@ -1,7 +1,7 @@
 //! Prepared statements that outlive the connection they were prepared on.
 //!
 //! A client's statement gets a name of ours on the server, the same for every client of the pool that
-//! prepared the same text with the same parameter types and search path. A connection that lacks the
+//! prepared the same text with the same parameter types and [`meaning`]. A connection that lacks the
 //! statement gets it prepared again, ahead of the message that needs it. An unnamed statement whose text
 //! comes again is treated alike, so that the server parses and plans it once a connection.
 //!
@@ -17,6 +17,7 @@
 
 mod cache;
 mod client;
+pub mod meaning;
 mod memory;
 mod numbers;
 pub mod reading;

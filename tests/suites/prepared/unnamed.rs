@@ -296,3 +296,32 @@ async fn a_search_path_of_one_transaction_ends_with_it() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn constants_are_read_by_this_clients_settings_and_at_this_moment() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "constants", 1).await;
+    let mut here = login_as(&tenant, &[("TimeZone", "UTC")]).await;
+    let mut there = login_as(&tenant, &[("TimeZone", "Asia/Tokyo"), ("client_encoding", "LATIN1")]).await;
+    let hour = "select extract(hour from timestamptz '2024-01-01' at time zone 'utc')::int";
+    // The same bytes are one letter in UTF-8 and two in LATIN1.
+    let letters = "select length('é')";
+    for round in 0..3 {
+        for (client, answers) in [(&mut here, ["0", "1"]), (&mut there, ["15", "2"])] {
+            for (text, answer) in [hour, letters].into_iter().zip(answers) {
+                let unnamed = Batch::default().unnamed(text, &[]).expect(client, "12TDCZ").await;
+                assert_eq!(first(&unnamed), answer, "{text}");
+                let name = format!("{answer} {round}");
+                let batch = Batch::default().parse(&name, text).bind(&name, &[]).execute().sync();
+                assert_eq!(first(&batch.expect(client, "12DCZ").await), answer, "{text}");
+            }
+        }
+    }
+    let mut moments = std::collections::BTreeSet::new();
+    for _ in 0..4 {
+        let answer =
+            Batch::default().unnamed("select timestamptz 'now'", &[]).expect(&mut here, "12TDCZ").await;
+        moments.insert(first(&answer));
+    }
+    assert_eq!(moments.len(), 4, "{moments:?}");
+}

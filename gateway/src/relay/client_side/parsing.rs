@@ -7,7 +7,8 @@ use crate::pool::Lease;
 use crate::relay::effects;
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Request};
-use crate::relay::prepared::{SACRIFICE, Statement, Text, Unnamed, reading};
+use crate::relay::prepared::reading::{self, Constants};
+use crate::relay::prepared::{SACRIFICE, Statement, Text, Unnamed, meaning};
 use pgwire::backend::TransactionStatus;
 use pgwire::frame::{HEADER_LEN, Header};
 use pgwire::frontend::write;
@@ -61,12 +62,15 @@ fn parse_named(
         }
         return parse_again(exchange, lease, header, name_len, &existing);
     }
-    let text = text_of(client, rest);
     let statements = lease.pool().statements();
-    let statement = if names_are_its_own(exchange, client) {
-        statements.unshared(text)
-    } else {
-        statements.intern(text, statements.hash(text))
+    let own = names_are_its_own(exchange, client);
+    let meaning = meaning::of_text(&client.settings, Text { body: rest, context: None }.query());
+    let statement = match meaning.filter(|_| !own) {
+        Some(context) => {
+            let text = Text { body: rest, context: context.as_deref() };
+            statements.intern(text, statements.hash(text))
+        }
+        None => statements.unshared(Text { body: rest, context: None }),
     };
     let statement = statement.ok_or_else(|| too_many_texts(lease))?;
     if exchange.ledger.is_uncertain(&statement, name) {
@@ -151,7 +155,8 @@ fn shared(
     if !allowed {
         return None;
     }
-    let text = text_of(client, body);
+    let context = meaning::by_names(&client.settings);
+    let text = Text { body, context: context.as_deref() };
     if let Unnamed::Shared(statement) = client.statements.unnamed()
         && statement.text() == text
     {
@@ -161,12 +166,13 @@ fn shared(
     let hash = lease.pool().statements().hash(text);
     if let Some(statement) = lease.server().statements.find(text, hash) {
         lease.pool().statements().touch(&statement);
-        return Some(statement).filter(|statement| statement.is_plain());
+        return (statement.is_plain() && statement.means_the_same()).then_some(statement);
     }
-    if !reading::is_plain(text.query()) {
-        return None;
-    }
-    lease.pool().statements().returning(text, hash).filter(|statement| statement.is_plain())
+    let means_the_same =
+        || reading::is_plain(text.query()) && reading::constants(text.query()) == Constants::Fixed;
+    let returning = lease.pool().statements().returning(text, hash, means_the_same)?;
+    // Somebody may have prepared it by a name, whatever it is.
+    (returning.is_plain() && returning.means_the_same()).then_some(returning)
 }
 
 /// Can it be told without the server that it would take a Parse? Not in a failed transaction, and not while a
@@ -181,16 +187,12 @@ fn names_are_its_own(exchange: &Exchange, client: &ClientState) -> bool {
     exchange.names_changed || client.pin.is_some()
 }
 
-fn text_of<'a>(client: &'a ClientState, body: &'a [u8]) -> Text<'a> {
-    Text { body, search_path: client.settings.get("search_path") }
-}
-
 /// The name of the client's that an unnamed statement deallocates.
 fn given_up_by(client: &ClientState, body: &[u8]) -> Option<Box<[u8]>> {
     if !client.statements.has_named() || !body.trim_ascii_start().first().is_some_and(is_d) {
         return None;
     }
-    let name = reading::deallocated_name(Text { body, search_path: None }.query())?;
+    let name = reading::deallocated_name(Text { body, context: None }.query())?;
     client.statements.named(&name).is_some().then(|| name.into_boxed_slice())
 }
 

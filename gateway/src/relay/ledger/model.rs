@@ -168,7 +168,7 @@ proptest! {
 }
 
 fn statement(statements: &StatementCache) -> Arc<Statement> {
-    let text = Text { body: b"select 1\0\0\0", search_path: None };
+    let text = Text { body: b"select 1\0\0\0", context: None };
     statements.intern(text, statements.hash(text)).expect("there is room")
 }
 

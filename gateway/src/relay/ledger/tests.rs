@@ -172,7 +172,7 @@ fn parse_of(statement: &Arc<Statement>, client_name: &[u8]) -> Due {
 fn a_statement_is_uncertain_once_a_sync_lies_between_until_it_is_answered() {
     let statements = StatementCache::default();
     let intern = |body: &[u8]| {
-        let text = Text { body, search_path: None };
+        let text = Text { body, context: None };
         statements.intern(text, statements.hash(text)).expect("there is room")
     };
     let (statement, other) = (intern(b"selec 1\0\0\0"), intern(b"select 1\0\0\0"));

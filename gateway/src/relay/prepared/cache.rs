@@ -85,9 +85,14 @@ impl StatementCache {
     }
 
     /// The statement with this text, if some client has prepared it by a name, or if it has come unnamed
-    /// before: a text that comes for the first time may well never come again.
+    /// before and is one to be kept: a text that comes for the first time may well never come again.
     #[must_use]
-    pub fn returning(&self, text: Text<'_>, hash: u64) -> Option<Arc<Statement>> {
+    pub fn returning(
+        &self,
+        text: Text<'_>,
+        hash: u64,
+        is_to_be_kept: impl FnOnce() -> bool,
+    ) -> Option<Arc<Statement>> {
         {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(found) = known.get(&hash).filter(|found| found.text() == text) {
@@ -95,7 +100,7 @@ impl StatementCache {
                 return Some(Arc::clone(found));
             }
         }
-        if self.seen.saw(hash) { self.intern(text, hash) } else { None }
+        if self.seen.saw(hash) && is_to_be_kept() { self.intern(text, hash) } else { None }
     }
 
     /// It is in use: let it not be the one to be forgotten.

@@ -59,6 +59,63 @@ pub fn is_plain(sql: &[u8]) -> bool {
     PLAIN_HEADS.iter().any(|plain| head.eq_ignore_ascii_case(plain.as_bytes())) && !calls_setter(sql)
 }
 
+/// What the string constants of a text mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constants {
+    /// The same to everybody, whenever.
+    Fixed,
+    /// It may depend on settings, such as the time zone or the encoding.
+    BySettings,
+    /// It may depend on the moment at which they are read, or on what a name stands for then.
+    ByMoment,
+}
+
+/// What PostgreSQL reads as the moment of reading, when it stands for a date or a time.
+const MOMENTS: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
+
+/// What the string constants of a text mean. Errs on the side of dependence: their types are not known here.
+#[must_use]
+pub fn constants(sql: &[u8]) -> Constants {
+    let mut has_text = false;
+    let mut names_by_text = false;
+    let mut by_settings = !sql.is_ascii();
+    let mut previous_is_text = false;
+    for token in Lexer::new(sql) {
+        let is_text = matches!(token, Token::Text(_) | Token::Body(_));
+        match token {
+            Token::Text(text) | Token::Body(text) => {
+                let moment = MOMENTS.iter().any(|moment| contains_ignoring_case(text, moment));
+                // Two in a row are one.
+                if moment || previous_is_text {
+                    return Constants::ByMoment;
+                }
+                by_settings |= text.iter().any(u8::is_ascii_digit);
+                has_text = true;
+            }
+            // Whatever it says, it does not say so here.
+            Token::Escaped => return Constants::ByMoment,
+            Token::Word(word) => names_by_text |= is_kind_of_name(word),
+            _ => {}
+        }
+        previous_is_text = is_text;
+    }
+    match (has_text && names_by_text, by_settings) {
+        (true, _) => Constants::ByMoment,
+        (false, true) => Constants::BySettings,
+        (false, false) => Constants::Fixed,
+    }
+}
+
+/// `regclass`, `regproc` and their like: the types of names.
+fn is_kind_of_name(word: &[u8]) -> bool {
+    let head = |prefix: &[u8]| word.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    head(b"reg") && !head(b"regexp")
+}
+
+fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+}
+
 /// Might a function in the text change a setting?
 #[must_use]
 pub fn calls_setter(sql: &[u8]) -> bool {
@@ -151,6 +208,26 @@ mod tests {
             "(select 1)",
         ] {
             assert!(!is_plain(sql.as_bytes()), "{sql}");
+        }
+    }
+
+    #[test]
+    fn constants_mean_the_same_unless_they_may_not() {
+        use Constants::{ByMoment, BySettings, Fixed};
+        for (sql, constants) in [
+            ("select 1, $1, 'word', \"now\", now() -- 'now'", Fixed),
+            ("select regexp_replace(a, 'x', 'y') from t", Fixed),
+            ("select '2024-01-01'", BySettings),
+            ("select 'é'", BySettings),
+            ("select a as é from t", BySettings),
+            ("select 'Now'::timestamptz", ByMoment),
+            ("select date 'today'", ByMoment),
+            ("select $$tomorrow$$", ByMoment),
+            ("select 'no'\n'w'", ByMoment),
+            ("select E'n\\x6fw'", ByMoment),
+            ("select 'f'::regproc", ByMoment),
+        ] {
+            assert_eq!(super::constants(sql.as_bytes()), constants, "{sql}");
         }
     }
 

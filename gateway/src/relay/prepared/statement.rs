@@ -1,7 +1,8 @@
 //! One statement, as long as anybody knows it.
 
+use super::NAME_PREFIX;
 use super::memory::Charge;
-use super::{NAME_PREFIX, reading};
+use super::reading::{self, Constants};
 use crate::relay::effects::{self, Effects};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,9 +16,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 pub struct Text<'a> {
     /// The Parse message's body after its name: the query, and the types of its parameters.
     pub body: &'a [u8],
-    /// Where the client's session looks names up, if it has said so: the same words mean something else
-    /// elsewhere.
-    pub search_path: Option<&'a str>,
+    /// What else decides what the client means by it: see [`super::meaning`].
+    pub context: Option<&'a str>,
 }
 
 impl Text<'_> {
@@ -30,7 +30,7 @@ impl Text<'_> {
     /// The memory that a statement of this text takes, for the bounds.
     #[must_use]
     pub fn cost(&self) -> usize {
-        self.body.len() + self.search_path.map_or(0, str::len) + OVERHEAD_BYTES
+        self.body.len() + self.context.map_or(0, str::len) + OVERHEAD_BYTES
     }
 }
 
@@ -45,11 +45,12 @@ pub struct Statement {
     id: u64,
     server_name: Box<[u8]>,
     body: Box<[u8]>,
-    search_path: Option<Box<str>>,
+    context: Option<Box<str>>,
     /// Of its text, by which others find it. `None`: it is one client's own.
     text_hash: Option<u64>,
     effects: Effects,
     is_plain: bool,
+    means_the_same: bool,
     /// The pool's clock when somebody last asked for it.
     last_used: AtomicU64,
     /// Given back when nobody knows the statement any more.
@@ -64,10 +65,11 @@ impl Statement {
             id,
             server_name: format!("{NAME_PREFIX}{id}").into_bytes().into_boxed_slice(),
             body: text.body.into(),
-            search_path: text.search_path.map(Into::into),
+            context: text.context.map(Into::into),
             text_hash,
             effects,
             is_plain: !effects.any_of(Effects::STAYS) && reading::is_plain(text.query()),
+            means_the_same: reading::constants(text.query()) == Constants::Fixed,
             last_used: AtomicU64::new(0),
             _memory: memory,
         }
@@ -88,7 +90,7 @@ impl Statement {
     /// What makes it this statement.
     #[must_use]
     pub fn text(&self) -> Text<'_> {
-        Text { body: &self.body, search_path: self.search_path.as_deref() }
+        Text { body: &self.body, context: self.context.as_deref() }
     }
 
     /// The Parse message's body after its name.
@@ -107,6 +109,12 @@ impl Statement {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.is_plain
+    }
+
+    /// Prepared long ago, it means what it would mean prepared now: see [`reading::constants`].
+    #[must_use]
+    pub fn means_the_same(&self) -> bool {
+        self.means_the_same
     }
 
     /// Memory it costs, for the bounds.

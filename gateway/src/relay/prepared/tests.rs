@@ -3,7 +3,7 @@ use config::PreparedConfig;
 use std::sync::Arc;
 
 fn text(body: &[u8]) -> Text<'_> {
-    Text { body, search_path: None }
+    Text { body, context: None }
 }
 
 fn intern(cache: &StatementCache, body: &[u8]) -> Arc<Statement> {
@@ -28,7 +28,7 @@ fn equal_texts_are_one_statement_and_others_are_not() {
     let first = intern(&cache, b"select 1\0\0\0");
     assert!(Arc::ptr_eq(&first, &intern(&cache, b"select 1\0\0\0")));
     assert_ne!(first.server_name(), intern(&cache, b"select 2\0\0\0").server_name());
-    let elsewhere = Text { body: b"select 1\0\0\0", search_path: Some("a") };
+    let elsewhere = Text { body: b"select 1\0\0\0", context: Some("a") };
     let other = cache.intern(elsewhere, cache.hash(elsewhere)).expect("there is room");
     assert_ne!(first.server_name(), other.server_name());
     let own = cache.unshared(text(b"select 1\0\0\0")).expect("there is room");
@@ -47,14 +47,14 @@ fn two_texts_with_one_hash_are_two_statements() {
     }
     assert_eq!(server.find(text(b"first\0"), 7).map(|found| found.id()), Some(first.id()));
     assert!(server.find(text(b"second\0"), 7).is_none());
-    assert!(cache.returning(text(b"third\0"), 7).is_none());
+    assert!(cache.returning(text(b"third\0"), 7, || true).is_none());
 }
 
 #[test]
 fn a_text_is_kept_when_it_comes_a_second_time() {
     let cache = StatementCache::default();
     for (body, returns) in [(b"a\0", false), (b"b\0", false), (b"a\0", true), (b"a\0", true)] {
-        assert_eq!(cache.returning(text(body), cache.hash(text(body))).is_some(), returns);
+        assert_eq!(cache.returning(text(body), cache.hash(text(body)), || true).is_some(), returns);
     }
     assert_eq!(cache.process().statements(), 1);
 }
