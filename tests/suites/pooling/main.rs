@@ -14,6 +14,7 @@ mod requests;
 mod session_mode;
 mod state;
 mod storm;
+mod welcome;
 
 use harness::wire::WireClient;
 use harness::{SharedStack, Stack, Tenant};

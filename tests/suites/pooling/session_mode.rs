@@ -184,7 +184,11 @@ async fn a_credential_may_say_so_and_its_client_may_think_otherwise() {
         run(&mut client, "prepare by_sql as select 1").await;
         run(&mut client, "deallocate by_sql").await;
         let leased = ["tenant=\"session-credential\"", "state=\"active\""];
-        stack.metric("tenantry_pool_connections", &leased).await == 1.0
+        let kept = stack.metric("tenantry_pool_connections", &leased).await == 1.0;
+        leave(client).await;
+        let free = async || stack.metric("tenantry_pool_connections", &leased).await == 0.0;
+        wait_until("its connection is free", free).await;
+        kept
     };
     assert!(keeps(&[]).await, "by its credential");
     assert!(!keeps(&[("pool_mode", "transaction")]).await, "by its own wish");
