@@ -102,6 +102,6 @@ async fn run(wire: &mut ClientWire, exchange: ServerExchange) -> Result<(), Exch
     })?;
     out.clear();
     write::sasl_final(&mut out, proof.as_bytes());
-    wire.send(&out).await?;
+    wire.hold_back(&out);
     Ok(())
 }

@@ -104,7 +104,7 @@ impl From<io::Error> for End {
 /// Serves an operator to the end.
 pub async fn run(operator: Operator, shared: Arc<Shared>) {
     let Operator { wire, peer, user, role, place } = operator;
-    let (stream, inbound) = wire.into_parts();
+    let (stream, inbound, out) = wire.into_parts();
     // Without randomness there can be no cancel key, and no session.
     let Ok(cancel) = shared.cancels.register() else { return };
     let span = tracing::info_span!("console", user, %peer, role = role.as_str());
@@ -112,7 +112,7 @@ pub async fn run(operator: Operator, shared: Arc<Shared>) {
         shared,
         stream,
         inbound,
-        out: Vec::new(),
+        out,
         user,
         role,
         peer,

@@ -72,10 +72,10 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let login = Counted::new(&shared.logins_under_way);
     let most = shared.config.limits.startup_timeout();
     let wire = wire.with_login_deadline(Instant::now() + most);
-    let entered = timeout(most + LAST_WORDS_MAX, enter(wire, peer, &shared)).await;
+    let entered = timeout(most + LAST_WORDS_MAX, Box::pin(enter(wire, peer, &shared))).await;
     drop(login);
     let admitted = match entered {
-        Ok(Some(Entered::Client(admitted))) => *admitted,
+        Ok(Some(Entered::Client(admitted))) => admitted,
         Ok(Some(Entered::Operator(operator))) => return console::run(*operator, shared).await,
         Ok(None) => return,
         Err(_elapsed) => {
@@ -153,17 +153,4 @@ async fn send_away(refused: Refused, peer: SocketAddr, shared: &Shared) {
         "a client was refused"
     );
     wire.refuse(&refusal).await;
-}
-
-#[cfg(test)]
-mod sizes {
-    use super::*;
-    fn size2<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize { size_of::<F>() }
-    fn size3<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize { size_of::<F>() }
-    #[test]
-    fn sizes() {
-        eprintln!("serve {} run {} console {} ", size3(serve), size2(session::run), size2(console::run));
-        eprintln!("Admitted {} ", size_of::<Admitted>());
-        session::sizes();
-    }
 }

@@ -17,6 +17,8 @@ use tokio::time::{Instant, timeout_at};
 pub struct ClientWire {
     stream: ClientStream,
     inbound: Vec<u8>,
+    /// What goes out with whatever is sent next.
+    outbound: Vec<u8>,
     /// No message before the end of authentication may be larger.
     bytes_max: usize,
     /// When a client that has not logged in is sent away, if it ever is.
@@ -44,7 +46,14 @@ impl ClientWire {
     /// A fresh socket.
     #[must_use]
     pub fn new(stream: ClientStream, bytes_max: usize) -> Self {
-        Self { stream, inbound: Vec::new(), bytes_max, login_deadline: None, tls: TlsFacts::default() }
+        Self {
+            stream,
+            inbound: Vec::new(),
+            outbound: Vec::new(),
+            bytes_max,
+            login_deadline: None,
+            tls: TlsFacts::default(),
+        }
     }
 
     /// The client is told, and sent away, when it still owes something then.
@@ -92,7 +101,7 @@ impl ClientWire {
             return Err(io::Error::other("the connection is encrypted already"));
         };
         let (stream, tls) = acceptor.accept(stream, inside).await?;
-        Ok(Self { stream, inbound: Vec::new(), bytes_max, login_deadline, tls })
+        Ok(Self { stream, inbound: Vec::new(), outbound: Vec::new(), bytes_max, login_deadline, tls })
     }
 
     /// What TLS says of the client.
@@ -146,23 +155,30 @@ impl ClientWire {
     /// # Errors
     /// The client has left.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<(), WireError> {
-        self.stream.write_all(bytes).await?;
+        self.hold_back(bytes);
+        self.stream.write_all(&self.outbound).await?;
+        self.outbound.clear();
         Ok(self.stream.flush().await?)
+    }
+
+    /// Sends bytes together with what is sent next: the client has nothing to answer before that.
+    pub fn hold_back(&mut self, bytes: &[u8]) {
+        self.outbound.extend_from_slice(bytes);
     }
 
     /// Tells the client why it is sent away, and closes.
     pub async fn refuse(mut self, refusal: &Refusal) {
-        let mut message = Vec::with_capacity(256);
+        let mut message = std::mem::take(&mut self.outbound);
         write_refusal(&mut message, refusal, Severity::Fatal);
         if self.stream.write_all(&message).await.is_ok() {
             let _ = self.stream.shutdown().await;
         }
     }
 
-    /// The socket, and what was already read from it.
+    /// The socket, what was already read from it, and what is to be sent first.
     #[must_use]
-    pub fn into_parts(self) -> (ClientStream, Vec<u8>) {
-        (self.stream, self.inbound)
+    pub fn into_parts(self) -> (ClientStream, Vec<u8>, Vec<u8>) {
+        (self.stream, self.inbound, self.outbound)
     }
 
     async fn fill(&mut self) -> Result<(), WireError> {

@@ -68,7 +68,7 @@ enum Next {
 }
 
 /// Serves a client until it leaves or is sent away.
-pub async fn run(admitted: Admitted, shared: Arc<Shared>) {
+pub async fn run(admitted: Box<Admitted>, shared: Arc<Shared>) {
     let place = shared.clients.enter(introduction(&admitted));
     admitted.tenant.usage().logins.inc();
     let client = Arc::clone(place.client());
@@ -88,17 +88,31 @@ fn introduction(admitted: &Admitted) -> Introduction {
     }
 }
 
-async fn live(admitted: Admitted, place: ClientGuard, shared: Arc<Shared>) {
-    let Admitted { wire, settings, pool_mode, tenant, permit, .. } = admitted;
-    let (mut stream, early) = wire.into_parts();
-    if let Err(refusal) = may_begin(&mut stream, &shared, &tenant, place.client()).await {
-        return farewell(&mut stream, &tenant, &refusal).await;
-    }
+async fn live(admitted: Box<Admitted>, place: ClientGuard, shared: Arc<Shared>) {
+    // Boxed, so that a client that waits pays for nothing that it needed only to begin.
+    let Some((mut session, early)) = Box::pin(begin(admitted, place, shared)).await else { return };
+    session.serve(early).await;
+}
+
+/// Greets the client. `None`: it was sent away, or has left.
+async fn begin(
+    admitted: Box<Admitted>,
+    place: ClientGuard,
+    shared: Arc<Shared>,
+) -> Option<(Session, Vec<u8>)> {
+    let Admitted { wire, settings, pool_mode, tenant, permit, .. } = *admitted;
+    let (mut stream, early, mut out) = wire.into_parts();
     let route = tenant.route();
-    let greeted = greet(&mut stream, &shared, &tenant, Settings::new(settings)).await;
-    let (pool, welcome, cancel) = match greeted {
+    let greeted = async {
+        may_begin(&mut stream, &shared, &tenant, place.client()).await?;
+        greet(&mut stream, &mut out, &shared, &tenant, Settings::new(settings)).await
+    };
+    let (pool, welcome, cancel) = match greeted.await {
         Ok(greeted) => greeted,
-        Err(refusal) => return farewell(&mut stream, &tenant, &refusal).await,
+        Err(refusal) => {
+            farewell(&mut stream, out, &tenant, &refusal).await;
+            return None;
+        }
     };
     let leave = Box::pin(tenant.leave_token().cancelled_owned());
     let client = ClientState {
@@ -119,9 +133,9 @@ async fn live(admitted: Admitted, place: ClientGuard, shared: Arc<Shared>) {
         },
     };
     drop(welcome);
-    let mut session =
+    let session =
         Session { shared, tenant, stream, client, cancel, deadlines: Deadlines::default(), route, pool, leave, place, _permit: permit };
-    session.serve(early).await;
+    Some((session, early))
 }
 
 /// A client of a paused tenant waits before it is greeted: what its server would say is not known yet.
@@ -157,9 +171,11 @@ fn has_left() -> Refusal {
     Refusal::new(ErrorKind::ClientTimeout, "the client has left")
 }
 
-/// Tells the client that it is in: the server's parameters and a cancel key of ours.
+/// Tells the client that it is in: the server's parameters and a cancel key of ours. `hello` holds what goes
+/// before them, and still does when nothing could be said.
 async fn greet(
     stream: &mut ClientStream,
+    hello: &mut Vec<u8>,
     shared: &Arc<Shared>,
     tenant: &Arc<Tenant>,
     settings: Settings,
@@ -170,18 +186,18 @@ async fn greet(
         .cancels
         .register()
         .map_err(|_no_randomness| Refusal::new(ErrorKind::Internal, "no cancel key could be made"))?;
-    let mut hello = Vec::with_capacity(512);
-    write::authentication_ok(&mut hello);
+    write::authentication_ok(hello);
     for (name, value) in welcome.parameters() {
-        write::parameter_status(&mut hello, name.as_bytes(), value.as_bytes());
+        write::parameter_status(hello, name.as_bytes(), value.as_bytes());
     }
-    write::backend_key_data(&mut hello, cancel.key());
-    write::ready_for_query(&mut hello, TransactionStatus::Idle);
+    write::backend_key_data(hello, cancel.key());
+    write::ready_for_query(hello, TransactionStatus::Idle);
     let told = async {
-        stream.write_all(&hello).await?;
+        stream.write_all(hello).await?;
         stream.flush().await
     };
     told.await.map_err(|_gone| has_left())?;
+    hello.clear();
     Ok((pool, welcome, cancel))
 }
 
@@ -196,7 +212,11 @@ async fn welcome_of(
         let pool = shared.pools.pool_of(tenant)?;
         asked += 1;
         match welcome::welcome(&pool, &settings).await {
-            Ok(welcome) => return Ok((pool, welcome)),
+            Ok(welcome) => {
+                // A pause that began meanwhile leaves no connection behind.
+                while !(tenant.gate().is_open() && shared.gate.is_open()) && pool.evict_one() {}
+                return Ok((pool, welcome));
+            }
             Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
             Err(error) => return Err(error.into()),
         }
@@ -215,10 +235,11 @@ fn refuse_other_lexical_rules(settings: &Settings) -> Result<(), Refusal> {
     }
 }
 
-async fn farewell(stream: &mut ClientStream, tenant: &Tenant, refusal: &Refusal) {
+/// `owed` is what the client is to have before the refusal.
+async fn farewell(stream: &mut ClientStream, owed: Vec<u8>, tenant: &Tenant, refusal: &Refusal) {
     tenant.usage().refused(refusal.kind());
     tracing::info!(kind = refusal.kind().as_str(), "a client was sent away");
-    let mut message = Vec::with_capacity(256);
+    let mut message = owed;
     write_refusal(&mut message, refusal, Severity::Fatal);
     let told = async {
         if stream.write_all(&message).await.is_ok() {
@@ -236,7 +257,7 @@ impl Session {
             if early.is_none()
                 && let Err(refusal) = self.wait_for_client().await
             {
-                return farewell(&mut self.stream, &self.tenant, &refusal).await;
+                return farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal).await;
             }
             let mut exchange = Borrowed::take();
             match early.take() {
@@ -252,7 +273,7 @@ impl Session {
             match self.work(&mut exchange).await {
                 Next::Idle => {}
                 Next::Gone => return,
-                Next::SendAway(refusal) => return farewell(&mut self.stream, &self.tenant, &refusal).await,
+                Next::SendAway(refusal) => return farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal).await,
             }
         }
     }
