@@ -9,7 +9,9 @@
 
 use crate::tls::x509;
 use pgwire::scram::ChannelBinding;
+use socket2::SockRef;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -141,7 +143,16 @@ impl ServerStream {
         certificates.first().map_or(ChannelBinding::Unavailable, |own| x509::server_end_point(own))
     }
 
-    /// Nothing has arrived that was not read: no byte, no end, no error.
+    /// Nothing waits in the socket, whether or not its readiness is known here.
+    #[must_use]
+    pub fn has_nothing_in_the_kernel(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        // Sockets of the runtime never block.
+        let peeked = SockRef::from(self.socket()).peek(&mut byte);
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Nothing has arrived that was not read, as far as is known here: no byte, no end, no error.
     pub fn is_quiet(&mut self) -> bool {
         // Polled with a waker that wakes nobody: only what has already arrived counts.
         let mut context = Context::from_waker(Waker::noop());

@@ -16,6 +16,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
 
+/// All that had arrived was read this short a time ago. Under load connections change hands faster than that, and
+/// asking the kernel would cost each transaction a system call.
+const USED_JUST_NOW: Duration = Duration::from_micros(100);
+
 /// A raw server connection. It holds no buffer: whoever leases it brings one.
 ///
 /// When it is dropped the socket is closed in an orderly way in the background, and the permit goes back
@@ -144,8 +148,14 @@ impl ServerConnection {
 
     /// Nothing has arrived since the connection was put back. Whatever does arrive on an idle
     /// connection (an error, a changed setting, the end) makes it unfit for reuse.
+    ///
+    /// The kernel is asked too: a thread that is busy learns late of what has arrived.
     pub fn is_quiet(&mut self) -> bool {
-        self.stream.as_mut().is_some_and(ServerStream::is_quiet)
+        let was_used_just_now = self.idle_for() < USED_JUST_NOW;
+        let quiet = |stream: &mut ServerStream| {
+            stream.is_quiet() && (was_used_just_now || stream.has_nothing_in_the_kernel())
+        };
+        self.stream.as_mut().is_some_and(quiet)
     }
 
     /// From now on it is idle.
