@@ -47,7 +47,7 @@ impl Stack {
             Ok(stack) => stack,
             Err(error) => panic!("the stack does not come up: {error}"),
         };
-        Self { stack, http: reqwest::Client::new() }
+        Self { stack, http: unpooled() }
     }
 
     /// Stops everything in order. Dropping it stops everything too, but nobody would see an error.
@@ -211,6 +211,12 @@ impl Stack {
         .await;
         child
     }
+}
+
+/// Each test has a runtime of its own, and a connection that one has left idle ends with it.
+fn unpooled() -> reqwest::Client {
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build();
+    client.expect("a client without TLS can always be made")
 }
 
 fn operation_id(started: &Value) -> &str {

@@ -1,6 +1,6 @@
 //! One client of a storm.
 
-use super::requests::{self, Expected, KINDS};
+use super::requests::{self, Expected, KINDS, QUICK_KINDS};
 use harness::wire::{Message, WireClient, tags};
 use harness::{DEADLINE, Tenant};
 use std::sync::Arc;
@@ -66,7 +66,8 @@ pub(super) async fn storm_client(tenant: Arc<Tenant>, id: usize, bounds: Bounds,
         let expected: Vec<Expected> = (0..=dice.roll(6))
             .map(|_| {
                 asked += 1;
-                requests::request(&mut out, dice.roll(KINDS), owner.mark(asked))
+                let kinds = if dice.roll(20) == 0 { KINDS } else { QUICK_KINDS };
+                requests::request(&mut out, dice.roll(kinds), owner.mark(asked))
             })
             .collect();
         client.send(&out).await.expect("the gateway reads");
