@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Clients that wait for a cluster that does not answer.
-const WAITING: usize = 12;
+const WAITING: usize = 8;
 
 async fn tenant(slug: &str, region: &str, plan: &str) -> Tenant {
     STACK.create_tenant_with(serde_json::json!({ "slug": slug, "region": region, "plan": plan })).await
