@@ -1,4 +1,4 @@
-//! Lets a suspended tenant in again. Like suspending, the request itself changes the state.
+//! Lets a suspended tenant in again. Its state changes last: gateways never meet a role that cannot log in.
 //!
 //! Its role and database are put in order again, so that suspending and resuming repairs a tenant that has locked
 //! the gateways out, by another password for instance.
@@ -13,12 +13,10 @@ use tenancy::TenantState;
 
 /// In order.
 pub(super) static STEPS: [Step; 3] = [
-    Step::new("admit", "let the tenant's clients in", |cx| Box::pin(admit(cx)))
-        .begun_by_request()
-        .undo(|cx| Box::pin(refuse(cx))),
-    // Before the gateways are waited for: they may be serving the tenant already.
     Step::new("allow-login", "let the role log in by the keys on record", |cx| Box::pin(allow_login(cx)))
         .undo(|cx| Box::pin(forbid_login(cx))),
+    Step::new("admit", "let the tenant's clients in", |cx| Box::pin(admit(cx)))
+        .undo(|cx| Box::pin(refuse(cx))),
     Step::new("await-gateways", "wait until every gateway lets them in", |cx| Box::pin(gateways::follow(cx))),
 ];
 
@@ -59,7 +57,7 @@ mod tests {
     impl Scenario for Resume {
         const KIND: OperationKind = OperationKind::Resume;
         const FROM: Option<TenantState> = Some(TenantState::Suspended);
-        const REQUESTED: TenantState = TenantState::Active;
+        const REQUESTED: TenantState = TenantState::Suspended;
 
         async fn assert_done(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
@@ -100,7 +98,7 @@ mod tests {
         client.query(&locking).await.unwrap();
         assert!(world.try_log_in(tenant).await.is_none());
         standard::suspend(&world, tenant).await;
-        standard::request_on(&world, tenant, OperationKind::Resume, TenantState::Active).await;
+        standard::request_on(&world, tenant, OperationKind::Resume, TenantState::Suspended).await;
         assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
         let mut client = world.log_in(tenant).await;
         client.query("create table t (n int)").await.unwrap();

@@ -3,6 +3,9 @@
 //! The request itself changes the state, so that gateways refuse at once however much work is queued; the
 //! operation tells when all of them do, and shuts the door in PostgreSQL too: the tenant may know the password of
 //! its role, because it may have set it. Transactions that run get a few seconds to end.
+//!
+//! What counts is that the tenant is refused. A cluster that cannot be reached does not let it in again: the door there
+//! is tried until it is shut, and the operation says what it waits for.
 
 use super::context::StepContext;
 use super::error::StepError;
@@ -16,12 +19,11 @@ use tenancy::TenantState;
 pub(super) static STEPS: [Step; 3] = [
     Step::new("refuse", "refuse the tenant's clients", |cx| Box::pin(refuse(cx)))
         .begun_by_request()
-        .undo(|cx| Box::pin(admit(cx))),
+        .point_of_no_return(),
     Step::new("await-gateways", "wait until every gateway refuses them", |cx| Box::pin(gateways::follow(cx))),
     Step::new("forbid-login", "let the role log in no more and end its sessions", |cx| {
         Box::pin(forbid_login(cx))
-    })
-    .undo(|cx| Box::pin(allow_login(cx))),
+    }),
 ];
 
 async fn refuse(cx: &StepContext) -> Result<Value, StepError> {
@@ -31,22 +33,11 @@ async fn refuse(cx: &StepContext) -> Result<Value, StepError> {
     Ok(json!({ "generation": tenant.generation }))
 }
 
-async fn admit(cx: &StepContext) -> Result<(), StepError> {
-    let mut tx = cx.fenced().await?;
-    tx.tenant_set_state(cx.tenant(), TenantState::Active).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
 async fn forbid_login(cx: &StepContext) -> Result<Value, StepError> {
     let target = Target::expect(cx).await?;
     target.wind_down(cx).await?;
     let ended = target.shut_login(cx).await?;
     Ok(json!({ "sessions_ended": ended }))
-}
-
-async fn allow_login(cx: &StepContext) -> Result<(), StepError> {
-    Target::expect(cx).await?.open_login(cx).await
 }
 
 #[cfg(test)]

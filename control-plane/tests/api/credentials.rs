@@ -1,7 +1,9 @@
 //! Credentials through the API.
 
 use crate::fixture::Plane;
+use catalog_schema::GatewayHeartbeat;
 use serde_json::json;
+use tenancy::{GatewayId, PoolMode, Revision};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_shown_once_and_revoked_for_good() {
@@ -26,6 +28,41 @@ async fn a_secret_is_shown_once_and_revoked_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_may_say_how_its_clients_are_pooled_and_gateways_hear_of_it() {
+    let plane = Plane::start().await;
+    let id = plane.tenant("acme").await["tenant"]["id"].as_str().unwrap().parse().unwrap();
+    let body = json!({ "kind": "password", "user_name": "jobs", "pool_mode": "session" });
+    let made = plane.expect(201, plane.post("/v1/tenants/acme/credentials", body)).await;
+    assert_eq!(made["credential"]["pool_mode"], "session");
+    let listed = plane.expect(200, plane.get("/v1/tenants/acme/credentials")).await;
+    let modes: Vec<_> =
+        listed["items"].as_array().unwrap().iter().map(|item| item["pool_mode"].as_str()).collect();
+    assert_eq!(modes, [None, None, Some("session")]);
+    let route = plane.catalog.route_by_id(id).await.unwrap().unwrap();
+    let modes: Vec<_> = route.credentials.iter().map(|credential| credential.pool_mode).collect();
+    assert_eq!(modes, [None, None, Some(PoolMode::Session)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_are_listed_with_their_numbers_the_dead_too() {
+    let plane = Plane::start().await;
+    let empty = plane.expect(200, plane.get("/v1/gateways")).await;
+    assert_eq!(empty["items"], json!([]));
+    let beat = GatewayHeartbeat {
+        id: GatewayId::generate(),
+        name: "gateway-1".to_owned(),
+        region: "eu".parse().unwrap(),
+        address: "10.0.0.7:6432".to_owned(),
+        applied_revision: Revision::new(3),
+    };
+    plane.catalog.gateway_heartbeat(&beat).await.unwrap();
+    let listed = plane.expect(200, plane.get("/v1/gateways")).await;
+    let shown = &listed["items"][0];
+    assert_eq!((&shown["number"], &shown["live"]), (&json!(1), &json!(true)), "{shown}");
+    assert_eq!((&shown["address"], &shown["applied_revision"]), (&json!("10.0.0.7:6432"), &json!(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_bad_credential_is_refused_for_its_own_reason() {
     let plane = Plane::start().await;
     plane.tenant("acme").await;
@@ -36,6 +73,8 @@ async fn each_bad_credential_is_refused_for_its_own_reason() {
         ("invalid-field", json!({ "kind": "certificate" })),
         ("invalid-field", json!({ "kind": "api-key", "user_name": "app" })),
         ("invalid-field", json!({ "kind": "password", "user_name": "a.b" })),
+        ("invalid-field", json!({ "kind": "password", "pool_mode": "statement" })),
+        ("invalid-field", json!({ "kind": "api-key", "pool_mode": "session" })),
         ("invalid-field", json!({ "kind": "password", "expires_at": "2001-01-01T00:00:00Z" })),
         ("unknown-field", json!({ "kind": "password", "password": "my own" })),
     ] {

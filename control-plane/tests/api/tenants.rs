@@ -24,11 +24,15 @@ async fn a_tenant_is_made_suspended_resumed_and_gone() {
     let names = [placement.database.to_string()];
     assert_eq!(databases(&names).await, 1);
 
-    for (verb, state) in [("suspend", "suspended"), ("resume", "active")] {
+    // What shuts it out holds at once; what lets it in, once its role can log in.
+    for (verb, at_once, in_the_end) in
+        [("suspend", "suspended", "suspended"), ("resume", "suspended", "active")]
+    {
         let path = format!("/v1/tenants/acme/{verb}");
         let answer = plane.expect(202, plane.request(Method::POST, &path)).await;
-        assert_eq!(answer["tenant"]["state"], state, "the request itself changes the state");
+        assert_eq!(answer["tenant"]["state"], at_once, "{verb}");
         plane.finished(&answer["operation"]["id"], "succeeded").await;
+        assert_eq!(plane.shown("acme").await["state"], in_the_end, "{verb}");
         assert_eq!(plane.refused(plane.request(Method::POST, &path)).await, "tenant-state");
     }
 

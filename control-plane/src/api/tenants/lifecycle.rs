@@ -1,7 +1,8 @@
 //! Suspending, resuming and deleting tenants.
 //!
-//! The request changes the tenant's state in the transaction that queues the operation: gateways act on it at
-//! once, however much other work is queued.
+//! A request that shuts a tenant out changes its state in the transaction that queues the operation: gateways act on it
+//! at once, however much other work is queued. One that lets it in leaves that to the operation, which first sees to
+//! it that gateways get in.
 
 use super::super::caller::{Caller, ChangeHeaders, ConditionHeaders};
 use super::super::document::Problems;
@@ -24,7 +25,7 @@ use utoipa::ToSchema;
 /// A tenant on its way to another state.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in super::super) struct TenantChanging {
-    /// The tenant, in its new state already.
+    /// The tenant, in its new state already unless it is being resumed.
     tenant: Tenant,
     /// What completes the change.
     operation: Operation,
@@ -54,7 +55,7 @@ pub(in super::super) async fn tenant_suspend(
     post, path = "/v1/tenants/{tenant}/resume", tag = "tenants",
     params(("tenant" = String, Path, description = "Its id or slug"), DryRun, ChangeHeaders, ConditionHeaders),
     responses(
-        (status = 202, description = "Active again, gateways are told", body = TenantChanging),
+        (status = 202, description = "Active again once the operation is done", body = TenantChanging),
         (status = 200, description = "With dry_run: what would happen", body = Plan),
         Problems
     )
@@ -115,7 +116,10 @@ async fn change_state(
         let detail = format!("a tenant that is {} cannot be {verb}", before.state);
         return Err(Problem::new(ProblemKind::TenantState).detail(detail));
     }
-    let after = change.tx.tenant_set_state(before.id, to).await?;
+    let after = match kind {
+        OperationKind::Resume => before,
+        _ => change.tx.tenant_set_state(before.id, to).await?,
+    };
     if *dry_run {
         change.abandon().await?;
         return plan(state, kind, after).await?.show();
