@@ -84,9 +84,7 @@ fn a_full_pool_forgets_what_was_unused_longest_and_never_what_is_in_use() {
 
 #[test]
 fn all_pools_share_the_processs_bound_and_give_back_what_they_took() {
-    let mut settings = PreparedConfig::default();
-    settings.bytes_max = 1024;
-    let process = PreparedMemory::new(settings);
+    let process = PreparedMemory::new(PreparedConfig { bytes_max: 1024, ..PreparedConfig::default() });
     let first = StatementCache::new(Arc::clone(&process));
     let second = StatementCache::new(Arc::clone(&process));
     let _held = first.intern(text(&[b'a'; 700]), 1).expect("there is room");
