@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 /// All that had arrived was read this short a time ago. Under load connections change hands faster than that, and
 /// asking the kernel would cost each transaction a system call.
-const USED_JUST_NOW: Duration = Duration::from_micros(100);
+const USED_JUST_NOW: Duration = Duration::from_millis(1);
 
 /// A raw server connection. It holds no buffer: whoever leases it brings one.
 ///
