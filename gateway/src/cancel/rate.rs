@@ -40,7 +40,8 @@ impl SourceRate {
         let index = usize::try_from(self.hasher.hash_one(network(source)) % COUNTERS as u64).unwrap_or(0);
         let window = second << 32;
         let counted = self.counters[index].fetch_update(Ordering::AcqRel, Ordering::Acquire, |counter| {
-            let count = if counter & !u64::from(u32::MAX) == window { counter & u64::from(u32::MAX) } else { 0 };
+            let count =
+                if counter & !u64::from(u32::MAX) == window { counter & u64::from(u32::MAX) } else { 0 };
             (count < u64::from(self.per_second_max)).then_some(window | (count + 1))
         });
         counted.is_ok()

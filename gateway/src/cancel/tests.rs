@@ -73,7 +73,8 @@ async fn a_request_for_another_gateway_goes_there_once() {
         let (mut stream, _) = listener.accept().await.expect("a request");
         let mut packet = [0; 16];
         tokio::io::AsyncReadExt::read_exact(&mut stream, &mut packet).await.expect("a request");
-        let number = |at: usize| i32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]]);
+        let number =
+            |at: usize| i32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]]);
         CancelKey { process_id: number(8), secret: number(12) }
     };
     let (outcome, passed_on) = tokio::join!(here.cancel(guard.key(), HERE), serve);

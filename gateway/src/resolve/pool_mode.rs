@@ -80,10 +80,7 @@ mod tests {
             role: Role::Owner,
             expires_at: None,
             pool_mode,
-            kind: CredentialKind::Password {
-                user: "app".parse().expect("a user"),
-                verifier: String::new(),
-            },
+            kind: CredentialKind::Password { user: "app".parse().expect("a user"), verifier: String::new() },
         };
         RouteRecord { credentials: modes.iter().copied().map(credential).collect(), ..route() }
     }
