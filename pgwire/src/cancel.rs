@@ -18,21 +18,6 @@ pub struct CancelKey {
 }
 
 impl CancelKey {
-    /// A key that nobody can guess. The process id is random too (and positive, as clients expect),
-    /// so that the pair carries 63 bits and tells nothing about other sessions.
-    ///
-    /// # Errors
-    /// The system has no randomness to give.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes)?;
-        let [a, b, c, d, e, f, g, h] = bytes;
-        Ok(Self {
-            process_id: i32::from_be_bytes([a & 0x7f, b, c, d]),
-            secret: i32::from_be_bytes([e, f, g, h]),
-        })
-    }
-
     fn to_bytes(self) -> [u8; 8] {
         let ([a, b, c, d], [e, f, g, h]) = (self.process_id.to_be_bytes(), self.secret.to_be_bytes());
         [a, b, c, d, e, f, g, h]
@@ -75,12 +60,5 @@ mod tests {
     fn debug_hides_the_secret() {
         let shown = format!("{:?}", CancelKey { process_id: 11, secret: 424_242 });
         assert!(shown.contains("11") && !shown.contains("424242"), "{shown}");
-    }
-
-    #[test]
-    fn random_keys_differ_and_are_positive() {
-        let (one, two) = (CancelKey::random().unwrap(), CancelKey::random().unwrap());
-        assert_ne!(one, two);
-        assert!(one.process_id >= 0 && two.process_id >= 0);
     }
 }
