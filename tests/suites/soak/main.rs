@@ -59,7 +59,7 @@ async fn memory_is_flat_after_minutes_of_everything() {
         assert!(gateway.is_running(), "the gateway ended: {}", gateway.said());
         let resident = memory.sample();
         trouble.strike(&mut stack).await;
-        if memory.samples() % 15 == 0 {
+        if memory.samples().is_multiple_of(15) {
             println!(
                 "{:>4} s  {:>6.1} MiB  {}  {}",
                 started.elapsed().as_secs(),
