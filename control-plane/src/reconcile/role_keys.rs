@@ -57,7 +57,7 @@ async fn pass(state: &EngineState) -> bool {
         for tenant in left {
             match give_keys(state, tenant).await {
                 Ok(()) => {
-                    tracing::info!(tenant.id = %tenant, "the tenant's role has keys in place of its password")
+                    tracing::info!(tenant.id = %tenant, "the tenant's role has keys in place of its password");
                 }
                 Err(error) => {
                     tracing::warn!(tenant.id = %tenant, %error, "the tenant's role has no keys yet, nobody can reach the tenant");

@@ -6,6 +6,7 @@ mod audit;
 mod clusters;
 mod credentials;
 mod fixture;
+mod gateways;
 mod operations;
 mod problems;
 mod recovery;

@@ -120,7 +120,7 @@ impl Tls {
                 tracing::info!("the API has a new certificate");
             }
             Err(error) => {
-                tracing::error!(%error, "the API's new certificate is of no use; the one before stays")
+                tracing::error!(%error, "the API's new certificate is of no use; the one before stays");
             }
         }
     }
