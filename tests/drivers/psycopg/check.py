@@ -363,6 +363,32 @@ def check_cancelling():
             same("0", one(connection, "show statement_timeout"))
 
 
+def check_tls():
+    for negotiation in ["postgres", "direct"]:
+        with check(f"a login bound to the gateway's certificate, sslnegotiation={negotiation}"):
+            with psycopg.connect(DSN, autocommit=True, sslnegotiation=negotiation, channel_binding="require") as connection:
+                same(True, connection.pgconn.ssl_in_use)
+                same(list(range(50)), [one(connection, "select %s::int", [n]) for n in range(50)])
+                cancelled = threading.Thread(target=cancel_safely_once_it_sleeps, args=[connection])
+                cancelled.start()
+                try:
+                    connection.execute("select pg_sleep(300)")
+                    raise AssertionError("the sleep was not cancelled")
+                except errors.QueryCanceled:
+                    cancelled.join()
+                same(1, one(connection, "select 1"))
+
+
+def cancel_safely_once_it_sleeps(connection):
+    sleepers = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and pid <> pg_backend_pid()"
+    deadline = time.monotonic() + PATIENCE
+    with psycopg.connect(DSN, autocommit=True) as watcher:
+        while one(watcher, sleepers) == 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    # As its session, over TLS and negotiated in the same way.
+    connection.cancel_safe(timeout=PATIENCE)
+
+
 def main():
     print("psycopg", psycopg.__version__, "libpq", psycopg.pq.version())
     with psycopg.connect(DSN, autocommit=True) as connection:
@@ -380,6 +406,8 @@ def main():
             raise AssertionError("it was accepted")
         except psycopg.OperationalError as error:
             same(True, "password authentication failed" in str(error))
+    if "sslmode=verify-full" in DSN:
+        check_tls()
     with psycopg.connect(DSN, autocommit=True) as connection:
         connection.execute("drop table psycopg_items")
 

@@ -43,10 +43,15 @@ clients! {
     try_client:
     psql: "psql",
     pgbench: "pgbench",
+    pg_dump: "pg-dump",
     psycopg: "psycopg",
     asyncpg: "asyncpg",
+    sqlalchemy: "sqlalchemy",
     node_pg: "node-pg",
     postgres_js: "postgres-js",
     neon: "neon",
     jdbc: "jdbc",
+    pgx: "pgx",
+    lib_pq: "lib-pq",
+    sqlx: "sqlx",
 }
