@@ -54,6 +54,9 @@ pub struct Ledger {
     owes_sync: bool,
     /// The server throws away what it gets until a Sync, and none had been sent when it began to.
     skipping: bool,
+    /// The request in front has had a result or an error. One that brings its own ReadyForQuery does not end
+    /// without: a ReadyForQuery before it belongs to nobody.
+    answered: bool,
 }
 
 impl Ledger {
@@ -63,6 +66,7 @@ impl Ledger {
         self.due.shrink_to(DUE_KEPT);
         self.counts = Counts::default();
         (self.copy_in, self.owes_sync, self.skipping) = (false, false, false);
+        self.answered = false;
     }
 
     /// Nothing is due.
@@ -229,13 +233,14 @@ impl Ledger {
                 self.done(settled);
             }
             (b'C' | b'I', Request::Query) => {
-                self.copy_in = false;
+                (self.copy_in, self.answered) = (false, true);
                 settled.effects |= std::mem::replace(&mut self.due[0].effects, Effects::NONE);
             }
             (b'T', Request::Query) | (b'D' | b'H' | b'd' | b'c', Request::Query | Request::Execute) => {}
             (b'G' | b'W', Request::Query | Request::Execute) => self.copy_begins(),
-            (b'V', Request::FunctionCall) => {}
+            (b'V', Request::FunctionCall) => self.answered = true,
             (b'E', _) => {
+                self.answered = true;
                 // A lock that was taken before the error is still held.
                 settled.effects |= std::mem::replace(&mut self.due[0].effects, Effects::NONE);
                 self.counts.subtract(&self.due[0]);
@@ -243,7 +248,7 @@ impl Ledger {
                 self.counts.add(&self.due[0]);
                 self.fail(request, settled);
             }
-            (b'Z', request) if request.ends_with_ready() => {
+            (b'Z', request) if request == Request::Sync || (request.ends_with_ready() && self.answered) => {
                 self.done(settled);
                 let mut sent_since = self.due.iter().rev().take_while(|due| !due.request.ends_with_ready());
                 self.owes_sync = sent_since.any(|due| due.request.is_extended());
@@ -259,6 +264,7 @@ impl Ledger {
     }
 
     fn pop(&mut self) -> Option<Due> {
+        self.answered = false;
         let due = self.due.pop_front()?;
         self.counts.subtract(&due);
         Some(due)

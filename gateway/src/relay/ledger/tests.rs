@@ -41,6 +41,17 @@ fn a_failed_simple_query_still_ends_with_ready() {
 }
 
 #[test]
+fn a_simple_query_does_not_end_before_it_was_answered() {
+    let mut ledger = Ledger::default();
+    ledger.expect(Due::to_client(Request::Query));
+    ledger.expect(Due::to_client(Request::Query));
+    for tag in *b"TDCZ" {
+        assert_eq!(ledger.settle(tag, &mut Settled::default()), Verdict::Forward);
+    }
+    assert_eq!(ledger.settle(b'Z', &mut Settled::default()), Verdict::OutOfSync, "one too many");
+}
+
+#[test]
 fn a_reply_that_is_not_due_is_out_of_sync() {
     for (requests, tag) in
         [(&[][..], b'Z'), (&[Parse], b'2'), (&[Sync], b'D'), (&[Execute], b'Z'), (&[Query], b'1')]
