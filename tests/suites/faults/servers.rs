@@ -80,7 +80,9 @@ async fn a_cluster_survives_disasters_and_the_other_one_notices_nothing() {
 
     signal(postmaster(&mut stack), Signal::SIGQUIT);
     wait_until("it has ended", async || stack.cluster("eu-1").expect("a cluster").has_exited()).await;
-    stack.cluster("eu-1").expect("a cluster").start_again().await.expect("it comes back");
+    // Not before the last of its backends has ended too.
+    let start_again = async || stack.cluster("eu-1").expect("a cluster").start_again().await.ok();
+    eventually("it comes back", start_again).await;
     hit.goes_on().await;
 
     stack.cluster("eu-1").expect("a cluster").kill().await.expect("it is killed");
