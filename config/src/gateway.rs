@@ -3,7 +3,8 @@
 use crate::section::Section;
 use crate::{
     CancelConfig, CatalogConfig, ConfigError, ConsoleConfig, GatewayListen, LimitsConfig, MasterKeySource,
-    MetricsConfig, PoolConfig, PreparedConfig, RouteCacheConfig, StateConfig, TimeoutsConfig, TlsConfig, load,
+    MetricsConfig, PoolConfig, PreparedConfig, RouteCacheConfig, StateConfig, TimeoutsConfig, TlsConfig,
+    load,
 };
 use serde::Serialize;
 use std::path::Path;

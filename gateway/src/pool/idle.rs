@@ -42,7 +42,10 @@ impl IdleConnections {
     }
 
     /// Takes those out that are not `good`. The others keep their order.
-    pub(super) fn take_unless(&self, mut good: impl FnMut(&mut ServerConnection) -> bool) -> Vec<ServerConnection> {
+    pub(super) fn take_unless(
+        &self,
+        mut good: impl FnMut(&mut ServerConnection) -> bool,
+    ) -> Vec<ServerConnection> {
         let mut kept = self.kept();
         let taken = kept.extract_if(.., |connection| !good(connection)).collect();
         self.recount(&kept);

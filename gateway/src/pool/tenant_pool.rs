@@ -1,7 +1,7 @@
 //! The connections to one (cluster, database, role).
 
-use super::servers::Purpose;
 use super::idle::IdleConnections;
+use super::servers::Purpose;
 use super::{Cluster, PoolKey};
 use crate::connect::{Connector, ServerConnection};
 use crate::metrics::TenantUsage;
@@ -181,9 +181,7 @@ impl Pool {
     /// Closes idle connections that are older or longer unused than allowed.
     pub fn close_stale(&self, idle_timeout: Duration, lifetime_max: Duration) {
         drop(self.idle.take_unless(|connection| {
-            connection.idle_for() < idle_timeout
-                && connection.age() < lifetime_max
-                && connection.is_quiet()
+            connection.idle_for() < idle_timeout && connection.age() < lifetime_max && connection.is_quiet()
         }));
     }
 

@@ -110,7 +110,7 @@ mod tests {
             ),
             (StateConfig { advisory_lock: refuse, ..default.clone() }, "select pg_advisory_lock(1)"),
             (StateConfig { library: refuse, ..default.clone() }, "load 'x'"),
-            (StateConfig { unknown: refuse, ..default.clone() }, "do $$ $$"),
+            (StateConfig { unknown: refuse, ..default }, "do $$ $$"),
         ] {
             assert!(refused(&config, sql), "{sql}");
             for harmless in ["select 1", "set a.b = 'c'", "set local a.b = 'c'", "set timezone = 'UTC'"] {

@@ -63,8 +63,9 @@ pub fn first_request(up: &mut Flow, client: &ClientState) -> Result<First, Refus
 /// What a client is told that calls a function by the message for it, which large objects are used with.
 #[must_use]
 pub fn function_call() -> Refusal {
-    Refusal::new(ErrorKind::Unsupported, "the function call message is not offered in transaction mode")
-        .hint("call the function in SQL, as lo_get() and lo_put() for large objects, or use pool_mode=session")
+    Refusal::new(ErrorKind::Unsupported, "the function call message is not offered in transaction mode").hint(
+        "call the function in SQL, as lo_get() and lo_put() for large objects, or use pool_mode=session",
+    )
 }
 
 /// A request being refused, message by message.

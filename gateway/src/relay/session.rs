@@ -7,8 +7,8 @@ mod lease;
 mod relaying;
 mod work;
 
-use super::effects::Effects;
 use super::deadlines::{Deadlines, Doing, Limit};
+use super::effects::Effects;
 use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange};
 use super::policy::Policy;
 use super::settings::Settings;
@@ -133,8 +133,19 @@ async fn begin(
         },
     };
     drop(welcome);
-    let session =
-        Session { shared, tenant, stream, client, cancel, deadlines: Deadlines::default(), route, pool, leave, place, _permit: permit };
+    let session = Session {
+        shared,
+        tenant,
+        stream,
+        client,
+        cancel,
+        deadlines: Deadlines::default(),
+        route,
+        pool,
+        leave,
+        place,
+        _permit: permit,
+    };
     Some((session, early))
 }
 
@@ -273,7 +284,9 @@ impl Session {
             match self.work(&mut exchange).await {
                 Next::Idle => {}
                 Next::Gone => return,
-                Next::SendAway(refusal) => return farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal).await,
+                Next::SendAway(refusal) => {
+                    return farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal).await;
+                }
             }
         }
     }

@@ -36,11 +36,8 @@ static PG_CONNECTIONS: Spec = Spec::counter(
 );
 static HTTP_REQUESTS: Spec =
     Spec::counter("tenantry_gateway_http_requests_total", &[], "Requests on the HTTP listener.");
-static CANCELS: Spec = Spec::counter(
-    "tenantry_gateway_cancels_total",
-    &["result"],
-    "Cancel requests, by what came of them.",
-);
+static CANCELS: Spec =
+    Spec::counter("tenantry_gateway_cancels_total", &["result"], "Cancel requests, by what came of them.");
 static OUT_OF_SYNC: Spec = Spec::counter(
     "tenantry_gateway_out_of_sync_total",
     &[],

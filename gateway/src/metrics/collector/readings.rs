@@ -1,7 +1,7 @@
 //! Everything that a scrape looks at, read once, as plain numbers.
 
-use crate::cancel::CancelOutcome;
 use super::console_families::ConsoleReading;
+use crate::cancel::CancelOutcome;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::pool::{Cluster, Pool, PoolKey, Registry};

@@ -86,7 +86,7 @@ fn what_was_counted_is_shown() {
         r#"tenantry_cluster_waiting_checkouts{cluster="eu-1"} 1"#,
         "tenantry_gateway_clients 3",
         "tenantry_gateway_client_limit 10000",
-        r#"tenantry_gateway_cancels_total{known="false"} 0"#,
+        r#"tenantry_gateway_cancels_total{result="unknown"} 0"#,
         "tenantry_gateway_out_of_sync_total 0",
         r#"tenantry_gateway_refusals_total{kind="unauthenticated"} 2"#,
         r#"tenantry_gateway_checkout_wait_seconds_bucket{le="0.0001"} 0"#,
