@@ -90,7 +90,9 @@ fn mischiefs(side: Side, direction: Direction) -> Vec<(Place, Mischief)> {
     }
     if (side, direction) == (Side::Server, Direction::FromTarget) {
         all.extend(LIES.into_iter().flat_map(|lie| everywhere(Mischief::Lie(lie))));
-        all.extend(LIES.map(|lie| (Place::After, Mischief::LateLie(lie))));
+        // A ReadyForQuery on its own behind a result is how a request ends: nobody can tell that it is none.
+        let told_late = LIES.into_iter().filter(|lie| *lie != Lie::Ready);
+        all.extend(told_late.map(|lie| (Place::After, Mischief::LateLie(lie))));
     }
     all
 }
