@@ -11,7 +11,11 @@ FUZZ_SECONDS_IN_TEST := 3
 ANSWERS ?= 10000000
 MINUTES ?= 10
 
-.PHONY: storm soak faults help dev test check format lint postgres drivers bench fuzz
+# What `make matrix` holds against each PostgreSQL: the suites that depend on what a server says.
+VERSIONS ?= 15 16 17 18
+SUITES ?= drivers pooling prepared edges auth http timeouts tls faults
+
+.PHONY: matrix storm soak faults help dev test check format lint postgres drivers bench fuzz
 
 help:
 	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
@@ -20,6 +24,7 @@ help:
 	@echo 'make storm   ten million answers over one and two connections, none of them a stranger'"'"'s; ANSWERS=N'
 	@echo 'make soak    ten minutes of everything with faults, memory flat at the end; MINUTES=N'
 	@echo 'make faults  every fault at every message; make test takes a sample'
+	@echo 'make matrix  the relay and every driver against PostgreSQL 15, 16, 17 and 18; VERSIONS, SUITES'
 	@echo 'make bench   the gateway and PgBouncer side by side; options go into ARGS'
 	@echo 'make fuzz    look for input that breaks a decoder, for SECONDS each'
 
@@ -66,3 +71,15 @@ soak: postgres
 
 faults: postgres
 	TENANTRY_TESTS=full $(CARGO) test --locked --package suites --test faults -- --nocapture matrix
+
+# Every version is tried, whatever another one did.
+matrix: postgres drivers
+	@tests/drivers/prepare rust
+	@failed=; for version in $(VERSIONS); do \
+		programs=$$(scripts/fetch-postgres "$$version") || exit; \
+		scripts/install-postgres --clients "$$version" >/dev/null || exit; \
+		echo "==== PostgreSQL $$version: $$programs"; \
+		TENANTRY_PG_BIN="$$programs" $(CARGO) test --locked --package suites --no-fail-fast \
+			$(SUITES:%=--test %) || failed="$$failed $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "error: the suites failed with PostgreSQL$$failed" >&2; exit 1; fi

@@ -98,8 +98,16 @@ impl Gateway {
         let key = MasterKey::from_base64(&config.master_key.read()?)?;
         let mock_seed = MockSeed::new(&key);
         let catalog = Catalog::connect(&config.catalog.dsn, key, config.catalog.pool_size).await?;
-        let pg = listen_on("PostgreSQL clients", config.listen.pg)?;
-        let http = listen_on("HTTP clients", config.listen.http)?;
+        let workers =
+            Workers::start(config.worker_threads.unwrap_or_else(cores)).map_err(GatewayError::Threads)?;
+        let (pg, http) = {
+            // Their events go to the worker that accepts.
+            let _on_worker = workers.accepting().enter();
+            (
+                listen_on("PostgreSQL clients", config.listen.pg)?,
+                listen_on("HTTP clients", config.listen.http)?,
+            )
+        };
         let admin = listen_on("metrics and probes", config.listen.admin)?;
         let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
         let addresses = Addresses {
@@ -110,9 +118,8 @@ impl Gateway {
         let tls = config.tls.is_on().then(|| Acceptor::new(config.tls.clone())).transpose()?.map(Arc::new);
         let server_tls = ServerTlsSettings::new(tls::roots::of_the_system());
         let drain = CancellationToken::new();
-        let threads = config.worker_threads.unwrap_or_else(cores);
         let shared = Arc::new(Shared {
-            workers: Workers::start(threads).map_err(GatewayError::Threads)?,
+            workers,
             routes: Arc::new(Routes::new(catalog.clone(), config.routes.clone(), drain.clone())),
             tls,
             pools: Arc::new(Registry::new(config.pool.clone(), server_tls).keeping(config.prepared.clone())),
@@ -174,8 +181,11 @@ impl Gateway {
         background.spawn(admin::run(admin, Arc::clone(&shared), metrics, stop.clone()));
         let clients = TaskTracker::new();
         let listeners = TaskTracker::new();
-        listeners.spawn(listen::pgwire::run(pg, Arc::clone(&shared), shared.drain.clone(), clients.clone()));
-        listeners.spawn(listen::http::run(http, Arc::clone(&shared), shared.drain.clone(), clients.clone()));
+        let accepting = shared.workers.accepting();
+        let pg = listen::pgwire::run(pg, Arc::clone(&shared), shared.drain.clone(), clients.clone());
+        listeners.spawn_on(pg, accepting);
+        let http = listen::http::run(http, Arc::clone(&shared), shared.drain.clone(), clients.clone());
+        listeners.spawn_on(http, accepting);
 
         shutdown.cancelled().await;
         tracing::info!("the gateway drains");
@@ -223,6 +233,7 @@ fn listen_on(what: &'static str, address: SocketAddr) -> Result<TcpListener, Gat
     let bind = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
+        crate::socket::prepare(&socket)?;
         socket.bind(address)?;
         socket.listen(LISTEN_BACKLOG)
     };

@@ -5,8 +5,8 @@
 
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// A connection is probed once nothing has arrived on it for so long: short enough that what forgets idle
 /// connections on the way, mostly after some minutes, does not forget ours.
@@ -22,25 +22,38 @@ const RETRIES: u32 = 6;
 ///
 /// # Errors
 /// The connection is lost already.
-pub fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+///
+/// What a listener is set to, Linux sets for every connection that it accepts: one listener spares each client five
+/// system calls.
+pub fn prepare<S: AsFd>(socket: &S) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(IDLE).with_interval(INTERVAL).with_retries(RETRIES);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
+
+    fn is_prepared(socket: &SockRef<'_>) -> bool {
+        socket.keepalive().expect("an option")
+            && socket.tcp_nodelay().expect("an option")
+            && socket.tcp_keepalive_time().expect("an option") == IDLE
+            && socket.tcp_keepalive_interval().expect("an option") == INTERVAL
+            && socket.tcp_keepalive_retries().expect("an option") == RETRIES
+    }
 
     #[tokio::test]
-    async fn a_connection_is_probed() {
+    async fn what_a_listener_accepts_is_set_up_as_it_is() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        prepare(&listener).expect("it is open");
         let address = listener.local_addr().expect("it listens");
-        let stream = TcpStream::connect(address).await.expect("somebody listens");
-        prepare(&stream).expect("it is open");
-        let socket = SockRef::from(&stream);
-        assert!(socket.keepalive().expect("an option") && stream.nodelay().expect("an option"));
-        assert_eq!(socket.tcp_keepalive_time().expect("an option"), IDLE);
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (client, (accepted, _)) = (client.expect("connected"), accepted.expect("accepted"));
+        assert!(is_prepared(&SockRef::from(&accepted)) && !is_prepared(&SockRef::from(&client)));
+        prepare(&client).expect("it is open");
+        assert!(is_prepared(&SockRef::from(&client)));
     }
 }

@@ -42,6 +42,7 @@ pub struct Workers {
 }
 
 struct Worker {
+    id: WorkerId,
     runtime: Handle,
     connections: Arc<AtomicUsize>,
 }
@@ -57,6 +58,19 @@ impl Workers {
         Ok(Self { workers: workers.collect::<io::Result<_>>()?, _stop: stop.drop_guard() })
     }
 
+    /// The worker that accepts connections; it keeps those that it would serve anyway.
+    #[must_use]
+    pub fn accepting(&self) -> &Handle {
+        &self.workers[0].runtime
+    }
+
+    /// The worker with the fewest connections; among equals this one, which nobody has to wake.
+    fn least_busy(&self) -> &Worker {
+        let here = WorkerId::current();
+        let busy = |worker: &&Worker| (worker.load(), Some(worker.id) != here);
+        self.workers.iter().min_by_key(busy).unwrap_or(&self.workers[0])
+    }
+
     /// Serves a connection on the worker that has fewest, as a task of `tasks`.
     ///
     /// # Errors
@@ -66,10 +80,17 @@ impl Workers {
         F: Future<Output = ()> + Send,
         S: FnOnce(TcpStream) -> F + Send + 'static,
     {
-        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load()) else { return Ok(()) };
+        let worker = self.least_busy();
+        let connection = Counted::new(&worker.connections);
+        if WorkerId::current() == Some(worker.id) {
+            tasks.spawn(async move {
+                let _connection = connection;
+                serve(stream).await;
+            });
+            return Ok(());
+        }
         // So that its events go to the worker's event loop and no longer to this one.
         let stream = stream.into_std()?;
-        let connection = Counted::new(&worker.connections);
         tasks.spawn_on(
             async move {
                 let _connection = connection;
@@ -95,7 +116,7 @@ impl Worker {
             runtime.shutdown_background();
         };
         std::thread::Builder::new().name(format!("gateway-{}", id.0)).spawn(run)?;
-        Ok(Self { runtime: handle, connections: Arc::default() })
+        Ok(Self { id, runtime: handle, connections: Arc::default() })
     }
 
     fn load(&self) -> usize {

@@ -39,8 +39,9 @@ pub(crate) async fn prepare(
     if data_dir::check_version(data_dir, binaries)? {
         return Ok((wanted.clone(), wanted));
     }
-    if options.durable {
-        data_dir::initialise(binaries, account, data_dir, &wanted, true, *deadline).await?;
+    if options.durable || !Template::can_be_copied(binaries) {
+        let durable = options.durable;
+        data_dir::initialise(binaries, account, data_dir, &wanted, durable, *deadline).await?;
         return Ok((wanted.clone(), wanted));
     }
     let template = Template::obtain(binaries, account, *deadline).await?;

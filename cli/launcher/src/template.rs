@@ -14,6 +14,9 @@ use tenancy::Secret;
 /// Raised when templates are made differently, so that old ones are left alone.
 const LAYOUT: u32 = 1;
 
+/// Writes a new log into a copy, to agree with its new identity.
+const RESET_WAL: &str = "pg_resetwal";
+
 /// A data directory to copy, and its administrator's password.
 #[derive(Debug)]
 pub(crate) struct Template {
@@ -22,6 +25,11 @@ pub(crate) struct Template {
 }
 
 impl Template {
+    /// Can a copy be given an identity of its own? Some packages hold no more programs than it takes to run a server.
+    pub(crate) fn can_be_copied(binaries: &Binaries) -> bool {
+        binaries.server_tool(RESET_WAL).is_file()
+    }
+
     /// Finds the template for these binaries and this user, or makes it.
     pub(crate) async fn obtain(
         binaries: &Binaries,
@@ -62,7 +70,7 @@ impl Template {
         let arguments = [Path::new("-R"), from.as_path(), target];
         command::run(Path::new("/bin/cp"), account, arguments, deadline).await?;
         control_file::set_system_identifier(target, random_identifier()?)?;
-        let reset = binaries.server_tool("pg_resetwal");
+        let reset = binaries.server_tool(RESET_WAL);
         command::run(&reset, account, [target], deadline).await.map(drop)
     }
 }

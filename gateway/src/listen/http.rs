@@ -4,7 +4,6 @@ mod encrypt;
 
 use crate::http;
 use crate::shared::Shared;
-use crate::socket;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -96,9 +95,6 @@ async fn serve(
         shared.usage.refusals.refused(ErrorKind::ClientLimit);
         return send_away(stream).await;
     };
-    if socket::prepare(&stream).is_err() {
-        return;
-    }
     let Some(stream) = encrypt::begin(stream, peer, shared).await else { return };
     let activity = Arc::new(Activity::new(shared.config.limits.startup_timeout()));
     let service = service_fn(|request| {

@@ -8,7 +8,6 @@ use crate::pool::budget::Counted;
 use crate::relay::session;
 use crate::session::{Accepted, Admitted, Refused};
 use crate::shared::Shared;
-use crate::socket;
 use crate::stream::ClientStream;
 use pgwire::backend::write;
 use pgwire::startup::Startup;
@@ -59,9 +58,6 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationT
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    if socket::prepare(&stream).is_err() {
-        return;
-    }
     let wire = ClientWire::new(ClientStream::Plain(stream), shared.config.limits.startup_bytes_max);
     let Ok(_place) = Arc::clone(&shared.client_places).try_acquire_owned() else {
         let refusal = Refusal::new(ErrorKind::ClientLimit, "sorry, too many clients already")

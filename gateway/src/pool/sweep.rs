@@ -19,6 +19,7 @@ pub async fn run(registry: Arc<Registry>, stop: CancellationToken) {
             () = stop.cancelled() => break,
             _ = interval.tick() => {}
         }
+        retire_the_old(&registry, lifetime_max);
         for pool in registry.pools() {
             pool.close_stale(idle_timeout, lifetime_max);
             let (key, unused_for) = (pool.key().clone(), pool.unused_for());
@@ -29,4 +30,13 @@ pub async fn run(registry: Arc<Registry>, stop: CancellationToken) {
         }
     }
     registry.retire_all();
+}
+
+/// A connection that is never idle when the sweep comes is closed when it is next given back.
+pub(super) fn retire_the_old(registry: &Registry, lifetime_max: Duration) {
+    for cluster in registry.clusters() {
+        for server in cluster.servers().all().iter().filter(|server| server.age() >= lifetime_max) {
+            server.need_close();
+        }
+    }
 }

@@ -1,4 +1,4 @@
-use super::{CheckoutError, Cluster, ConnectPermit, Pool, Registry};
+use super::{CheckoutError, Cluster, ConnectPermit, Pool, Registry, sweep};
 use crate::connect::{CancelTarget, ServerConnection};
 use crate::resolve::Tenant;
 use crate::stream::ServerStream;
@@ -67,7 +67,7 @@ async fn add_connection(pool: &Pool, listener: &TcpListener) -> TcpStream {
     let permit: ConnectPermit = pool.cluster().permit().await;
     let key = CancelKey { process_id: 0, secret: 0 };
     let client = ServerStream::Plain(client.expect("a connection"));
-    pool.put_idle(ServerConnection::new(client, permit, CancelTarget::new(address, key, None), Vec::new()));
+    pool.add(ServerConnection::new(client, permit, CancelTarget::new(address, key, None), Vec::new()));
     server.expect("a connection").0
 }
 
@@ -129,6 +129,21 @@ async fn every_idle_connection_is_looked_at() {
         pool.close_stale(LONG, LONG);
     }
     assert_eq!(pool.idle(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_grew_old_in_use_is_closed_when_it_is_given_back() {
+    let registry = registry();
+    let pool = registry.pool_of(&tenant(&route())).expect("a pool");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let _server = add_connection(&pool, &listener).await;
+    let lease = pool.checkout_now().expect("one is idle");
+    sweep::retire_the_old(&registry, LONG);
+    lease.release();
+    let lease = pool.checkout_now().expect("it is young");
+    sweep::retire_the_old(&registry, Duration::ZERO);
+    lease.release();
+    assert_eq!(pool.idle(), 0);
 }
 
 #[test]

@@ -12,7 +12,10 @@ create table psql_items (id int primary key, name text not null default 'none');
 comment on column psql_items.name is 'what it is called';
 SQL
 
-printf '%s\n' '\d psql_items' '\d+ psql_items' '\dt' '\di' '\du' '\l' '\df' '\dn+' '\conninfo' | sql >"$scratch/described"
+# An older psql looks for columns of pg_database that newer servers have renamed.
+list='\l'
+[ "$(printf '%s\n' '\echo :VERSION_NUM' | sql)" -ge "$(sql --command "select current_setting('server_version_num')::int / 10000 * 10000")" ] || list=
+printf '%s\n' '\d psql_items' '\d+ psql_items' '\dt' '\di' '\du' "$list" '\df' '\dn+' '\conninfo' | sql >"$scratch/described"
 contains 'backslash commands describe what is there' "$scratch/described" psql_items psql_items_pkey 'what it is called'
 
 seq 1 20000 | sed 's/.*/&\titem &/' >"$scratch/in"

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cancel::CancelOutcome;
 use crate::metrics::TenantUsage;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
@@ -48,6 +49,7 @@ fn full() -> Readings {
             clients: 3,
             client_limit: 10_000,
             refusals: vec![(ErrorKind::Unauthenticated, 2), (ErrorKind::Internal, 0)],
+            cancels: vec![(CancelOutcome::Unknown, 0)],
             catalog_connected: true,
             revision_applied: 42,
             ..ProcessReading::default()
