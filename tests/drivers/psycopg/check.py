@@ -167,17 +167,21 @@ def check_pipelines():
         with check("an error aborts a pipeline up to its sync and no further"):
             with connection.pipeline() as pipeline:
                 connection.execute("insert into psycopg_items values (-10, 'undone')")
-                failing = connection.execute("select 1 / %s", [0])
-                skipped = connection.execute("select 'skipped'")
+                skipped = None
                 try:
+                    failing = connection.execute("select 1 / %s", [0])
+                    # The driver may hear of the error as early as here.
+                    skipped = connection.execute("select 'skipped'")
                     pipeline.sync()
                     failing.fetchone()
                     raise AssertionError("a division by zero succeeded")
                 except errors.DivisionByZero:
                     pass
                 try:
-                    skipped.fetchone()
-                    raise AssertionError("a statement behind an error ran")
+                    if skipped:
+                        skipped.fetchone()
+                        raise AssertionError("a statement behind an error ran")
+                    pipeline.sync()
                 except psycopg.Error:
                     pass
                 same("after", connection.execute("select 'after'").fetchone()[0])
