@@ -54,15 +54,18 @@ impl<'a> Lexer<'a> {
     fn skip_blanks_and_comments(&mut self) {
         loop {
             match (self.peek(0), self.peek(1)) {
-                (Some(byte), _) if byte.is_ascii_whitespace() || byte == 0x0b => self.at += 1,
-                (Some(b'-'), Some(b'-')) => {
-                    let line = self.rest().iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-                    self.at += line.unwrap_or(self.rest().len());
-                }
+                (Some(byte), _) if is_blank(byte) => self.at += 1,
+                (Some(b'-'), Some(b'-')) => self.skip_line(),
                 (Some(b'/'), Some(b'*')) => self.skip_block_comment(),
                 _ => return,
             }
         }
+    }
+
+    /// Up to the line's end, which stays.
+    fn skip_line(&mut self) {
+        let line = self.rest().iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        self.at += line.unwrap_or(self.rest().len());
     }
 
     fn skip_block_comment(&mut self) {
@@ -105,6 +108,24 @@ impl<'a> Lexer<'a> {
         }
         self.at = self.sql.len();
         &self.sql[from.min(self.at)..]
+    }
+
+    /// Where the string that has just ended goes on: at a quote behind blanks with a line's end among them, and
+    /// behind line comments, as `quotecontinue` in PostgreSQL's `scan.l` has it.
+    fn continuation(&self) -> Option<usize> {
+        let mut ahead = Self { sql: self.sql, at: self.at };
+        let mut ends_line = false;
+        loop {
+            match (ahead.peek(0)?, ahead.peek(1)) {
+                (b'\'', _) => return ends_line.then_some(ahead.at),
+                (b'-', Some(b'-')) => ahead.skip_line(),
+                (byte, _) if is_blank(byte) => {
+                    ends_line |= matches!(byte, b'\n' | b'\r');
+                    ahead.at += 1;
+                }
+                _ => return None,
+            }
+        }
     }
 
     /// `$tag$ … $tag$`, or `None` when the dollar begins something else, such as a parameter.
@@ -176,6 +197,11 @@ impl<'a> Iterator for Lexer<'a> {
             b'e' | b'E' if self.peek(1) == Some(b'\'') => {
                 self.at += 1;
                 self.quoted(b'\'', true);
+                // Escapes are in force in what the string goes on with, too.
+                while let Some(part) = self.continuation() {
+                    self.at = part;
+                    self.quoted(b'\'', true);
+                }
                 Token::Escaped
             }
             b'u' | b'U' if self.peek(1) == Some(b'&') && self.peek(2) == Some(b'\'') => {
@@ -203,6 +229,10 @@ impl<'a> Iterator for Lexer<'a> {
             }
         })
     }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0x0b
 }
 
 /// Bytes above 127 are letters to PostgreSQL in every encoding it accepts from clients.
@@ -277,6 +307,24 @@ mod tests {
     #[test]
     fn a_backslash_ends_nothing_in_a_plain_string() {
         assert_eq!(words("select '\\'; set x --'"), ["select", ";", "set", "x"]);
+    }
+
+    #[test]
+    fn a_string_with_escapes_goes_on_with_escapes_on_another_line() {
+        for sql in ["select E'a'\n'\\'; set x'", "select e'a' \t\r 'b' -- '\n-- c\n '\\'; set x'"] {
+            assert_eq!(words(sql), ["select"], "{sql}");
+        }
+        assert_eq!(
+            words("select E'a'\n'\\'', set_config('x', 'y', false) --'"),
+            ["select", "set_config", "false"]
+        );
+        for sql in [
+            "select E'a' '\\', set x --'",
+            "select E'a' /*\n*/ '\\', set x --'",
+            "select 'a'\n'\\', set x --'",
+        ] {
+            assert_eq!(words(sql), ["select", "set", "x"], "{sql}");
+        }
     }
 
     #[test]
