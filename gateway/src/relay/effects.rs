@@ -350,7 +350,7 @@ fn is_temporary(word: &[u8]) -> bool {
 }
 
 /// No word that we know is longer.
-const LONGEST_WORD: usize = 32;
+const LONGEST_WORD: usize = 40;
 
 /// The word in lower case; a longer one than any that we know becomes empty.
 fn lower<'a>(word: &[u8], room: &'a mut [u8; LONGEST_WORD]) -> &'a [u8] {
