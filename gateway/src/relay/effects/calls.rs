@@ -1,6 +1,7 @@
 //! Functions by what they leave behind in the session.
 
 use super::{Effects, LONGEST_WORD, Tokens, is, lower, next_is, next_is_symbol};
+use crate::relay::prepared::NAME_PREFIX;
 use crate::relay::sql_lexer::Token;
 use std::sync::LazyLock;
 
@@ -8,9 +9,13 @@ use std::sync::LazyLock;
 /// nothing, but it costs less to think that it does than to tell the two apart.
 pub(super) fn of_name(name: &[u8], tokens: &mut Tokens<'_>) -> Effects {
     // Most names are none of these, which their first letters tell.
-    let may_be_known = name.first().is_some_and(|first| b"cdnpqstxCDNPQSTX".contains(first));
+    let may_be_known = name.first().is_some_and(|first| b"_cdnpqstxCDNPQSTX".contains(first));
     if !may_be_known && !next_is_symbol(tokens, b'(') {
         return Effects::NONE;
+    }
+    if is_ours(name) {
+        // Whoever names it found it on the server. What it does is another client's text.
+        return Effects::UNKNOWN;
     }
     let mut room = [0; LONGEST_WORD];
     let known = lower(name, &mut room);
@@ -51,6 +56,11 @@ const CANNOT_BE_UNDONE: &[&str] = &[
     "ts_stat",
     "xpath_table",
 ];
+
+/// Is it the name of a prepared statement of ours?
+fn is_ours(name: &[u8]) -> bool {
+    name.get(..NAME_PREFIX.len()).is_some_and(|prefix| is(prefix, NAME_PREFIX))
+}
 
 fn cannot_be_undone(name: &[u8]) -> bool {
     is_among(CANNOT_BE_UNDONE, name)

@@ -161,6 +161,20 @@ fn code_that_no_text_shows_is_suspected_where_it_may_run() {
 }
 
 #[test]
+fn a_statement_of_another_clients_may_do_anything() {
+    check(
+        Effects::UNKNOWN,
+        &[
+            "execute __tenantry_1",
+            "EXECUTE \"__tenantry_12\"('a', 'b')",
+            "explain analyze execute __TENANTRY_1",
+            "create table t as execute \"__tenantry_18446744073709551615\"",
+        ],
+    );
+    check(Effects::NONE, &["execute tenantry_1", "select __x from \"__tenant\""]);
+}
+
+#[test]
 fn objects_of_the_session_stay() {
     check(Effects::LISTEN, &["listen c", "begin; LISTEN c; commit"]);
     check(Effects::PREPARE, &["prepare p as select 1", "prepare p (int) as select $1"]);
