@@ -2,14 +2,14 @@
 
 use super::buffer::Flow;
 use super::changes::Changes;
+use super::client_side::bound::Bound;
 use super::client_side::recorded::Recorded;
 use super::client_side::{self, Absorbed};
 use super::deadlines::{Doing, Moment, Pace};
 use super::effects::Effects;
-use super::effects::change::Change;
 use super::handover::database::Asked;
 use super::handover::{self, ClientId};
-use super::ledger::Ledger;
+use super::ledger::{Due, Ledger, Origin, Request};
 use super::pin::PinReason;
 use super::policy::Policy;
 use super::prepared::ClientStatements;
@@ -18,7 +18,9 @@ use super::settings::{self, Settings};
 use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::stream::ClientStream;
+use pgwire::WriteError;
 use pgwire::backend::TransactionStatus;
+use pgwire::frontend::{STATEMENT, write};
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -154,8 +156,8 @@ pub struct Exchange {
     pub resetting: bool,
     /// What the current transaction changes in the session.
     pub changes: Changes,
-    /// Settings that the statement bound last changes; its Execute takes them along.
-    pub bound_changes: Vec<Change>,
+    /// What the statement bound last does once it is executed.
+    pub bound: Bound,
     /// The client's settings as they were before the current transaction put all of them back.
     pub before_reset: Option<Arc<Settings>>,
     /// What the database was asked ahead of the client's first message.
@@ -190,7 +192,7 @@ impl Default for Exchange {
             discard: Discard::None,
             resetting: false,
             changes: Changes::default(),
-            bound_changes: Vec::new(),
+            bound: Bound::default(),
             before_reset: None,
             asked: None,
             has_begun: false,
@@ -238,7 +240,7 @@ impl Exchange {
     /// Nothing was changed yet.
     fn forget_changes(&mut self) {
         self.changes.clear();
-        self.bound_changes = Vec::new();
+        self.bound = Bound::default();
         self.before_reset = None;
         self.asked = None;
     }
@@ -269,6 +271,22 @@ impl Exchange {
         if steps > 0 {
             lease.pool().usage().settings_replayed.add(steps);
         }
+        if client.is_native() {
+            self.close_unnamed()?;
+        }
+        Ok(())
+    }
+
+    /// The unnamed statement that others, or we, have left on the connection is none of its new client's. One in
+    /// session mode may name it: its names are the server's.
+    fn close_unnamed(&mut self) -> Result<(), Refusal> {
+        self.up.stage(|out| {
+            write::close(out, STATEMENT, b"")?;
+            write::sync(out);
+            Ok::<_, WriteError>(())
+        })?;
+        self.ledger.expect(Due::of(Request::Close, Origin::Setup));
+        self.ledger.expect(Due::of(Request::Sync, Origin::Setup));
         Ok(())
     }
 

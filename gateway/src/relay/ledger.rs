@@ -156,6 +156,23 @@ impl Ledger {
         })
     }
 
+    /// Does it depend on a reply still due which unnamed statement the server has? Where a Parse was thrown away,
+    /// it is what somebody else has left there. Only what is sent before the next Sync is thrown away too.
+    #[must_use]
+    pub fn is_unnamed_uncertain(&self) -> bool {
+        if self.counts.names == 0 || self.counts.readies == 0 {
+            return false;
+        }
+        let mut is_behind_ready = false;
+        for due in self.due.iter().rev() {
+            if due.parses_unnamed() {
+                return is_behind_ready;
+            }
+            is_behind_ready |= due.request.ends_with_ready();
+        }
+        false
+    }
+
     /// Is a Parse of the client's unnamed statement among what is due?
     #[must_use]
     pub fn prepares_unnamed(&self) -> bool {

@@ -1,8 +1,9 @@
 //! The same names and texts in many hands, and nobody gets another's.
 
 use crate::batch::{Batch, first, sqlstate};
-use crate::{STACK, login, run, tenant};
+use crate::{STACK, login, login_as, run, tenant};
 use harness::Stack;
+use harness::wire::tags;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strangers_statement_is_never_executed() {
@@ -46,4 +47,48 @@ async fn a_strangers_statement_is_never_executed() {
             assert_eq!(sqlstate(&answer), "26000", "{name}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stranger_left_unnamed_is_not_there() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "left-unnamed", 1).await;
+    let mut stranger = login(&tenant).await;
+    run(&mut stranger, "create table deeds (n int)").await;
+    let leave = || Batch::default().parse("", "insert into deeds values (1)").sync();
+
+    // Its own Parse is thrown away, which shows only when more has been sent.
+    let mut client = login(&tenant).await;
+    leave().expect(&mut stranger, "1Z").await;
+    let batch = Batch::default().parse("x", "selec 1").parse("", "select 'seen first'").sync();
+    batch.bind("", &[]).execute().sync().send(&mut client).await;
+    for code in ["42601", "26000"] {
+        let answer = client.until_ready().await.expect("an answer");
+        assert_eq!((tags(&answer).as_str(), sqlstate(&answer).as_str()), ("EZ", code));
+    }
+
+    // What is thrown away is the Parse that brings its statement to another connection.
+    Batch::default().parse("n", "select $1::int").parse("", "select 'mine'").sync().ask(&mut client).await;
+    leave().expect(&mut stranger, "1Z").await;
+    let batch = Batch::default().bind("n", &["x"]).execute().bind("", &[]).sync();
+    batch.bind("", &[]).execute().sync().bind("", &[]).execute().sync().send(&mut client).await;
+    assert_eq!(sqlstate(&client.until_ready().await.expect("an answer")), "22P02");
+    for _ in 0..2 {
+        let answer = client.until_ready().await.expect("an answer");
+        assert_eq!((tags(&answer).as_str(), first(&answer).as_str()), ("2DCZ", "mine"));
+    }
+
+    // No portal is there either, nor anything for a client whose names are the server's.
+    leave().expect(&mut stranger, "1Z").await;
+    for options in [&[][..], &[("pool_mode", "session")]] {
+        let mut newcomer = login_as(&tenant, options).await;
+        let answer = Batch::default().bind("", &[]).execute().sync().expect(&mut newcomer, "EZ").await;
+        assert_eq!(sqlstate(&answer), "26000", "{options:?}");
+        let answer = Batch::default().describe("").sync().expect(&mut newcomer, "EZ").await;
+        assert_eq!(sqlstate(&answer), "26000", "{options:?}");
+        for batch in [Batch::default().execute(), Batch::default().describe_portal()] {
+            assert_eq!(sqlstate(&batch.sync().expect(&mut newcomer, "EZ").await), "34000", "{options:?}");
+        }
+    }
+    assert_eq!(stranger.value("select count(*) from deeds").await, "0");
 }

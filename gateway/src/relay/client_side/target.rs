@@ -109,7 +109,11 @@ impl Target {
 
     /// The message has to wait: an earlier request prepares what it names, and may fail yet.
     pub(super) fn is_uncertain(&self, exchange: &Exchange, name: &[u8]) -> bool {
-        matches!(self, Self::Known(statement) if exchange.ledger.is_uncertain(statement, name))
+        match self {
+            Self::Known(statement) => exchange.ledger.is_uncertain(statement, name),
+            Self::Unnamed(_) => exchange.ledger.is_unnamed_uncertain(),
+            Self::Nothing | Self::Foreign => false,
+        }
     }
 }
 

@@ -113,6 +113,15 @@ impl Due {
         self.request == Request::Parse || self.client_name.is_some() || self.evicted.is_some()
     }
 
+    /// Does it depend on the reply which unnamed statement the client and the server have?
+    pub(super) fn parses_unnamed(&self) -> bool {
+        let is_unnamed = match &self.client_name {
+            Some(name) => name.is_empty(),
+            None => self.origin == Origin::Replay && self.statement.is_none(),
+        };
+        self.request == Request::Parse && is_unnamed
+    }
+
     /// A simple query that gives up a statement's name, and has failed: the client has it still.
     pub(super) fn take_name_given_up(&mut self) -> Option<Self> {
         if self.request != Request::Query {

@@ -198,6 +198,32 @@ fn a_statement_is_uncertain_once_a_sync_lies_between_until_it_is_answered() {
     assert!(!ledger.is_uncertain(&statement, b"a"));
 }
 
+#[test]
+fn the_unnamed_statement_is_uncertain_once_a_sync_lies_between_until_its_parse_is_answered() {
+    let own = || Due { client_name: Some(Box::default()), ..Due::to_client(Parse) };
+    for due in [own(), Due::of(Parse, Origin::Replay)] {
+        let mut ledger = Ledger::default();
+        ledger.expect(due);
+        assert!(!ledger.is_unnamed_uncertain(), "they fail together");
+        ledger.expect_sync(Origin::Client);
+        assert!(ledger.is_unnamed_uncertain());
+        ledger.expect(parse_of(&some_statement(), b"named"));
+        assert!(ledger.is_unnamed_uncertain());
+        ledger.expect(own());
+        assert!(!ledger.is_unnamed_uncertain(), "it is another one now");
+        ledger.expect_sync(Origin::Client);
+        settle_all(&mut ledger, b"1Z");
+        assert!(ledger.is_unnamed_uncertain());
+        settle_all(&mut ledger, b"E");
+        assert!(!ledger.is_unnamed_uncertain());
+    }
+}
+
+fn some_statement() -> Arc<Statement> {
+    let text = Text { body: b"select 1\0\0\0", context: None };
+    StatementCache::default().unshared(text).expect("there is room")
+}
+
 proptest! {
     /// A server that follows the protocol is never called out of sync, and the ledger ends empty.
     #[test]
