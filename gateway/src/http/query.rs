@@ -91,7 +91,7 @@ impl Conversation {
         let expect = |due| ledger.expect(due);
         let asked = handover::write_to(lease.server(), &pool, NOBODY, &mut outbound, expect)
             .map_err(|_unfit| Refusal::new(ErrorKind::Internal, "the session could not be set up"))?;
-        lease.server().traces.note(script.effects());
+        lease.server().traces.note(script.effects(), pool.database().facts());
         if let Some(wanted) = settings_to_set(lease.server()) {
             let server = lease.server();
             settings::write_steps(server, &wanted, &mut outbound, |request| {

@@ -227,7 +227,7 @@ fn of_head(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
         b"do" => Effects::UNKNOWN | Effects::WRITES | Effects::DEFINES,
         b"deallocate" => of_deallocate(tokens),
         b"discard" => of_discard(tokens),
-        b"create" => WRITES_AND_DEFINES | of_create(tokens),
+        b"create" => WRITES_AND_DEFINES | of_language(tokens.clone()) | of_create(tokens),
         b"alter" | b"drop" | b"import" | b"call" => WRITES_AND_DEFINES | Effects::CALLS,
         // EXECUTE and whatever else there is.
         _ => Effects::WRITES | Effects::DRAWS | Effects::CALLS,
@@ -282,6 +282,28 @@ fn of_create(tokens: &mut Tokens<'_>) -> Effects {
         tokens.next();
     }
     Effects::NONE
+}
+
+/// A function in a language that may have a memory of its own may be run and dropped before anybody asks which
+/// languages there are.
+fn of_language(tokens: Tokens<'_>) -> Effects {
+    const WITHOUT_MEMORY: [&str; 4] = ["sql", "plpgsql", "internal", "c"];
+    let mut of_function = tokens.take_while(|token| *token != Token::End).skip_while(
+        |token| !matches!(token, Token::Word(word) if is(word, "function") || is(word, "procedure")),
+    );
+    let language = of_function
+        .by_ref()
+        .find(|token| matches!(token, Token::Word(word) if is(word, "language")))
+        .and_then(|_| of_function.next());
+    match language {
+        None => Effects::NONE,
+        Some(Token::Word(name) | Token::Quoted(name) | Token::Text(name))
+            if WITHOUT_MEMORY.iter().any(|known| is(name, known)) =>
+        {
+            Effects::NONE
+        }
+        Some(_) => Effects::UNKNOWN,
+    }
 }
 
 /// `ON COMMIT DROP`: the table is gone when its transaction is.

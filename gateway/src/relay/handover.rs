@@ -40,17 +40,41 @@ const MAY_RUN_CODE: Effects = Effects::WRITES.or(Effects::CALLS);
 pub struct Traces {
     last: Option<ClientId>,
     effects: Effects,
+    /// What follows from the effects and from what was known of the database by then. Code that has run may be
+    /// dropped before the connection goes to another client, so a verdict is never taken back.
+    verdict: Verdict,
+}
+
+/// What code that may have run can have left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Verdict {
+    drew: bool,
+    changed_session: bool,
+    indelible: bool,
 }
 
 impl Traces {
     /// A statement with these effects has run.
-    pub fn note(&mut self, effects: Effects) {
+    pub fn note(&mut self, effects: Effects, facts: Facts) {
         self.effects |= effects;
+        self.judge(facts);
+    }
+
+    /// Judges what has run by what is known of the database now.
+    pub fn judge(&mut self, facts: Facts) {
+        // What has been defined may have run, and be dropped, before anybody asks.
+        let defines = self.effects.any_of(Effects::DEFINES);
+        let facts = if defines { facts.or_unknown() } else { facts };
+        let ran_code = facts.runs_in_reads || self.effects.any_of(MAY_RUN_CODE);
+        let draws = self.effects.any_of(Effects::DRAWS) || (facts.code_draws && ran_code);
+        self.verdict.drew |= facts.has_sequences && draws;
+        self.verdict.changed_session |= facts.changes_sessions && ran_code;
+        self.verdict.indelible |= facts.keeps_memory && ran_code;
     }
 
     /// The session is as it was after the login.
     pub fn wipe(&mut self) {
-        self.effects = Effects::NONE;
+        (self.effects, self.verdict) = (Effects::NONE, Verdict::default());
     }
 
     /// Something was defined since this was asked last.
@@ -62,25 +86,20 @@ impl Traces {
 
     /// May code have run of which nothing but the session's end takes the traces away?
     #[must_use]
-    pub fn are_indelible(&self, facts: Facts) -> bool {
-        facts.keeps_memory && self.may_have_run_code(facts)
+    pub fn are_indelible(&self) -> bool {
+        self.verdict.indelible
     }
 
-    fn may_have_run_code(&self, facts: Facts) -> bool {
-        facts.runs_in_reads || self.effects.any_of(MAY_RUN_CODE)
-    }
-
-    fn reset_for(&self, next: ClientId, facts: Facts) -> Option<Reset> {
+    fn reset_for(&mut self, next: ClientId, facts: Facts) -> Option<Reset> {
         let last = self.last?;
         if last == next && next != NOBODY {
             return None;
         }
-        let ran_code = self.may_have_run_code(facts);
-        let drew = self.effects.any_of(Effects::DRAWS) || (facts.code_draws && ran_code);
-        if facts.changes_sessions && ran_code {
+        self.judge(facts);
+        if self.verdict.changed_session {
             Some(Reset::All)
         } else {
-            (facts.has_sequences && drew).then_some(Reset::Sequences)
+            self.verdict.drew.then_some(Reset::Sequences)
         }
     }
 }
@@ -119,7 +138,7 @@ pub fn write_to(
         server.settings_uncertain = false;
     }
     if server.traces.last != Some(next) || next == NOBODY {
-        server.traces = Traces { last: Some(next), effects: Effects::NONE };
+        server.traces = Traces { last: Some(next), ..Traces::default() };
     }
     let Some(asked) = pool.database().question() else { return Ok(None) };
     write::parse(out, b"", asked.question.text(), &[])?;
@@ -146,10 +165,11 @@ pub fn read_answer(pool: &Pool, asked: Asked, row: &[u8]) {
 
 /// A transaction is over. Says whether the connection is not to be used again.
 pub fn transaction_ended(server: &mut ServerConnection, pool: &Pool) -> bool {
+    server.traces.judge(pool.database().facts());
     if server.traces.take_defines() {
         pool.database().defined();
     }
-    server.traces.are_indelible(pool.database().facts())
+    server.traces.are_indelible()
 }
 
 #[cfg(test)]
@@ -160,14 +180,14 @@ mod tests {
     const NONE: Facts = Facts::NONE;
 
     fn traces(effects: Effects) -> Traces {
-        Traces { last: Some(1), effects }
+        Traces { last: Some(1), effects, ..Traces::default() }
     }
 
     #[test]
     fn a_connection_that_comes_back_to_its_client_is_left_alone() {
         assert_eq!(traces(MAY_RUN_CODE).reset_for(1, ALL), None);
         assert_eq!(Traces::default().reset_for(1, ALL), None);
-        let nobodys = Traces { last: Some(NOBODY), effects: MAY_RUN_CODE };
+        let mut nobodys = Traces { last: Some(NOBODY), ..traces(MAY_RUN_CODE) };
         assert_eq!(nobodys.reset_for(NOBODY, ALL), Some(Reset::All));
     }
 
@@ -198,8 +218,39 @@ mod tests {
     #[test]
     fn only_the_end_of_a_session_clears_the_memory_of_foreign_languages() {
         let facts = Facts { keeps_memory: true, ..NONE };
-        assert!(traces(Effects::CALLS).are_indelible(facts));
-        assert!(!traces(Effects::NONE).are_indelible(facts));
-        assert!(!traces(Effects::CALLS).are_indelible(NONE));
+        let are_indelible = |effects, facts| {
+            let mut traces = traces(Effects::NONE);
+            traces.note(effects, facts);
+            traces.are_indelible()
+        };
+        assert!(are_indelible(Effects::CALLS, facts));
+        assert!(!are_indelible(Effects::NONE, facts));
+        assert!(!are_indelible(Effects::CALLS, NONE));
+    }
+
+    #[test]
+    fn code_that_has_run_is_not_forgotten_when_it_is_dropped() {
+        let facts = Facts { changes_sessions: true, keeps_memory: true, ..NONE };
+        let mut ran = traces(Effects::NONE);
+        ran.note(Effects::CALLS, facts);
+        ran.judge(NONE);
+        assert_eq!(ran.reset_for(2, NONE), Some(Reset::All));
+        assert!(ran.are_indelible());
+        let mut in_a_view = traces(Effects::NONE);
+        in_a_view.judge(Facts { runs_in_reads: true, ..facts });
+        assert_eq!(in_a_view.reset_for(2, NONE), Some(Reset::All));
+    }
+
+    #[test]
+    fn what_was_defined_may_have_run_before_anybody_asked() {
+        let mut made = traces(Effects::NONE);
+        made.note(Effects::DEFINES | Effects::CALLS, NONE);
+        assert!(made.take_defines() && !made.take_defines());
+        assert_eq!(made.reset_for(2, NONE), Some(Reset::All));
+        made.wipe();
+        assert_eq!(made.reset_for(2, NONE), None);
+        let mut foreign = traces(Effects::NONE);
+        foreign.note(Effects::DEFINES | Effects::CALLS, Facts { keeps_memory: true, ..NONE });
+        assert!(foreign.are_indelible());
     }
 }

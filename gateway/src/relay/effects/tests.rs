@@ -175,6 +175,27 @@ fn a_statement_of_another_clients_may_do_anything() {
 }
 
 #[test]
+fn functions_in_languages_with_a_memory_are_not_trusted() {
+    check(
+        Effects::UNKNOWN,
+        &[
+            "create function f() returns int language plperl as $$ $_SHARED{a} = 1 $$",
+            "create or replace function f() returns int as $$ $$ language \"plpython3u\"",
+            "create procedure p() as $$ $$ language 'pltcl'",
+        ],
+    );
+    check(
+        Effects::NONE,
+        &[
+            "create function f() returns int language plpgsql as $$ begin end $$",
+            "create function f() returns int as $$ select 1 $$ language 'SQL'",
+            "create view v as select language from t",
+            "create trigger t before insert on a execute function f()",
+        ],
+    );
+}
+
+#[test]
 fn objects_of_the_session_stay() {
     check(Effects::LISTEN, &["listen c", "begin; LISTEN c; commit"]);
     check(Effects::PREPARE, &["prepare p as select 1", "prepare p (int) as select $1"]);

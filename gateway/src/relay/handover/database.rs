@@ -94,6 +94,12 @@ impl Facts {
         runs_in_reads: true,
     };
 
+    /// Anything may be there, and what is known to be there is.
+    #[must_use]
+    pub const fn or_unknown(self) -> Self {
+        Self { keeps_memory: self.keeps_memory, ..Self::UNKNOWN }
+    }
+
     fn from_letters(letters: &[u8]) -> Self {
         let has = |letter| letters.contains(&letter);
         Self {
@@ -124,7 +130,7 @@ impl Facts {
     }
 }
 
-/// No facts have this bit: they are not known.
+/// Facts with this bit are not known any more: they were as the other bits say.
 const UNKNOWN: u8 = 1 << 7;
 
 /// One pool's knowledge of its database.
@@ -156,10 +162,9 @@ impl Database {
     /// What is known now.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        match self.facts.load(Ordering::Acquire) {
-            UNKNOWN => Facts::UNKNOWN,
-            bits => Facts::from_bits(bits),
-        }
+        let bits = self.facts.load(Ordering::Acquire);
+        let facts = Facts::from_bits(bits);
+        if bits & UNKNOWN == 0 { facts } else { facts.or_unknown() }
     }
 
     /// A client has defined something, and its transaction is over.
@@ -171,7 +176,7 @@ impl Database {
     /// What is to be asked next, if it is time. Of several clients one asks.
     pub fn question(&self) -> Option<Asked> {
         let after = self.defined.load(Ordering::Acquire);
-        let is_unknown = self.facts.load(Ordering::Acquire) == UNKNOWN;
+        let is_unknown = self.facts.load(Ordering::Acquire) & UNKNOWN != 0;
         let question = if is_unknown { Question::Facts } else { Question::Count };
         let now = u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         let asked = self.asked.load(Ordering::Acquire);
@@ -203,7 +208,7 @@ impl Database {
     }
 
     fn forget(&self) {
-        self.facts.store(UNKNOWN, Ordering::Release);
+        self.facts.fetch_or(UNKNOWN, Ordering::AcqRel);
         self.asked.store(AT_ONCE, Ordering::Release);
     }
 }
@@ -237,5 +242,18 @@ mod tests {
         database.defined();
         database.answered(asked, b"8", Some(b""));
         assert_eq!(database.facts(), Facts::UNKNOWN, "it was asked before");
+    }
+
+    #[test]
+    fn a_language_with_a_memory_is_not_forgotten_when_something_is_defined() {
+        let database = Database::default();
+        let asked = database.question().expect("there is much to ask");
+        database.answered(asked, b"7", Some(b"c"));
+        database.defined();
+        assert_eq!(database.facts(), Facts { keeps_memory: true, ..Facts::UNKNOWN });
+        let asked = database.question().expect("it is not known");
+        assert_eq!(asked.question, Question::Facts);
+        database.answered(asked, b"8", Some(b""));
+        assert_eq!(database.facts(), Facts::NONE);
     }
 }

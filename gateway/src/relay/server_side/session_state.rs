@@ -29,7 +29,8 @@ pub(super) fn keep(exchange: &mut Exchange, client: &mut ClientState, lease: &mu
         client.settings = Arc::clone(&client.startup_settings);
         exchange.resetting = true;
     }
-    lease.server().traces.note(effects);
+    let facts = lease.pool().database().facts();
+    lease.server().traces.note(effects, facts);
     let effects = with_search_path(effects, lease);
     exchange.changes.note(effects);
     // Until the transaction's end tells more.
@@ -105,6 +106,10 @@ pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &
         return;
     }
     let settlement = exchange.changes.ready(exchange.status);
+    } else {
+        // Who knows what is dropped by the time it ends.
+        let facts = lease.pool().database().facts();
+        lease.server().traces.judge(facts);
     let mut left = settlement.left;
     for change in settlement.changes {
         left |= apply(client, lease, change);
