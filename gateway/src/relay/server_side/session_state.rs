@@ -101,15 +101,15 @@ pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &
     if is_over {
         let pool = Arc::clone(lease.pool());
         exchange.doubtful |= handover::transaction_ended(lease.server(), &pool);
+    } else {
+        // Who knows what is dropped by the time it ends.
+        let facts = lease.pool().database().facts();
+        lease.server().traces.judge(facts);
     }
     if exchange.changes.is_quiet() {
         return;
     }
     let settlement = exchange.changes.ready(exchange.status);
-    } else {
-        // Who knows what is dropped by the time it ends.
-        let facts = lease.pool().database().facts();
-        lease.server().traces.judge(facts);
     let mut left = settlement.left;
     for change in settlement.changes {
         left |= apply(client, lease, change);
