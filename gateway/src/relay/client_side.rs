@@ -1,10 +1,12 @@
 //! What a client sends: what the server will owe for it, and which names must be rewritten.
 
+pub mod bound;
 mod parsing;
 pub mod recorded;
 mod statements;
 mod target;
 
+use self::bound::Bound;
 use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
 use super::prepared::{NO_STATEMENT, reading};
@@ -18,6 +20,10 @@ use pgwire::frontend::write;
 /// A simple query up to this size is read whole before it is sent, so that its effects are known. The
 /// connection of a larger one is closed after use.
 const QUERY_READ_WHOLE_MAX: usize = 1024 * 1024;
+
+/// An Execute holds a portal's name and a number; no real name comes near this. A larger one is nobody's that
+/// was bound.
+const EXECUTE_READ_WHOLE_MAX: usize = 1024;
 
 /// Bytes of our own that may wait to be written in either direction before the client is read on.
 const STAGED_BYTES_MAX: usize = 64 * 1024;
@@ -135,10 +141,7 @@ fn absorb_message(
         b'P' => parsing::parse(exchange, client, lease, header),
         b'B' => statements::bind(exchange, client, lease, header),
         b'D' | b'C' => statements::describe_or_close(exchange, client, lease, header),
-        b'E' => {
-            let changes = std::mem::take(&mut exchange.bound_changes);
-            Ok(forward(exchange, header, Due { changes, ..Due::to_client(Request::Execute) }))
-        }
+        b'E' => Ok(execute(exchange, header)),
         b'F' => Ok(refuse_function_call(exchange, header)),
         b'S' => {
             exchange.ledger.expect_sync(Origin::Client);
@@ -172,6 +175,24 @@ fn native(tag: u8) -> Option<Request> {
         b'F' => Some(Request::FunctionCall),
         _ => None,
     }
+}
+
+/// Takes along what the statement bound last does, if it is the one.
+fn execute(exchange: &mut Exchange, header: Header) -> Step {
+    let due = Due::to_client(Request::Execute);
+    if exchange.bound.is_nothing() {
+        return forward(exchange, header, due);
+    }
+    if header.len > EXECUTE_READ_WHOLE_MAX {
+        exchange.bound = Bound::default();
+        return forward(exchange, header, due);
+    }
+    if whole_body(exchange, header).is_none() {
+        return Step::NeedMore;
+    }
+    let bound = std::mem::take(&mut exchange.bound);
+    let (effects, changes) = bound.executed_by(&exchange.up.unread()[HEADER_LEN..header.len]);
+    forward(exchange, header, Due { effects, changes, ..due })
 }
 
 /// A function call says nothing of what it does to the session. The server is sent one that fails, so that the
@@ -253,8 +274,9 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
     }
     // What else changes them is told by the tags that the server completes the query with.
     exchange.names_changed |= changes_names;
-    // The server forgets the unnamed statement when it gets a simple query.
+    // The server forgets the unnamed statement when it gets a simple query, which may open portals of any name.
     exchange.unnamed_on_server = false;
+    exchange.bound = Bound::default();
     exchange.note_discard(effects);
     Ok(forward(exchange, header, Due { effects, changes, ..Due::to_client(Request::Query) }))
 }

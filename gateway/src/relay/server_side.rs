@@ -157,6 +157,10 @@ fn reply_with(
         (Verdict::OutOfSync, _) if exchange.server_is_leaving => return Err(ServerFault::Lost),
         (Verdict::OutOfSync, _) => return Err(ServerFault::OutOfSync),
     }
+    if header.tag == b's' {
+        // The portal has not run to its end.
+        settled.effects = Effects::NONE;
+    }
     apply(exchange, client, lease, settled)?;
     Ok(Step::Next)
 }

@@ -5,6 +5,7 @@
 //! connection, [`session_mode`] clients that keep theirs.
 
 mod leaks;
+mod leaks_bound;
 mod leaks_hidden;
 mod leaks_observed;
 mod leaks_policy;

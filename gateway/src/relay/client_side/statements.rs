@@ -3,6 +3,7 @@
 //! The client's names stay with us; the server knows a statement by the name that its text has in the
 //! pool. Everything else in these messages is forwarded as it came.
 
+use super::bound::Bound;
 use super::parsing::{deallocation_query, is_d};
 use super::target::Target;
 use super::{Step, forward, whole_body};
@@ -34,9 +35,10 @@ pub(super) fn bind(
         return Ok(Step::NeedMore);
     }
     let effects = target.effects(client);
+    let bound = Bound::new(&head[..portal_len], effects, target.changes(client));
     exchange.note_discard(effects);
     exchange.names_changed |= target.changes_names(client);
-    exchange.bound_changes = target.changes(client);
+    exchange.bound = bound;
     let head_len = HEADER_LEN + portal_len + 1 + name_len + 1;
     let rest_len = header.len - head_len;
     let given_up = give_up_own(exchange, client, &target)?;
@@ -54,6 +56,7 @@ pub(super) fn bind(
         Some(given_up) => Due { request: Request::Bind, origin: Origin::Client, ..given_up },
         None => Due { statement: target.into_statement(), ..Due::to_client(Request::Bind) },
     };
+    let effects = effects.without(Bound::at_end(effects));
     exchange.ledger.expect(Due { effects, ..due });
     Ok(Step::Next)
 }

@@ -7,6 +7,7 @@ use crate::relay::effects::change::{Change, Value};
 use crate::relay::effects::{Effects, REPORTED};
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::handover;
+use crate::relay::ledger::Request;
 use crate::relay::pin::PinReason;
 use crate::relay::settings::Settings;
 use pgwire::backend::TransactionStatus;
@@ -49,9 +50,13 @@ fn with_search_path(effects: Effects, lease: &mut Lease) -> Effects {
 
 /// A statement was completed; its reply is not settled yet.
 pub(super) fn completed(exchange: &mut Exchange, told: Told) {
+    let by_execute = exchange.ledger.next_of_server().is_some_and(|due| due.request == Request::Execute);
     if told == Told::Changed
         && let Some(change) = exchange.ledger.next_change()
     {
+        if by_execute {
+            exchange.changes.executed();
+        }
         exchange.changes.push(change);
     }
     exchange.changes.answered(told);
