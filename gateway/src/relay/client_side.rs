@@ -10,7 +10,7 @@ use self::bound::Bound;
 use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
 use super::prepared::{NO_STATEMENT, reading};
-use super::{effects, effects::Effects, policy, settings};
+use super::{effects, effects::Effects, policy};
 use crate::error::Refusal;
 use crate::pool::Lease;
 use pgwire::backend::TransactionStatus;
@@ -210,7 +210,8 @@ fn refuse_function_call(exchange: &mut Exchange, header: Header) -> Step {
 fn restage_settings(exchange: &mut Exchange, client: &ClientState, lease: &mut Lease) -> Result<(), Refusal> {
     if exchange.restage && exchange.ledger.is_settled() && exchange.status == TransactionStatus::Idle {
         exchange.restage = false;
-        settings::stage_steps(lease.server(), &client.settings, &mut exchange.up, &mut exchange.ledger)?;
+        let steps = client.set_settings(lease.server(), &mut exchange.up, &mut exchange.ledger)?;
+        exchange.unnamed_on_server &= steps == 0;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use super::policy::Policy;
 use super::prepared::ClientStatements;
 use super::server_side::{self, ServerFault};
 use super::settings::{self, Settings};
+use crate::connect::ServerConnection;
 use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::stream::ClientStream;
@@ -212,6 +213,20 @@ impl ClientState {
     pub fn is_native(&self) -> bool {
         self.pool_mode == PoolMode::Session
     }
+
+    /// Has the connection take over its settings: see [`settings::stage_steps`].
+    ///
+    /// # Errors
+    /// A setting that does not fit the protocol.
+    pub fn set_settings(
+        &self,
+        server: &mut ServerConnection,
+        up: &mut Flow,
+        ledger: &mut Ledger,
+    ) -> Result<u64, WriteError> {
+        let statement = if self.is_native() { settings::OURS } else { settings::UNNAMED };
+        settings::stage_steps(statement, server, &self.settings, up, ledger)
+    }
 }
 
 impl Exchange {
@@ -267,7 +282,7 @@ impl Exchange {
         self.forget_names();
         self.hand_over(lease, client)?;
         let server = lease.server();
-        let steps = settings::stage_steps(server, &client.settings, &mut self.up, &mut self.ledger)?;
+        let steps = client.set_settings(server, &mut self.up, &mut self.ledger)?;
         if steps > 0 {
             lease.pool().usage().settings_replayed.add(steps);
         }

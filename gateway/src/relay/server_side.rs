@@ -89,6 +89,11 @@ fn absorb_message(
         }
         b'D' | b'd' => reply(exchange, client, lease, header),
         b'S' => parameter(exchange, client, lease, header),
+        // One that came while settings are set anew is for the client that keeps the connection to listen.
+        b'A' if client.pin.is_some() => {
+            exchange.down.forward(header.len);
+            Ok(Step::Next)
+        }
         b'N' | b'A' => {
             if exchange.ledger.current_origin().is_some_and(Origin::is_ours) {
                 exchange.down.discard(header.len);

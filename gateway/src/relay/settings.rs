@@ -8,11 +8,17 @@ use super::buffer::Flow;
 use super::ledger::{Due, Ledger, Origin, Request};
 use crate::connect::ServerConnection;
 use pgwire::WriteError;
-use pgwire::frontend::write;
+use pgwire::frontend::{STATEMENT, write};
 use std::sync::Arc;
 
 /// Sets one setting; NULL puts it back to the role's default.
 pub const SET_CONFIG: &[u8] = b"select pg_catalog.set_config($1, $2, false)";
+
+/// The server's unnamed statement.
+pub const UNNAMED: &[u8] = b"";
+
+/// A statement for the same, where the unnamed one is the client's and must stay what it is.
+pub const OURS: &[u8] = b"__tenantry_set";
 
 /// Settings that one client's session may have beyond those it began with, and the bytes of their names and
 /// values. Whoever wants more keeps its connection.
@@ -119,10 +125,21 @@ pub fn write_steps(
     out: &mut Vec<u8>,
     expect: impl FnMut(Request),
 ) -> Result<(), WriteError> {
-    write_each(server.settings.steps_to(wanted, !server.settings_uncertain), out, expect)
+    write_steps_by(UNNAMED, server, wanted, out, expect)
+}
+
+fn write_steps_by(
+    statement: &[u8],
+    server: &ServerConnection,
+    wanted: &Settings,
+    out: &mut Vec<u8>,
+    expect: impl FnMut(Request),
+) -> Result<(), WriteError> {
+    write_each(statement, server.settings.steps_to(wanted, !server.settings_uncertain), out, expect)
 }
 
 fn write_each<'a>(
+    statement: &[u8],
     steps: impl Iterator<Item = (&'a str, Option<&'a str>)>,
     out: &mut Vec<u8>,
     mut expect: impl FnMut(Request),
@@ -130,15 +147,19 @@ fn write_each<'a>(
     let before = out.len();
     for (name, value) in steps {
         if out.len() == before {
-            write::parse(out, b"", SET_CONFIG, &[])?;
+            write::parse(out, statement, SET_CONFIG, &[])?;
             expect(Request::Parse);
         }
-        write::bind_text(out, b"", b"", &[Some(name.as_bytes()), value.map(str::as_bytes)])?;
+        write::bind_text(out, b"", statement, &[Some(name.as_bytes()), value.map(str::as_bytes)])?;
         expect(Request::Bind);
         write::execute(out, b"", 0)?;
         expect(Request::Execute);
     }
     if out.len() > before {
+        if statement != UNNAMED {
+            write::close(out, STATEMENT, statement)?;
+            expect(Request::Close);
+        }
         write::sync(out);
         expect(Request::Sync);
     }
@@ -146,11 +167,12 @@ fn write_each<'a>(
 }
 
 /// Puts the client's settings in force on a leased connection, ahead of what the client sends. Says how many
-/// had to be set or reset.
+/// had to be set or reset; if any, the server's unnamed statement is ours now unless `statement` names another.
 ///
 /// # Errors
 /// A name or value that does not fit the protocol.
 pub fn stage_steps(
+    statement: &[u8],
     server: &mut ServerConnection,
     wanted: &Arc<Settings>,
     up: &mut Flow,
@@ -161,7 +183,7 @@ pub fn stage_steps(
         return Ok(count);
     }
     up.stage(|out| {
-        write_steps(server, wanted, out, |request| {
+        write_steps_by(statement, server, wanted, out, |request| {
             count += u64::from(request == Request::Execute);
             ledger.expect(Due::of(request, Origin::Setup));
         })
@@ -198,11 +220,17 @@ mod tests {
     fn a_difference_is_one_batch_that_ends_with_one_sync() {
         let mut requests = Vec::new();
         let mut out = Vec::new();
-        let wanted = settings(&[("a", "1"), ("b", "2")]);
-        write_each(Settings::default().steps_to(&wanted, true), &mut out, |r| requests.push(r))
-            .expect("it fits");
-        use Request::{Bind, Execute, Parse, Sync};
-        assert_eq!(requests, [Parse, Bind, Execute, Bind, Execute, Sync]);
+        let (before, wanted) = (Settings::default(), settings(&[("a", "1"), ("b", "2")]));
+        let mut write = |statement| {
+            requests.clear();
+            let steps = before.steps_to(&wanted, true);
+            write_each(statement, steps, &mut out, |request| requests.push(request)).expect("it fits");
+            requests.clone()
+        };
+        use Request::{Bind, Close, Execute, Parse, Sync};
+        assert_eq!(write(UNNAMED), [Parse, Bind, Execute, Bind, Execute, Sync]);
+        // A name must be free for the next time.
+        assert_eq!(write(OURS), [Parse, Bind, Execute, Bind, Execute, Close, Sync]);
     }
 
     #[test]

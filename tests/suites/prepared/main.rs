@@ -1,11 +1,12 @@
 //! Prepared statements work as on a connection of one's own, though the connections are shared.
 //!
 //! [`unnamed`] is what is prepared once though it comes many times, [`schema`] what happens when tables change
-//! under statements, [`sql`] statements prepared and given up in SQL, [`bounds`] what all of it may cost,
+//! under statements, [`restored`] when a client puts its settings back, [`sql`] statements prepared and given up in SQL, [`bounds`] what all of it may cost,
 //! [`strangers`] that nobody gets another's.
 
 mod batch;
 mod bounds;
+mod restored;
 mod schema;
 mod sql;
 mod strangers;
