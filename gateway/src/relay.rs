@@ -26,6 +26,8 @@ pub mod own_request;
 pub mod pin;
 pub mod policy;
 pub mod prepared;
+pub mod readable;
+pub mod readable;
 pub mod refuse;
 pub mod reset;
 pub mod server_side;

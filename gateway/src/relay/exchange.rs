@@ -13,6 +13,7 @@ use super::ledger::{Due, Ledger, Origin, Request};
 use super::pin::PinReason;
 use super::policy::Policy;
 use super::prepared::ClientStatements;
+use super::readable;
 use super::server_side::{self, ServerFault};
 use super::settings::{self, Settings};
 use crate::connect::ServerConnection;
@@ -272,7 +273,6 @@ impl Exchange {
     pub fn begin(&mut self, lease: &mut Lease, client: &ClientState) -> Result<(), Refusal> {
         self.unnamed_on_server = false;
         self.status = TransactionStatus::Idle;
-        self.doubtful = !client.settings.is_readable();
         self.has_begun = false;
         self.forget_changes();
         self.server_is_leaving = false;
@@ -286,6 +286,8 @@ impl Exchange {
         if steps > 0 {
             lease.pool().usage().settings_replayed.add(steps);
         }
+        // Where settings are set first, what the server has then decides.
+        self.doubtful = steps == 0 && !readable::under(&lease.server().parameters);
         if client.is_native() {
             self.close_unnamed()?;
         }

@@ -11,6 +11,7 @@ use super::handover;
 use super::ledger::{Due, Origin, Request, Settled, Verdict};
 use super::pin::PinReason;
 use super::prepared::reading;
+use super::readable;
 use super::refuse;
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
@@ -245,6 +246,9 @@ fn parameter(
     let value = String::from_utf8_lossy(value).into_owned();
     lease.server().report_parameter(&name, &value);
     let wished = client.settings.get(&name).is_some();
+    if exchange.ledger.current_origin() != Some(Origin::Setup) {
+        doubt_what_is_unreadable(exchange, lease);
+    }
     if !ours && !resetting {
         session_state::reported(exchange, client, lease, &name, &value);
     }
@@ -255,6 +259,11 @@ fn parameter(
         exchange.down.forward(header.len);
     }
     Ok(Step::Next)
+}
+
+/// What statements do can not be told from their texts any more.
+fn doubt_what_is_unreadable(exchange: &mut Exchange, lease: &mut Lease) {
+    exchange.doubtful |= !readable::under(&lease.server().parameters);
 }
 
 fn command_complete(
@@ -335,7 +344,11 @@ fn ready(
         lease.pool().usage().transactions.inc();
     }
     exchange.pace.request_ended(is_idle);
+    let was_setup = exchange.ledger.current_origin() == Some(Origin::Setup);
     let step = reply(exchange, client, lease, header)?;
+    if was_setup && exchange.ledger.current_origin() != Some(Origin::Setup) {
+        doubt_what_is_unreadable(exchange, lease);
+    }
     if for_client {
         session_state::settle(exchange, client, lease);
     }

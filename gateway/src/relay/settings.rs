@@ -25,10 +25,6 @@ pub const OURS: &[u8] = b"__tenantry_set";
 const COUNT_MAX: usize = 64;
 const BYTES_MAX: usize = 8 * 1024;
 
-/// Encodings in which a byte below 128 may be a part of another character, so that no quote in a text can be
-/// told for sure (<https://www.postgresql.org/docs/current/multibyte.html>).
-const UNREADABLE_ENCODINGS: [&str; 7] = ["SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004"];
-
 /// Settings by name, in the order they are to be set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Settings(Vec<(Box<str>, Box<str>)>);
@@ -97,13 +93,6 @@ impl Settings {
     pub fn has_room_for(&self, name: &str, value: &str) -> bool {
         let bytes: usize = self.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.0.len() < COUNT_MAX && bytes + name.len() + value.len() <= BYTES_MAX
-    }
-
-    /// Can texts be read under them?
-    #[must_use]
-    pub fn is_readable(&self) -> bool {
-        let Some(encoding) = self.get("client_encoding") else { return true };
-        !UNREADABLE_ENCODINGS.iter().any(|unreadable| encoding.eq_ignore_ascii_case(unreadable))
     }
 
     fn set(&mut self, name: &str, value: &str) {

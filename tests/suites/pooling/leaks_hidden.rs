@@ -3,6 +3,7 @@
 use crate::leaks_observed::Observer;
 use crate::{STACK, login, run, tenant};
 use harness::Stack;
+use harness::wire::{WireClient, tags};
 use pgwire::frontend::write;
 
 /// In a database without any code.
@@ -23,6 +24,55 @@ async fn no_text_hides_what_it_does() {
         drop(client);
         observer.finds_a_fresh_session(sql).await;
     }
+}
+
+/// The string ends where the backslash escapes a quote, or is half of a character.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_text_is_trusted_that_a_roles_defaults_have_read_otherwise() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "leaks-defaults", "single").await;
+    for (setting, sql) in [
+        (
+            "standard_conforming_strings = off",
+            &br"select '\'', set_config('app.user_id', '42', false) --'"[..],
+        ),
+        ("client_encoding = 'SJIS'", b"select E'\x95\x5c', set_config('app.user_id', '42', false)"),
+    ] {
+        let mut client = login(&tenant).await;
+        run(&mut client, &format!("alter role current_user set {setting}")).await;
+        // The next connection has the new defaults.
+        run(&mut client, "do $$ begin end $$").await;
+        run_bytes(&mut client, sql).await;
+        drop(client);
+        let mut next = login(&tenant).await;
+        let left = next.value("select coalesce(current_setting('app.user_id', true), '')").await;
+        assert_eq!(left, "", "{setting}");
+        run(&mut next, "alter role current_user reset all").await;
+        run(&mut next, "do $$ begin end $$").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoding_is_known_by_every_name() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "leaks-encodings", "single").await;
+    let mut observer = Observer::new(&tenant).await;
+    for encoding in ["win932", "Shift-JIS", "sjis", "windows-936", "GB-18030"] {
+        let parameters = [("user", "app"), ("database", tenant.slug.as_str()), ("client_encoding", encoding)];
+        let logged_in = WireClient::login_as(&tenant.config(), &parameters).await;
+        let mut client = logged_in.unwrap_or_else(|refused| panic!("{encoding}: {refused:?}"));
+        run_bytes(&mut client, b"select E'\x95\x5c', set_config('app.user_id', '42', false)").await;
+        drop(client);
+        observer.finds_a_fresh_session(encoding).await;
+    }
+}
+
+async fn run_bytes(client: &mut WireClient, sql: &[u8]) {
+    let mut out = Vec::new();
+    write::query(&mut out, sql).expect("it fits");
+    client.send(&out).await.expect("sent");
+    let answer = client.until_ready().await.expect("an answer");
+    assert!(!tags(&answer).contains('E'), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,9 +16,6 @@ use std::sync::Arc;
 /// The setting that is reported by PostgreSQL 18 and not by older ones.
 const SEARCH_PATH: &str = "search_path";
 
-/// How texts are read depends on it.
-const LEXICAL: &str = "standard_conforming_strings";
-
 /// Notes what statements leave behind that are being carried out.
 pub(super) fn keep(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease, effects: Effects) {
     exchange.doubtful |= effects.any_of(Effects::UNKNOWN);
@@ -70,15 +67,10 @@ pub(super) fn reported(
     name: &str,
     value: &str,
 ) {
-    if name == LEXICAL && value != "on" {
-        // What statements do can no longer be told from their texts.
-        exchange.doubtful = true;
-    }
     if name != SEARCH_PATH && !REPORTED.contains(&name) {
         return;
     }
     follow(client, lease, name, value);
-    exchange.doubtful |= !client.settings.is_readable();
     if name == SEARCH_PATH && value.to_ascii_lowercase().contains("pg_temp") {
         // Objects may be temporary although no text says so.
         exchange.changes.note(Effects::TEMPORARY);
