@@ -27,7 +27,6 @@ pub mod pin;
 pub mod policy;
 pub mod prepared;
 pub mod readable;
-pub mod readable;
 pub mod refuse;
 pub mod reset;
 pub mod server_side;
