@@ -23,6 +23,8 @@ const TRANSACTIONAL: [Effects; 7] = [
 pub enum Told {
     /// It may have changed settings.
     Changed,
+    /// It may have called what changes settings.
+    Called,
     /// A transaction was committed, or handed over to two-phase commit, which keeps its settings.
     Committed,
     /// Something was rolled back: everything, or all since a savepoint.
@@ -36,7 +38,8 @@ impl Told {
     #[must_use]
     pub fn by(tag: &[u8]) -> Self {
         match tag {
-            b"SET" | b"RESET" | b"SELECT 1" => Self::Changed,
+            b"SET" | b"RESET" => Self::Changed,
+            b"SELECT 1" => Self::Called,
             b"COMMIT" | b"PREPARE TRANSACTION" => Self::Committed,
             b"ROLLBACK" => Self::RolledBack,
             _ => Self::Nothing,
@@ -116,7 +119,7 @@ impl Changes {
             Change::Nothing => return,
             // Whatever was set before is as it was at the start.
             Change::ResetAll => self.pending.clear(),
-            Change::Set(_) | Change::Reset(_) => {}
+            Change::Set(_) | Change::Reset(_) | Change::Called(_) => {}
         }
         self.unclear |= self.rolled_back;
         self.pending.push(change);
@@ -135,8 +138,13 @@ impl Changes {
                 (self.rolled_back, self.has_committed) = (false, true);
             }
             Told::RolledBack => self.rolled_back = true,
-            Told::Changed | Told::Nothing => {}
+            Told::Changed | Told::Called | Told::Nothing => {}
         }
+    }
+
+    /// A text has run, and not all changes that were read in it were told: others were taken for them.
+    pub fn untold(&mut self) {
+        self.unclear |= !self.failed;
     }
 
     /// A statement has failed.

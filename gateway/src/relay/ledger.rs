@@ -124,10 +124,17 @@ impl Ledger {
         front.refusal.take().map(|refusal| *refusal)
     }
 
-    /// What the statement changes that the server has just completed.
-    pub fn next_change(&mut self) -> Option<Change> {
+    /// What the statement changes that the server has just completed, `by_call` or by SET and its relatives.
+    pub fn next_change(&mut self, by_call: bool) -> Option<Change> {
         let front = self.due.iter_mut().find(|due| due.origin != Origin::Local)?;
-        front.changes.pop()
+        front.changes.pop_if(|change| matches!(change, Change::Called(_)) == by_call)
+    }
+
+    /// The text that has just run was to tell of more changes than it has.
+    #[must_use]
+    pub fn leaves_changes_untold(&self) -> bool {
+        let front = self.next_of_server();
+        front.is_some_and(|due| due.request == Request::Query && !due.changes.is_empty())
     }
 
     /// Notes that a reply is due.

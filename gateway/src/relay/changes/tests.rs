@@ -119,6 +119,23 @@ fn a_bound_set_that_was_not_told_of_is_unclear() {
 }
 
 #[test]
+fn what_was_read_in_a_text_and_not_told_is_unclear_unless_it_failed() {
+    let mut changes = Changes::default();
+    changes.untold();
+    assert!(changes.ready(Idle).unclear);
+    changes.fail();
+    changes.untold();
+    assert!(!changes.ready(Idle).unclear);
+}
+
+#[test]
+fn a_select_is_told_apart_from_a_set() {
+    assert_eq!(Told::by(b"SELECT 1"), Told::Called);
+    assert_eq!(Told::by(b"SET"), Told::Changed);
+    assert_eq!(Told::by(b"SET CONSTRAINTS"), Told::Nothing);
+}
+
+#[test]
 fn state_that_a_rollback_takes_back_does_not_stay() {
     let (listen, lock) = (Effects::LISTEN, Effects::ADVISORY_LOCK);
     assert_eq!(play(&[Leaves(listen | lock), Ready(Idle)]).left, listen | lock);

@@ -67,6 +67,8 @@ pub enum Change {
     ResetAll,
     /// Nothing that follows the client.
     Nothing,
+    /// These have new values by a call, which is not answered as SET is.
+    Called(Box<[Value]>),
 }
 
 /// The changes of a text, one for each statement in it that the server answers with the tag `SET` or
@@ -76,12 +78,14 @@ pub fn of_sql(sql: &[u8]) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut tokens = Lexer::new(sql).peekable();
     if tokens.next_if(|token| matches!(token, Token::Word(word) if is(word, "select"))).is_some() {
-        changes.extend(read_lone_call(&tokens).map(SetForm::into_change));
+        changes.extend(read_lone_call(&tokens).and_then(SetForm::into_call));
         tokens.by_ref().find(|token| *token == Token::End);
     }
     while let Some(head) = tokens.next() {
         match head {
             Token::End => continue,
+            // Answered by a tag of its own.
+            Token::Word(word) if is(word, "set") && next_is(&mut tokens, "constraints") => {}
             Token::Word(word) if is(word, "set") => changes.push(read_set(&mut tokens).into_change()),
             Token::Word(word) if is(word, "reset") => changes.push(read_reset(&mut tokens).into_change()),
             _ => {}
@@ -105,6 +109,13 @@ impl SetForm {
             Self::Follows(change) => change,
             Self::ResetAll => Change::ResetAll,
             _ => Change::Nothing,
+        }
+    }
+
+    fn into_call(self) -> Option<Change> {
+        match self {
+            Self::Follows(Change::Set(values)) => Some(Change::Called(values)),
+            _ => None,
         }
     }
 }

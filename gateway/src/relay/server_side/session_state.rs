@@ -48,8 +48,8 @@ fn with_search_path(effects: Effects, lease: &mut Lease) -> Effects {
 /// A statement was completed; its reply is not settled yet.
 pub(super) fn completed(exchange: &mut Exchange, told: Told) {
     let by_execute = exchange.ledger.next_of_server().is_some_and(|due| due.request == Request::Execute);
-    if told == Told::Changed
-        && let Some(change) = exchange.ledger.next_change()
+    if matches!(told, Told::Changed | Told::Called)
+        && let Some(change) = exchange.ledger.next_change(told == Told::Called)
     {
         if by_execute {
             exchange.changes.executed();
@@ -150,7 +150,7 @@ fn repin(client: &mut ClientState) {
 
 fn apply(client: &mut ClientState, lease: &mut Lease, change: Change) -> Effects {
     match change {
-        Change::Set(values) => return set(client, lease, &values),
+        Change::Set(values) | Change::Called(values) => return set(client, lease, &values),
         Change::Reset(name) => {
             let server = lease.server();
             server.settings = Arc::new(server.settings.without(&name));

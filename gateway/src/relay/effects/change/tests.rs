@@ -4,6 +4,10 @@ fn set(name: &str, value: &str) -> Change {
     Change::Set([(name.into(), value.into())].into())
 }
 
+fn called(name: &str, value: &str) -> Change {
+    Change::Called([(name.into(), value.into())].into())
+}
+
 #[track_caller]
 fn check(sql: &str, expected: &[Change]) {
     assert_eq!(of_sql(sql.as_bytes()), expected, "{sql}");
@@ -23,8 +27,8 @@ fn a_plain_literal_is_read_to_what_postgresql_makes_of_it() {
     check("set x to default", &[Change::Reset("x".into())]);
     check("reset x", &[Change::Reset("x".into())]);
     check("reset all", &[Change::ResetAll]);
-    check("select set_config('a.b', 'c', false)", &[set("a.b", "c")]);
-    check("SELECT pg_catalog.set_config('search_path', '', false);", &[set("search_path", "")]);
+    check("select set_config('a.b', 'c', false)", &[called("a.b", "c")]);
+    check("SELECT pg_catalog.set_config('search_path', '', false);", &[called("search_path", "")]);
 }
 
 #[test]
@@ -78,5 +82,7 @@ fn there_is_one_change_for_each_answer() {
     check("select set_config('a.b', 'c', false), 1", &[]);
     check("select set_config('a.b', 'c', false); select 1", &[]);
     check("select set_config('role', 'c', false)", &[]);
+    check("select set_config('TimeZone', 'UTC', false)", &[]);
+    check("begin; set constraints all deferred; set a.b = 1", &[set("a.b", "1")]);
     check("update t set a = 1", &[]);
 }
