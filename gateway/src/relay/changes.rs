@@ -18,6 +18,9 @@ const TRANSACTIONAL: [Effects; 7] = [
     Effects::HOLD_CURSOR,
 ];
 
+/// Changes that wait for the end of their transactions.
+const WAITING_MAX: usize = 256;
+
 /// What a statement's completion tells of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
@@ -122,6 +125,7 @@ impl Changes {
             Change::Set(_) | Change::Reset(_) | Change::Called(_) => {}
         }
         self.unclear |= self.rolled_back;
+        self.make_room();
         self.pending.push(change);
     }
 
@@ -145,6 +149,14 @@ impl Changes {
     /// A text has run, and not all changes that were read in it were told: others were taken for them.
     pub fn untold(&mut self) {
         self.unclear |= !self.failed;
+    }
+
+    /// Forgets the changes of a transaction that makes too many: then they cannot be told.
+    fn make_room(&mut self) {
+        if self.pending.len() + self.committed.len() >= WAITING_MAX {
+            (self.pending, self.committed) = (Vec::new(), Vec::new());
+            self.unclear = true;
+        }
     }
 
     /// A statement has failed.

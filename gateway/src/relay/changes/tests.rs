@@ -136,6 +136,21 @@ fn a_select_is_told_apart_from_a_set() {
 }
 
 #[test]
+fn a_transaction_that_makes_many_changes_takes_no_more_memory_for_them() {
+    let mut changes = Changes::default();
+    for _ in 0..WAITING_MAX {
+        changes.push(set("a"));
+        changes.answered(Told::Committed);
+    }
+    assert!(!changes.unclear);
+    for _ in 0..10 * WAITING_MAX {
+        changes.push(set("a"));
+        assert!(changes.pending.len() + changes.committed.len() <= WAITING_MAX);
+    }
+    assert!(changes.ready(Idle).unclear);
+}
+
+#[test]
 fn state_that_a_rollback_takes_back_does_not_stay() {
     let (listen, lock) = (Effects::LISTEN, Effects::ADVISORY_LOCK);
     assert_eq!(play(&[Leaves(listen | lock), Ready(Idle)]).left, listen | lock);
