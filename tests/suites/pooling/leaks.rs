@@ -89,6 +89,8 @@ const LEAVES: &[&str] = &[
     "create temp table leak on commit drop as select 1",
     "set search_path = pg_temp; create table leak (a int)",
     "create temp table leak (a int); drop table leak",
+    "set search_path = E'pg_temp'; create table leak (a int)",
+    "set local search_path = pg_temp; create table leak (a int)",
     // Locks.
     "select pg_advisory_lock(42)",
     "select pg_try_advisory_lock_shared(42)",
@@ -297,6 +299,28 @@ async fn a_client_that_stays_keeps_what_follows_it_and_the_next_one_sees_none_of
         observer.finds_a_fresh_session(sql).await;
         assert_eq!(client.value(ask).await, expected, "after {sql}");
         observer.finds_a_fresh_session(sql).await;
+    }
+}
+
+/// What it did lasts longer than the setting: the connection stays with its client.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_cannot_be_read_pins_until_all_is_discarded() {
+    let tenant = tenant(&STACK, "leaks-unreadable", "hasty").await;
+    let mut client = login(&tenant).await;
+    let mut observer = Observer::new(&tenant).await;
+    for pin in [
+        "set search_path = E'pg_temp'; create table t (a int); set search_path = public",
+        "set search_path = $$pg_temp$$; create table t (a int)",
+        "set schema $$pg_temp$$; create table t (a int)",
+        "set \"search_path\" = 'pg_temp'; create table t (a int)",
+        "begin; set local search_path = 'pg_temp'; create table t (a int); commit",
+        "set \"role\" = 'none'",
+    ] {
+        run(&mut client, pin).await;
+        run(&mut client, "reset all").await;
+        assert!(observer.finds_no_connection().await, "{pin}; reset all");
+        run(&mut client, "discard all").await;
+        observer.finds_a_fresh_session(pin).await;
     }
 }
 

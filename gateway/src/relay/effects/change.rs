@@ -122,11 +122,11 @@ impl SetForm {
 
 /// Reads what stands behind SET.
 pub(super) fn read_set(tokens: &mut Tokens<'_>) -> SetForm {
-    let Some(mut name) = next_name(tokens) else { return SetForm::Other };
+    let Some(mut name) = next_name(tokens) else { return unreadable_name(tokens) };
     let mut local = false;
     if !next_is_assignment(tokens) && matches!(name.as_str(), "session" | "local") {
         local = name == "local";
-        let Some(actual) = next_name(tokens) else { return SetForm::Other };
+        let Some(actual) = next_name(tokens) else { return unreadable_name(tokens) };
         name = actual;
         match name.as_str() {
             "characteristics" if !local => return read_characteristics(tokens),
@@ -137,8 +137,24 @@ pub(super) fn read_set(tokens: &mut Tokens<'_>) -> SetForm {
     if name == LEXICAL {
         return if is_on(tokens) { SetForm::EndsWithTransaction } else { SetForm::Lexical };
     }
-    match name.as_str() {
-        _ if local => SetForm::EndsWithTransaction,
+    match (local, read_named(&name, tokens)) {
+        // Temporary objects outlive the search path that they were made by.
+        (true, form @ (SetForm::SearchPath | SetForm::Seed)) | (false, form) => form,
+        (true, _) => SetForm::EndsWithTransaction,
+    }
+}
+
+/// The name may be that of any setting, and no text shows what becomes of it.
+fn unreadable_name(tokens: &mut Tokens<'_>) -> SetForm {
+    match tokens.peek() {
+        Some(Token::Quoted(name)) if is(name, "seed") => SetForm::Seed,
+        _ => SetForm::SearchPath,
+    }
+}
+
+/// Reads what stands behind the name.
+fn read_named(name: &str, tokens: &mut Tokens<'_>) -> SetForm {
+    match name {
         "transaction" | "constraints" if !next_is_assignment(tokens) => SetForm::EndsWithTransaction,
         "names" => SetForm::Reported,
         "time" if next_is(tokens, "zone") => SetForm::Reported,
@@ -147,11 +163,11 @@ pub(super) fn read_set(tokens: &mut Tokens<'_>) -> SetForm {
         "seed" => SetForm::Seed,
         "schema" => match read_values(tokens) {
             Some(Values::List(path)) => search_path(&path),
-            _ => SetForm::Other,
+            _ => SetForm::SearchPath,
         },
         _ if next_is_assignment(tokens) => {
             tokens.next();
-            read_plain(&name, tokens)
+            read_plain(name, tokens)
         }
         _ => SetForm::Other,
     }
@@ -206,6 +222,7 @@ fn read_plain(name: &str, tokens: &mut Tokens<'_>) -> SetForm {
     }
     match read_values(tokens) {
         _ if OF_THE_TRANSACTION.contains(&name) => SetForm::EndsWithTransaction,
+        None if name == "search_path" => SetForm::SearchPath,
         None => SetForm::Other,
         Some(Values::Default) => SetForm::Follows(Change::Reset(name.into())),
         Some(Values::List(path)) if name == "search_path" => search_path(&path),

@@ -72,6 +72,38 @@ fn what_cannot_be_set_again_alike_does_not_follow() {
     }
 }
 
+/// `RESET ALL` puts the path back, and not the role, nor what was made by the path.
+#[test]
+fn a_name_or_path_that_cannot_be_read_may_lead_to_temporary_objects() {
+    for sql in [
+        "search_path = E'pg_temp'",
+        "search_path = $$pg_temp$$",
+        "search_path = U&'pg_temp'",
+        "search_path = 'a', E'pg_temp'",
+        "SEARCH_PATH to pg_temp",
+        "schema E'pg_temp'",
+        "schema $$pg_temp$$",
+        "schema 'pg_temp'",
+        "\"search_path\" = pg_temp",
+        "\"role\" = 'bob'",
+        "U&\"role\" = 'bob'",
+    ] {
+        for scope in ["", "session ", "local "] {
+            let text = format!("{scope}{sql}");
+            let form = read_set(&mut Lexer::new(text.as_bytes()).peekable());
+            assert_eq!(form, SetForm::SearchPath, "{text}");
+        }
+    }
+    for (text, expected) in [
+        ("local search_path = a", SetForm::EndsWithTransaction),
+        ("local seed = 0.5", SetForm::Seed),
+        ("\"seed\" = 0.5", SetForm::Seed),
+        ("x = E'a'", SetForm::Other),
+    ] {
+        assert_eq!(read_set(&mut Lexer::new(text.as_bytes()).peekable()), expected, "{text}");
+    }
+}
+
 #[test]
 fn there_is_one_change_for_each_answer() {
     check(
