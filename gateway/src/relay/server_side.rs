@@ -321,9 +321,7 @@ fn note_schema_change(exchange: &mut Exchange, client: &ClientState, lease: &Lea
 
 /// No transaction is open, and none is on its way.
 fn transaction_ended(exchange: &mut Exchange, lease: &mut Lease) {
-    if std::mem::take(&mut exchange.names_changed) {
-        lease.server().statements.transaction_ended();
-    }
+    lease.server().statements.transaction_ended(std::mem::take(&mut exchange.names_changed));
     if std::mem::take(&mut exchange.schema_changed) {
         lease.pool().statements().schema_changed();
     }

@@ -2,10 +2,11 @@
 //!
 //! [`unnamed`] is what is prepared once though it comes many times, [`schema`] what happens when tables change
 //! under statements, [`restored`] when a client puts its settings back, [`sql`] statements prepared and given up in SQL, [`bounds`] what all of it may cost,
-//! [`strangers`] that nobody gets another's.
+//! [`constants`] that they are everybody's own, [`strangers`] that nobody gets another's.
 
 mod batch;
 mod bounds;
+mod constants;
 mod restored;
 mod schema;
 mod sql;

@@ -60,10 +60,11 @@ fn parse_named(
         if exchange.ledger.is_uncertain(&existing, name) {
             return Ok(Step::NeedMore);
         }
-        return parse_again(exchange, lease, header, name_len, &existing);
+        return parse_again(exchange, client, lease, header, name_len, &existing);
     }
     let statements = lease.pool().statements();
-    let own = names_are_its_own(exchange, client);
+    // What is under way may change settings, or what names mean; nobody knows yet.
+    let own = names_are_its_own(exchange, client) || exchange.ledger.awaits_ready();
     let meaning = meaning::of_text(&client.settings, Text { body: rest, context: None }.query());
     let statement = match meaning.filter(|_| !own) {
         Some(context) => {
@@ -97,12 +98,13 @@ fn parse_named(
 /// transaction: it is sent the name that it already has.
 fn parse_again(
     exchange: &mut Exchange,
+    client: &ClientState,
     lease: &mut Lease,
     header: Header,
     name_len: usize,
     existing: &Arc<Statement>,
 ) -> Result<Step, Refusal> {
-    ensure_prepared(exchange, lease, existing)?;
+    ensure_prepared(exchange, client, lease, existing)?;
     exchange.up.stage_from_unread(|unread, out| {
         write::parse_raw(out, existing.server_name(), &unread[HEADER_LEN + name_len + 1..header.len])
     })?;

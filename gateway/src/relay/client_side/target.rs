@@ -6,7 +6,7 @@ use crate::relay::effects::Effects;
 use crate::relay::effects::change::{self, Change};
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Origin, Request};
-use crate::relay::prepared::{NAME_PREFIX, NO_STATEMENT, Statement, Unnamed};
+use crate::relay::prepared::{NAME_PREFIX, NO_STATEMENT, Statement, Unnamed, meaning};
 use pgwire::frontend::{STATEMENT, write};
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Target {
     ) -> Result<Option<&[u8]>, Refusal> {
         Ok(match self {
             Self::Known(statement) => {
-                ensure_prepared(exchange, lease, statement)?;
+                ensure_prepared(exchange, client, lease, statement)?;
                 Some(statement.server_name())
             }
             Self::Unnamed(missing) => {
@@ -119,6 +119,7 @@ impl Target {
 
 pub(super) fn ensure_prepared(
     exchange: &mut Exchange,
+    client: &ClientState,
     lease: &mut Lease,
     statement: &Arc<Statement>,
 ) -> Result<(), Refusal> {
@@ -126,6 +127,9 @@ pub(super) fn ensure_prepared(
         lease.pool().statements().process().hits.inc();
         return Ok(());
     }
+    // The client has changed settings since: the server is going to read the text by others than those by which
+    // it is shared.
+    exchange.names_changed |= !meaning::is_still_meant(&client.settings, statement);
     stage_parse(exchange, lease, statement)?;
     let due = Due { statement: Some(Arc::clone(statement)), ..Due::of(Request::Parse, Origin::Replay) };
     exchange.ledger.expect(due);
@@ -171,7 +175,7 @@ fn stage_parse(
     }
     let statements = &mut lease.server().statements;
     statements.add(statement, pool.statements().schema());
-    if exchange.names_changed {
+    if exchange.names_changed || exchange.ledger.awaits_ready() {
         statements.note_of_transaction(statement);
     }
     exchange.up.stage(|out| write::parse_raw(out, statement.server_name(), statement.body()))?;

@@ -5,6 +5,7 @@
 //! something else by it.
 
 use super::reading::{self, Constants};
+use super::statement::Statement;
 use crate::relay::settings::Settings;
 use std::borrow::Cow;
 
@@ -41,6 +42,21 @@ pub fn of_text<'a>(settings: &'a Settings, query: &[u8]) -> Option<Option<Cow<'a
         }
         Constants::ByMoment => None,
     }
+}
+
+/// Does a statement mean, prepared by a client with these settings, what everybody means who shares it? One that
+/// is shared with nobody means what its client means.
+pub fn is_still_meant(settings: &Settings, statement: &Statement) -> bool {
+    if !statement.is_shared() {
+        return true;
+    }
+    let text = statement.text();
+    let now = if statement.means_the_same() {
+        Some(by_names(settings))
+    } else {
+        of_text(settings, text.query())
+    };
+    now.is_some_and(|context| context.as_deref() == text.context)
 }
 
 fn listed(settings: &Settings, is_relevant: impl Fn(&str) -> bool) -> String {

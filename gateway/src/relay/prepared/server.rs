@@ -148,15 +148,18 @@ impl ServerStatements {
         }
     }
 
-    /// It was prepared in a transaction that has given names a meaning of its own.
+    /// It was prepared in a transaction that has given names a meaning of its own, or may have.
     pub fn note_of_transaction(&mut self, statement: &Statement) {
         if self.of_transaction.len() < reading::OF_TRANSACTION_MAX {
             self.of_transaction.push(statement.id());
         }
     }
 
-    /// That transaction is over: what was prepared in it is not to be relied upon.
-    pub fn transaction_ended(&mut self) {
+    /// That transaction is over: what was prepared in it is not to be relied upon, if it has.
+    pub fn transaction_ended(&mut self, names_changed: bool) {
+        if !names_changed {
+            return self.of_transaction.clear();
+        }
         let all = self.of_transaction.len() >= reading::OF_TRANSACTION_MAX;
         for id in self.of_transaction.drain(..) {
             if let Some(prepared) = self.prepared.get_mut(&id) {

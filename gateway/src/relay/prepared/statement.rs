@@ -123,6 +123,12 @@ impl Statement {
         self.text().cost()
     }
 
+    /// Others find it by its text.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.text_hash.is_some()
+    }
+
     pub(super) fn text_hash(&self) -> Option<u64> {
         self.text_hash
     }

@@ -155,13 +155,16 @@ fn what_a_transaction_prepared_for_itself_is_out_of_date_after_it() {
     server.add(&before, 0);
     server.add(&within, 0);
     server.note_of_transaction(&within);
-    assert!(server.has(&within));
-    server.transaction_ended();
+    server.transaction_ended(false);
+    server.transaction_ended(true);
+    assert!(server.has(&within), "it was not what it might have been");
+    server.note_of_transaction(&within);
+    server.transaction_ended(true);
     assert!(server.has(&before) && !server.has(&within));
     for _ in 0..=reading::OF_TRANSACTION_MAX {
         server.note_of_transaction(&within);
     }
-    server.transaction_ended();
+    server.transaction_ended(true);
     assert!(!server.has(&before));
 }
 
