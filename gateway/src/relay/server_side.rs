@@ -342,6 +342,9 @@ fn ready(
         lease.pool().usage().transactions.inc();
     }
     exchange.pace.request_ended(is_idle);
+    if for_client && exchange.ledger.leaves_changes_untold() {
+        exchange.changes.untold();
+    }
     let was_setup = exchange.ledger.current_origin() == Some(Origin::Setup);
     let step = reply(exchange, client, lease, header)?;
     if was_setup && exchange.ledger.current_origin() != Some(Origin::Setup) {
