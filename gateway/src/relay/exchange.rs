@@ -16,6 +16,7 @@ use super::prepared::ClientStatements;
 use super::readable;
 use super::server_side::{self, ServerFault};
 use super::settings::{self, Settings};
+use super::welcome::Welcome;
 use crate::connect::ServerConnection;
 use crate::error::Refusal;
 use crate::pool::Lease;
@@ -38,8 +39,8 @@ pub struct ClientState {
     pub statements: ClientStatements,
     /// The settings that its session has now.
     pub settings: Arc<Settings>,
-    /// The settings that it began with and that `DISCARD ALL` brings back.
-    pub startup_settings: Arc<Settings>,
+    /// The settings that it began with and that `DISCARD ALL` brings back, and what it was told of them.
+    pub welcome: Arc<Welcome>,
     /// Why it keeps its connection, if it does.
     pub pin: Option<PinReason>,
     /// How long it keeps its connection without a reason.

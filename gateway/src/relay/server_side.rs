@@ -245,15 +245,20 @@ fn parameter(
     let name = String::from_utf8_lossy(name).into_owned();
     let value = String::from_utf8_lossy(value).into_owned();
     lease.server().report_parameter(&name, &value);
-    let wished = client.settings.get(&name).is_some();
+    // What was set behind the reset is the client's wish again.
+    let put_back = resetting && lease.pool().welcomes().is_default(&name, &value);
+    let wished = client.welcome.settings().get(&name).is_some();
     if exchange.ledger.current_origin() != Some(Origin::Setup) {
         doubt_what_is_unreadable(exchange, lease);
     }
-    if !ours && !resetting {
+    if !ours {
+        session_state::is_now(exchange, &name, &value);
+    }
+    if !ours && !put_back {
         session_state::reported(exchange, client, lease, &name, &value);
     }
-    // A default that the client's next connection will not have is no news for it.
-    if ours || (resetting && wished) {
+    // A default that the client's next connection will not have is no news for it. What is will be told.
+    if ours || (put_back && wished) {
         exchange.down.discard(header.len);
     } else {
         exchange.down.forward(header.len);
@@ -346,6 +351,13 @@ fn ready(
         exchange.changes.untold();
     }
     let was_setup = exchange.ledger.current_origin() == Some(Origin::Setup);
+    if for_client {
+        let was_reset = exchange.resetting || (is_idle && exchange.before_reset.is_some());
+        session_state::settle(exchange, client, lease);
+        if was_reset {
+            session_state::tell_what_is_in_force(exchange, client, lease);
+        }
+    }
     let step = reply(exchange, client, lease, header)?;
     if was_setup && exchange.ledger.current_origin() != Some(Origin::Setup) {
         doubt_what_is_unreadable(exchange, lease);

@@ -119,7 +119,7 @@ async fn begin(
         id: place.client().id,
         statements: Default::default(),
         settings: Arc::clone(welcome.settings()),
-        startup_settings: Arc::clone(welcome.settings()),
+        welcome,
         pin: None,
         pool_mode,
         kept: Effects::NONE,
@@ -132,7 +132,6 @@ async fn begin(
             },
         },
     };
-    drop(welcome);
     let session = Session {
         shared,
         tenant,

@@ -62,6 +62,12 @@ impl Welcomes {
         }
     }
 
+    /// Is that what the server said at its last login?
+    #[must_use]
+    pub fn is_default(&self, name: &str, value: &str) -> bool {
+        self.lock().reported.iter().any(|(known, default)| &**known == name && &**default == value)
+    }
+
     fn find(&self, settings: &Settings) -> Option<Arc<Welcome>> {
         let mut known = self.lock();
         let index = known.welcomes.iter().position(|welcome| *welcome.settings == *settings)?;

@@ -10,6 +10,7 @@ mod leaks_hidden;
 mod leaks_observed;
 mod leaks_policy;
 mod leaks_programs;
+mod leaks_reset;
 mod prepared;
 mod refusals;
 mod requests;

@@ -10,7 +10,7 @@ use crate::relay::handover;
 use crate::relay::ledger::Request;
 use crate::relay::pin::PinReason;
 use crate::relay::settings::Settings;
-use pgwire::backend::TransactionStatus;
+use pgwire::backend::{TransactionStatus, write};
 use std::sync::Arc;
 
 /// The setting that is reported by PostgreSQL 18 and not by older ones.
@@ -24,7 +24,7 @@ pub(super) fn keep(exchange: &mut Exchange, client: &mut ClientState, lease: &mu
         // to be restored.
         lease.server().settings_uncertain = true;
         exchange.before_reset.get_or_insert_with(|| Arc::clone(&client.settings));
-        client.settings = Arc::clone(&client.startup_settings);
+        client.settings = Arc::clone(client.welcome.settings());
         exchange.resetting = true;
     }
     let facts = lease.pool().database().facts();
@@ -77,6 +77,33 @@ pub(super) fn reported(
     }
 }
 
+/// Should all settings be put back where they were before a reset, this one has what was reported last.
+pub(super) fn is_now(exchange: &mut Exchange, name: &str, value: &str) {
+    if let Some(before) = &mut exchange.before_reset
+        && REPORTED.contains(&name)
+    {
+        *before = Arc::new(before.with(name, value));
+    }
+}
+
+/// Settings were put back, or have not been after all: the client is told what is in force for it now of those
+/// that it has wished for. Outside of a transaction these have their first values before its next request.
+pub(super) fn tell_what_is_in_force(exchange: &mut Exchange, client: &ClientState, lease: &mut Lease) {
+    let (settings, welcome) = (&client.settings, &client.welcome);
+    let is_over = exchange.status == TransactionStatus::Idle;
+    let server = lease.server();
+    for (name, at_first) in welcome.parameters() {
+        let Some(wished) = welcome.settings().get(name) else { continue };
+        let mut current = server.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        if is_over && settings.get(name) == Some(wished) {
+            current = Some(at_first);
+        }
+        if let Some(value) = current {
+            exchange.down.stage(|out| write::parameter_status(out, name.as_bytes(), value.as_bytes()));
+        }
+    }
+}
+
 /// `DISCARD ALL` was carried out.
 pub(super) fn discarded(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease) {
     // It unloads nothing: the client is free, and the connection is closed.
@@ -84,7 +111,7 @@ pub(super) fn discarded(exchange: &mut Exchange, client: &mut ClientState, lease
     let server = lease.server();
     server.settings = Arc::new(Settings::default());
     server.settings_uncertain = false;
-    client.settings = Arc::clone(&client.startup_settings);
+    client.settings = Arc::clone(client.welcome.settings());
     client.kept = Effects::NONE;
     exchange.changes.clear();
     exchange.before_reset = None;
@@ -132,11 +159,10 @@ pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &
     }
 }
 
-/// The settings that a rolled back RESET ALL had taken away. The server has reported the others again.
+/// The settings that a rolled back RESET ALL had taken away. The server reports again only those of which it has
+/// said since that they are gone.
 fn restore(client: &mut ClientState, before: &Settings) {
-    let unreported =
-        before.iter().filter(|(name, _)| !REPORTED.iter().any(|known| known.eq_ignore_ascii_case(name)));
-    for (name, value) in unreported {
+    for (name, value) in before.iter() {
         client.settings = Arc::new(client.settings.with(name, value));
     }
 }
@@ -154,7 +180,7 @@ fn apply(client: &mut ClientState, lease: &mut Lease, change: Change) -> Effects
         Change::Reset(name) => {
             let server = lease.server();
             server.settings = Arc::new(server.settings.without(&name));
-            let at_start = client.startup_settings.get(&name);
+            let at_start = client.welcome.settings().get(&name);
             client.settings = Arc::new(match at_start {
                 Some(value) => client.settings.with(&name, value),
                 None => client.settings.without(&name),
