@@ -362,9 +362,6 @@ fn ready(
     if was_setup && exchange.ledger.current_origin() != Some(Origin::Setup) {
         doubt_what_is_unreadable(exchange, lease);
     }
-    if for_client {
-        session_state::settle(exchange, client, lease);
-    }
     exchange.restage |= std::mem::take(&mut exchange.resetting);
     if exchange.status == TransactionStatus::Idle && exchange.ledger.is_empty() {
         transaction_ended(exchange, lease);
