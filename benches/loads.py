@@ -76,12 +76,13 @@ def idle_clients(target):
     if not target.pid:
         return {"kib": 0.0}
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script, many_files():
-        script.write("select 1;\n\\sleep 3600 s\n")
+        # At different times, so that it is not the memory of many busy clients that is measured.
+        script.write("\\set wait random(1, 3000)\n\\sleep :wait ms\nselect 1;\n\\sleep 3600 s\n")
         script.flush()
         files, before = open_files(target.pid), resident_kib(target.pid)
         with target.start_pgbench("-c", str(IDLE_CLIENTS), "-j", "4", "-f", script.name, "-t", "1"):
             wait_for("every client's login", lambda: open_files(target.pid) >= files + IDLE_CLIENTS - SLACK)
-            time.sleep(2)  # for the last query, and for what is freed after it
+            time.sleep(4)  # for the last query, and for what is freed after it
             after = resident_kib(target.pid)
         wait_for("every client's end", lambda: open_files(target.pid) <= files + SLACK)
     return {"kib": (after - before) / IDLE_CLIENTS}

@@ -72,7 +72,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     drop(login);
     let admitted = match entered {
         Ok(Some(Entered::Client(admitted))) => admitted,
-        Ok(Some(Entered::Operator(operator))) => return console::run(*operator, shared).await,
+        Ok(Some(Entered::Operator(operator))) => return Box::pin(console::run(*operator, shared)).await,
         Ok(None) => return,
         Err(_elapsed) => {
             shared.usage.refusals.refused(ErrorKind::LoginTimeout);
@@ -149,4 +149,19 @@ async fn send_away(refused: Refused, peer: SocketAddr, shared: &Shared) {
         "a client was refused"
     );
     wire.refuse(&refusal).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Every client has one for as long as it is connected.
+    #[test]
+    fn a_clients_task_is_small() {
+        assert!(size_of_future(serve) <= 1024, "{} bytes", size_of_future(serve));
+    }
 }

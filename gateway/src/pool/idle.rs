@@ -1,5 +1,7 @@
 //! The connections of a pool that nobody uses.
 
+#![expect(clippy::vec_box, reason = "the boxes go from hand to hand with every transaction")]
+
 use crate::connect::ServerConnection;
 use crate::workers::WorkerId;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// takes those first that it used itself, because their events arrive on its own thread.
 #[derive(Default)]
 pub(super) struct IdleConnections {
-    kept: Mutex<Vec<ServerConnection>>,
+    kept: Mutex<Vec<Box<ServerConnection>>>,
     count: AtomicU32,
 }
 
@@ -22,14 +24,14 @@ impl IdleConnections {
     }
 
     /// Puts one back.
-    pub(super) fn put(&self, connection: ServerConnection) {
+    pub(super) fn put(&self, connection: Box<ServerConnection>) {
         let mut kept = self.kept();
         kept.push(connection);
         self.recount(&kept);
     }
 
     /// Takes one out.
-    pub(super) fn take(&self) -> Option<ServerConnection> {
+    pub(super) fn take(&self) -> Option<Box<ServerConnection>> {
         let here = WorkerId::current();
         let mut kept = self.kept();
         let index = kept.iter().rposition(|connection| connection.home() == here);
@@ -45,18 +47,18 @@ impl IdleConnections {
     pub(super) fn take_unless(
         &self,
         mut good: impl FnMut(&mut ServerConnection) -> bool,
-    ) -> Vec<ServerConnection> {
+    ) -> Vec<Box<ServerConnection>> {
         let mut kept = self.kept();
         let taken = kept.extract_if(.., |connection| !good(connection)).collect();
         self.recount(&kept);
         taken
     }
 
-    fn recount(&self, kept: &[ServerConnection]) {
+    fn recount(&self, kept: &[Box<ServerConnection>]) {
         self.count.store(u32::try_from(kept.len()).unwrap_or(u32::MAX), Ordering::Release);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<ServerConnection>> {
+    fn kept(&self) -> MutexGuard<'_, Vec<Box<ServerConnection>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

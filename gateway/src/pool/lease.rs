@@ -17,7 +17,7 @@ const TURN: Duration = Duration::from_millis(50);
 ///
 /// Dropping a lease closes the connection: only [`Lease::release`] returns it.
 pub struct Lease {
-    connection: Option<ServerConnection>,
+    connection: Option<Box<ServerConnection>>,
     pool: Arc<Pool>,
     /// When, after the pool was made.
     taken: Duration,
@@ -26,7 +26,11 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(connection: ServerConnection, pool: Arc<Pool>, slot: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        connection: Box<ServerConnection>,
+        pool: Arc<Pool>,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
         // Whoever closes a tenant's gate looks at this number afterwards; whoever takes a lease looks at the gate.
         pool.leased.fetch_add(1, Ordering::SeqCst);
         let taken = pool.touch();

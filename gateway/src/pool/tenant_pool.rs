@@ -198,11 +198,11 @@ impl Pool {
             process_id,
             is_encrypted,
         });
-        self.put_idle(connection);
+        self.put_idle(Box::new(connection));
     }
 
     /// Gives a connection to whoever asks next.
-    pub(super) fn put_idle(&self, connection: ServerConnection) {
+    pub(super) fn put_idle(&self, connection: Box<ServerConnection>) {
         self.idle.put(connection);
         self.returned.notify_one();
         if self.is_retired() {

@@ -267,7 +267,7 @@ impl Session {
             if early.is_none()
                 && let Err(refusal) = self.wait_for_client().await
             {
-                return farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal).await;
+                return Box::pin(farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal)).await;
             }
             let mut exchange = Borrowed::take();
             match early.take() {
@@ -284,7 +284,7 @@ impl Session {
                 Next::Idle => {}
                 Next::Gone => return,
                 Next::SendAway(refusal) => {
-                    return farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal).await;
+                    return Box::pin(farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal)).await;
                 }
             }
         }
@@ -347,5 +347,20 @@ impl Session {
             self.pool = self.shared.pools.pool_of(&self.tenant)?;
         }
         Ok(&self.pool)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Every idle client has one. What is needed rarely, or only to begin, belongs into a box of its own.
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of_future(live) <= 1536, "{} bytes", size_of_future(live));
     }
 }

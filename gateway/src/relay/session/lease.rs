@@ -19,7 +19,7 @@ impl Session {
         admit::check_state(&self.tenant)?;
         let leased = match self.checkout_now()? {
             Some(lease) => Some(lease),
-            None => self.wait_for_lease().await.inspect_err(|_refused| {
+            None => Box::pin(self.wait_for_lease()).await.inspect_err(|_refused| {
                 self.cancel.slot().stopped();
                 self.place.client().idle();
             })?,

@@ -6,10 +6,12 @@ use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::relay::deadlines::Limit;
 use crate::relay::exchange::{Exchange, Outcome};
+use crate::relay::handover;
 use crate::relay::pin::PinReason;
 use crate::relay::reset;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tenancy::ErrorKind;
 
@@ -49,7 +51,7 @@ impl Session {
             Ended::SentAway => Some(self.reason_to_leave()),
             Ended::TooLate(limit) => Some(limit.refusal()),
         };
-        self.finish(exchange, refusal).await
+        Box::pin(self.finish(exchange, refusal)).await
     }
 
     /// A client in session mode is pinned from its first request on.
@@ -73,9 +75,9 @@ impl Session {
         match ended {
             Ended::Itself(Outcome::Idle) if !exchange.doubtful => lease.release(),
             Ended::Itself(Outcome::ClientLeft) | Ended::SentAway | Ended::TooLate(Limit::PinnedIdle)
-                if self.client.is_native() && exchange.is_at_rest() =>
+                if self.client.is_native() && may_be_reset(exchange, &mut lease) =>
             {
-                match reset::discard_all(lease.server()).await {
+                match Box::pin(reset::discard_all(lease.server())).await {
                     Ok(()) => {
                         lease.pool().usage().session_resets.inc();
                         lease.release();
@@ -171,6 +173,12 @@ impl Session {
         }
         Poll::Pending
     }
+}
+
+/// Does `DISCARD ALL` undo all that has been done on the connection?
+fn may_be_reset(exchange: &Exchange, lease: &mut Lease) -> bool {
+    let pool = Arc::clone(lease.pool());
+    exchange.is_at_rest() && !exchange.doubtful && !handover::is_indelible(lease.server(), &pool)
 }
 
 /// What a client is told when its connection has ended.

@@ -48,7 +48,7 @@ impl Session {
             Ok(Some(lease)) => lease,
             Ok(None) => return Next::Gone,
             Err(refusal) if refusal.ends_session() => return Next::SendAway(refusal),
-            Err(refusal) => return self.refuse_request(exchange, &refusal).await,
+            Err(refusal) => return Box::pin(self.refuse_request(exchange, &refusal)).await,
         };
         match self.relay(exchange, lease).await {
             Next::Idle if self.flush(exchange).await.is_err() => Next::Gone,
