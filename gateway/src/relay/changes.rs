@@ -18,8 +18,8 @@ const TRANSACTIONAL: [Effects; 7] = [
     Effects::HOLD_CURSOR,
 ];
 
-/// Changes that wait for the end of their transactions.
-const WAITING_MAX: usize = 256;
+/// Changes that wait for the end of their transactions, and those of one text that are told apart.
+pub const WAITING_MAX: usize = 256;
 
 /// What a statement's completion tells of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod statements;
 mod target;
 
 use self::bound::Bound;
+use super::changes::WAITING_MAX;
 use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
 use super::prepared::{NO_STATEMENT, reading};
@@ -262,6 +263,10 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
         }
         if effects.any_of(Effects::FOLLOWS) {
             changes = effects::change::last_first(text);
+        }
+        if changes.len() > WAITING_MAX {
+            changes = Vec::new();
+            effects |= Effects::SETTING;
         }
         (effects, reading::calls_setter(text))
     };

@@ -324,6 +324,24 @@ async fn a_setting_that_cannot_be_read_pins_until_all_is_discarded() {
     }
 }
 
+/// They follow nobody, whether they come in one text or in many.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_changes_than_are_told_apart_pin() {
+    let tenant = tenant(&STACK, "leaks-many", "hasty").await;
+    let mut client = login(&tenant).await;
+    let mut observer = Observer::new(&tenant).await;
+    let some = "set app.user_id = '42'; ".repeat(200);
+    for texts in [&["begin", &some, &some, "commit"][..], &[&format!("{some}{some}")]] {
+        for sql in texts {
+            run(&mut client, sql).await;
+        }
+        assert!(observer.finds_no_connection().await);
+        assert_eq!(client.value("show app.user_id").await, "42");
+        run(&mut client, "reset all").await;
+        observer.finds_a_fresh_session("too many changes").await;
+    }
+}
+
 async fn pins(client: &mut WireClient, observer: &mut Observer, pin: &str, unpin: &str) {
     run(client, pin).await;
     assert!(observer.finds_no_connection().await, "{pin} pins");
