@@ -176,6 +176,8 @@ pub struct Exchange {
     pub names_changed: bool,
     /// The current transaction may have changed the schema.
     pub schema_changed: bool,
+    /// The request under way is made again, as the schema may have changed unseen. That may be on another connection.
+    pub suspects_schema: bool,
     /// A DEALLOCATE of ours is under way in place of a client's.
     pub deallocates_for_client: bool,
     /// The request under way, as long as it could be made again.
@@ -203,6 +205,7 @@ impl Default for Exchange {
             pace: Pace::default(),
             names_changed: false,
             schema_changed: false,
+            suspects_schema: false,
             deallocates_for_client: false,
             recorded: Recorded::default(),
         }
@@ -245,7 +248,7 @@ impl Exchange {
         self.ledger.reset();
         (self.unnamed_on_server, self.doubtful) = (false, false);
         (self.server_is_leaving, self.has_begun) = (false, false);
-        (self.resetting, self.restage) = (false, false);
+        (self.resetting, self.restage, self.suspects_schema) = (false, false, false);
         self.forget_changes();
         self.discard = Discard::None;
         self.status = TransactionStatus::Idle;

@@ -156,6 +156,7 @@ fn reply_with(
             exchange.down.stage(|out| write_refusal(out, refusal, Severity::Error));
         }
         (Verdict::Forward, None) => {
+            outdated::answered(exchange, lease, header.tag);
             exchange.recorded.give_up();
             exchange.down.forward(header.len);
         }

@@ -180,6 +180,38 @@ async fn a_type_that_was_made_anew_is_the_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_names_nothing_leaves_the_statements_of_others_alone() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "nowhere", 1).await;
+    let (mut client, mut other) = (login(&tenant).await, login(&tenant).await);
+    let past = Past::the_gateway(stack, &tenant).await;
+    run(&mut client, "create type mood as enum ('good')").await;
+    Batch::default().parse("exists", "select $1::regclass").sync().expect(&mut client, "1Z").await;
+    Batch::default().parse("felt", "select $1::mood").sync().expect(&mut client, "1Z").await;
+    let prepared = "select prepare_time from pg_prepared_statements where statement = 'select 12345'";
+    let mut prepared_again = async || {
+        Batch::default().parse("kept", "select 12345").close("kept").sync().expect(&mut other, "13Z").await;
+        other.value(prepared).await
+    };
+    let before = prepared_again().await;
+    for _ in 0..3 {
+        let batch = Batch::default().describe("exists").bind("exists", &["nowhere"]).execute().sync();
+        assert_eq!(sqlstate(&batch.expect(&mut client, "tTEZ").await), "42P01");
+        let answer = Batch::default().bind("exists", &["nowhere"]).execute().sync();
+        assert_eq!(sqlstate(&answer.expect(&mut client, "EZ").await), "42P01");
+        let batch = Batch::default().parse("", "select $1::regclass").bind("", &["nowhere"]).execute().sync();
+        assert_eq!(sqlstate(&batch.expect(&mut client, "1EZ").await), "42P01");
+    }
+    assert_eq!(prepared_again().await, before);
+    // What is bound when it was prepared anew shows that the schema has changed.
+    Batch::default().bind("felt", &["good"]).execute().sync().expect(&mut client, "2DCZ").await;
+    past.run("drop type mood; create type mood as enum ('bad')").await;
+    let batch = Batch::default().bind("felt", &["bad"]).describe_portal().execute().sync();
+    batch.expect(&mut client, "2TDCZ").await;
+    assert_ne!(prepared_again().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_error_that_is_the_clients_own_leaves_its_statement_alone() {
     let stack: &Stack = &STACK;
     let tenant = tenant(stack, "own-errors", 1).await;

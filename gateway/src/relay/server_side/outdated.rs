@@ -25,8 +25,11 @@ const LOOK_BEHIND_MAX: usize = 4 * 1024;
 pub(super) enum Complaint {
     /// The server does not have it.
     Gone,
-    /// It cannot be planned any more, or returns something else.
+    /// It returns something else.
     Changed,
+    /// It cannot be planned or bound. What it names may have changed, or the client's values name something that is
+    /// not there.
+    Unfit,
 }
 
 impl Complaint {
@@ -37,7 +40,7 @@ impl Complaint {
             // A lack of privileges is not the statement's fault.
             b"42501" => None,
             // What it names has been dropped or altered, or the types of its parameters have.
-            code if code.starts_with(b"42") || code == b"XX000" => Some(Self::Changed),
+            code if code.starts_with(b"42") || code == b"XX000" => Some(Self::Unfit),
             _ => None,
         }
     }
@@ -96,14 +99,29 @@ pub(super) fn heal(
         return false;
     }
     // Rows of another shape would be misread by a client that was told their shape before.
-    let may_repeat = exchange.recorded.may_repeat(complaint == Complaint::Changed)
+    let may_repeat = exchange.recorded.may_repeat(complaint != Complaint::Gone)
         && exchange.up.is_written()
         && exchange.up.at_boundary()
         && exchange.up.unread().is_empty();
     if may_repeat {
         repeat(exchange, client, lease);
+        exchange.suspects_schema = complaint == Complaint::Unfit;
     }
     may_repeat
+}
+
+/// A reply is the client's. Where the request had to be made again, it tells whether that has helped: then the schema
+/// has changed, and what others have prepared may be out of date too.
+pub(super) fn answered(exchange: &mut Exchange, lease: &Lease, tag: u8) {
+    if !exchange.suspects_schema {
+        return;
+    }
+    match tag {
+        b'2' | b'T' | b'n' => lease.pool().statements().schema_changed(),
+        b'E' | b'Z' => {}
+        _ => return,
+    }
+    exchange.suspects_schema = false;
 }
 
 /// The statement that the error is about is not to be relied upon. `false`: the error is about something else.
