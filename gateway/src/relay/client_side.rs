@@ -29,7 +29,7 @@ const EXECUTE_READ_WHOLE_MAX: usize = 1024;
 /// Bytes of our own that may wait to be written in either direction before the client is read on.
 const STAGED_BYTES_MAX: usize = 64 * 1024;
 
-/// Replies that may be due before the client is read on. Each is at least five bytes, so the server has
+/// Replies that may be due before the client is read on. Each of the server's is at least five bytes, so it has
 /// filled its own buffer of 8 KiB, and sent it, long before.
 const DUE_MAX: usize = 16 * 1024;
 
@@ -93,11 +93,17 @@ fn record(exchange: &mut Exchange, lease: &mut Lease, header: Header) {
 }
 
 /// A client that sends ahead without end, or makes us add much to what it sends, is read on when some of it
-/// has been dealt with.
-fn is_full(exchange: &Exchange) -> bool {
-    exchange.up.staged_len() >= STAGED_BYTES_MAX
+/// has been dealt with. Replies of ours may fill the ledger behind one that the server keeps to itself as long as
+/// its buffer has room: a Flush brings that out.
+fn is_full(exchange: &mut Exchange) -> bool {
+    let is_crowded = exchange.ledger.len() >= DUE_MAX;
+    if is_crowded && !exchange.is_flushed {
+        exchange.up.stage(write::flush);
+    }
+    exchange.is_flushed = is_crowded;
+    is_crowded
+        || exchange.up.staged_len() >= STAGED_BYTES_MAX
         || exchange.down.staged_len() >= STAGED_BYTES_MAX
-        || exchange.ledger.len() >= DUE_MAX
 }
 
 /// What is sent behind a statement that discards prepared ones is judged by what is left of them. A

@@ -169,6 +169,8 @@ pub struct Exchange {
     pub has_begun: bool,
     /// The settings of the client's startup packet are to be set again before its next request.
     pub restage: bool,
+    /// A Flush was sent since so many replies are due that the client is not read on.
+    pub is_flushed: bool,
     /// What the limits of time need to know.
     pub pace: Pace,
     /// The current transaction may have given names a meaning of its own: a statement of the same text that
@@ -202,6 +204,7 @@ impl Default for Exchange {
             asked: None,
             has_begun: false,
             restage: false,
+            is_flushed: false,
             pace: Pace::default(),
             names_changed: false,
             schema_changed: false,
@@ -247,7 +250,7 @@ impl Exchange {
         self.down.reset();
         self.ledger.reset();
         (self.unnamed_on_server, self.doubtful) = (false, false);
-        (self.server_is_leaving, self.has_begun) = (false, false);
+        (self.server_is_leaving, self.has_begun, self.is_flushed) = (false, false, false);
         (self.resetting, self.restage, self.suspects_schema) = (false, false, false);
         self.forget_changes();
         self.discard = Discard::None;

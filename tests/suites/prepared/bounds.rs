@@ -127,6 +127,19 @@ async fn more_statements_than_a_server_keeps_are_replayed_in_any_pipeline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_replies_of_ours_than_may_be_due_do_not_wait_for_one_that_the_server_keeps() {
+    const CLOSES: usize = 20_000;
+    let stack: &Stack = &SMALL;
+    let tenant = tenant(stack, "unflushed", 1).await;
+    let mut client = login(&tenant).await;
+    let mut batch = Batch::default().parse("", "select 'seen first'");
+    for _ in 0..CLOSES {
+        batch = batch.close("__tenantry_");
+    }
+    batch.sync().expect(&mut client, &format!("1{}Z", "3".repeat(CLOSES))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_cannot_be_replayed_in_a_failed_transaction_is_refused_as_any_other() {
     let stack: &Stack = &SMALL;
     let tenant = tenant(stack, "failed", 1).await;

@@ -51,11 +51,8 @@ pub fn is_still_meant(settings: &Settings, statement: &Statement) -> bool {
         return true;
     }
     let text = statement.text();
-    let now = if statement.means_the_same() {
-        Some(by_names(settings))
-    } else {
-        of_text(settings, text.query())
-    };
+    let now =
+        if statement.means_the_same() { Some(by_names(settings)) } else { of_text(settings, text.query()) };
     now.is_some_and(|context| context.as_deref() == text.context)
 }
 
