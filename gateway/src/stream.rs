@@ -118,20 +118,15 @@ impl ServerStream {
         }
     }
 
-    /// Has its events arrive on this thread from now on. An encrypted one's session stays as it is; its socket
-    /// gets another descriptor.
+    /// Has its events arrive on this thread from now on. Its socket gets another descriptor; an encrypted one's
+    /// session stays as it is.
     ///
     /// # Errors
-    /// The socket is lost, or the process has no descriptor left.
-    pub fn come_here(self) -> io::Result<Self> {
+    /// The process has no descriptor left, or the thread takes no more of them. It works as before.
+    pub fn come_here(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(stream) => Ok(Self::Plain(TcpStream::from_std(stream.into_std()?)?)),
-            Self::Tls(mut stream) => {
-                let socket = stream.get_mut().0;
-                let here = std::net::TcpStream::from(socket.as_fd().try_clone_to_owned()?);
-                *socket = TcpStream::from_std(here)?;
-                Ok(Self::Tls(stream))
-            }
+            Self::Plain(stream) => renew(stream, TcpStream::from_std),
+            Self::Tls(stream) => renew(stream.get_mut().0, TcpStream::from_std),
         }
     }
 
@@ -162,6 +157,15 @@ impl ServerStream {
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_fill_buf(&mut context).is_pending(),
         }
     }
+}
+
+/// Puts a new descriptor of the same socket in the old one's place, once it is registered.
+fn renew(
+    socket: &mut TcpStream,
+    register: impl FnOnce(std::net::TcpStream) -> io::Result<TcpStream>,
+) -> io::Result<()> {
+    *socket = register(socket.as_fd().try_clone_to_owned()?.into())?;
+    Ok(())
 }
 
 fn has_arrived(stream: &TcpStream) -> bool {
@@ -231,3 +235,31 @@ macro_rules! delegate {
 
 delegate!(ClientStream, Encrypted::stream);
 delegate!(ServerStream, Box::as_mut);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_socket_that_cannot_be_moved_stays_as_it_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut socket = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+        let (mut peer, _) = listener.accept().await.expect("it was dialled");
+        let full = |_descriptor| Err(io::ErrorKind::OutOfMemory.into());
+        assert!(renew(&mut socket, full).is_err());
+        for moved in [false, true] {
+            let mut stream = ServerStream::Plain(socket);
+            if moved {
+                stream.come_here().expect("there is room");
+            }
+            stream.write_all(b"ping").await.expect("it is open");
+            let mut received = [0; 4];
+            peer.read_exact(&mut received).await.expect("it was sent");
+            assert_eq!(&received, b"ping");
+            let ServerStream::Plain(plain) = stream else { unreachable!("it was plain") };
+            socket = plain;
+        }
+    }
+}

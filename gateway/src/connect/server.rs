@@ -8,7 +8,6 @@ use crate::relay::prepared::ServerStatements;
 use crate::relay::settings::Settings;
 use crate::stream::ServerStream;
 use crate::workers::WorkerId;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -86,20 +85,18 @@ impl ServerConnection {
         self.home
     }
 
-    /// Has its events arrive on this thread from now on.
-    ///
-    /// # Errors
-    /// The socket is lost.
-    pub fn come_here(&mut self) -> io::Result<()> {
+    /// Has its events arrive on this thread from now on. Where they cannot, they arrive as before: it works from
+    /// anywhere, only not as fast.
+    pub fn come_here(&mut self) {
         let here = WorkerId::current();
         if self.home == here {
-            return Ok(());
+            return;
         }
-        if let Some(stream) = self.stream.take() {
-            self.stream = Some(stream.come_here()?);
-            self.home = here;
+        match self.stream.as_mut().map(ServerStream::come_here) {
+            Some(Ok(())) => self.home = here,
+            Some(Err(error)) => tracing::debug!(%error, "a server connection stays on another thread"),
+            None => {}
         }
-        Ok(())
     }
 
     /// The socket.

@@ -133,7 +133,8 @@ impl Pool {
     /// An idle connection on which nothing has happened since it was put back; others are closed.
     fn take_good_idle(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Result<Lease, OwnedSemaphorePermit> {
         while let Some(mut claimed) = self.idle.take() {
-            if claimed.is_quiet() && !self.is_retired() && claimed.come_here().is_ok() {
+            if claimed.is_quiet() && !self.is_retired() {
+                claimed.come_here();
                 return Ok(Lease::new(claimed, Arc::clone(self), slot));
             }
         }
