@@ -141,7 +141,7 @@ fn absorb_message(
         return Ok(Step::Next);
     }
     if let Some(request) = native(header.tag).filter(|_| client.is_native()) {
-        return Ok(forward(exchange, header, Due::to_client(request)));
+        return Ok(forward_native(exchange, header, request));
     }
     match header.tag {
         b'Q' => query(exchange, client, header),
@@ -182,6 +182,30 @@ fn native(tag: u8) -> Option<Request> {
         b'F' => Some(Request::FunctionCall),
         _ => None,
     }
+}
+
+/// Forwards it as it is. What its session's end does not undo is noted: whether it comes to run is not known, nor how
+/// often.
+fn forward_native(exchange: &mut Exchange, header: Header, request: Request) -> Step {
+    let effects = match request {
+        Request::FunctionCall => Effects::UNKNOWN,
+        Request::Parse if header.len > QUERY_READ_WHOLE_MAX => Effects::UNKNOWN,
+        Request::Parse => {
+            let Some(body) = whole_body(exchange, header) else { return Step::NeedMore };
+            let text = body.splitn(2, |byte| *byte == 0).nth(1).unwrap_or_default();
+            in_session(effects::of_sql(text))
+        }
+        _ => Effects::NONE,
+    };
+    forward(exchange, header, Due { effects, ..Due::to_client(request) })
+}
+
+/// What matters of a statement's effects when the connection is the client's until it leaves, and is discarded then:
+/// code that it may have run, and what `DISCARD ALL` leaves as it is.
+fn in_session(effects: Effects) -> Effects {
+    let code = effects.and(Effects::DEFINES.or(Effects::WRITES).or(Effects::CALLS));
+    let stays = effects.any_of(Effects::UNKNOWN.or(Effects::LIBRARY));
+    if stays { code | Effects::UNKNOWN } else { code }
 }
 
 /// Takes along what the statement bound last does, if it is the one.
@@ -265,7 +289,7 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
         let Some(text) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
         let mut effects = effects::of_sql(text);
         if client.is_native() {
-            effects = effects.and(Effects::RESET_ALL.or(Effects::DEFINES));
+            effects = in_session(effects) | effects.and(Effects::RESET_ALL);
         }
         if effects.any_of(Effects::FOLLOWS) {
             changes = effects::change::last_first(text);

@@ -84,9 +84,8 @@ impl Traces {
         defines
     }
 
-    /// May code have run of which nothing but the session's end takes the traces away?
     #[must_use]
-    pub fn are_indelible(&self) -> bool {
+    fn are_indelible(&self) -> bool {
         self.verdict.indelible
     }
 
@@ -165,10 +164,16 @@ pub fn read_answer(pool: &Pool, asked: Asked, row: &[u8]) {
 
 /// A transaction is over. Says whether the connection is not to be used again.
 pub fn transaction_ended(server: &mut ServerConnection, pool: &Pool) -> bool {
-    server.traces.judge(pool.database().facts());
+    let is_unfit = is_indelible(server, pool);
     if server.traces.take_defines() {
         pool.database().defined();
     }
+    is_unfit
+}
+
+/// May code have run of which nothing but the session's end takes the traces away?
+pub fn is_indelible(server: &mut ServerConnection, pool: &Pool) -> bool {
+    server.traces.judge(pool.database().facts());
     server.traces.are_indelible()
 }
 

@@ -119,3 +119,36 @@ async fn nobody_runs_anothers_prepared_statement_unseen() {
         observer.finds_a_fresh_session(text).await;
     }
 }
+
+/// `DISCARD ALL` does not undo it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_end_of_a_session_undoes_ends_it() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "leaks-indelible", "single").await;
+    let seeds = "create function seeds() returns text language sql as $$ select setseed(0.5)::text $$";
+    run(&mut login(&tenant).await, seeds).await;
+    for (mode, sql, is_extended) in [
+        ("session", "select setseed(0.5)", false),
+        ("session", "select setseed(0.5)", true),
+        ("session", "select seeds()", true),
+        ("transaction", "select seeds()", false),
+    ] {
+        let parameters = [("user", "app"), ("database", tenant.slug.as_str()), ("pool_mode", mode)];
+        let mut client = WireClient::login_as(&tenant.config(), &parameters).await.expect("logged in");
+        let backend = client.value("select pg_backend_pid()").await;
+        let mut out = Vec::new();
+        if is_extended {
+            write::parse(&mut out, b"", sql.as_bytes(), &[]).expect("it fits");
+            write::bind_text(&mut out, b"", b"", &[]).expect("it fits");
+            write::execute(&mut out, b"", 0).expect("it fits");
+            write::sync(&mut out);
+        } else {
+            write::query(&mut out, sql.as_bytes()).expect("it fits");
+        }
+        client.send(&out).await.expect("sent");
+        assert!(!tags(&client.until_ready().await.expect("an answer")).contains('E'), "{sql}");
+        drop(client);
+        let next = login(&tenant).await.value("select pg_backend_pid()").await;
+        assert_ne!(next, backend, "{sql} in {mode} mode");
+    }
+}
