@@ -152,3 +152,23 @@ async fn what_only_the_end_of_a_session_undoes_ends_it() {
         assert_ne!(next, backend, "{sql} in {mode} mode");
     }
 }
+
+/// A function of one row may be named as if it were a column of it, and a view of the settings sets them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_unnoticed_is_taken_away() {
+    let stack: &Stack = &STACK;
+    let code = "create table t (a int); insert into t values (1); create function evil(t) returns text language sql as \
+        $$ select set_config('app.user_id', '42', false) $$";
+    let view = "create view v as select * from pg_settings";
+    for (slug, make, sql) in [
+        ("leaks-columns", code, "select t.evil from t"),
+        ("leaks-views", view, "update v set setting = '77s' where name = 'statement_timeout'"),
+    ] {
+        let tenant = tenant(stack, slug, "single").await;
+        run(&mut login(&tenant).await, make).await;
+        let mut observer = Observer::new(&tenant).await;
+        let mut client = login(&tenant).await;
+        run(&mut client, sql).await;
+        observer.finds_a_fresh_session(sql).await;
+    }
+}
