@@ -133,6 +133,10 @@ impl ClientStatements {
     pub fn own_unnamed(&mut self, body: &[u8], deallocates: Option<Box<[u8]>>) {
         let own = &mut self.plain;
         own.effects = effects::of_sql(query_of(body));
+        if deallocates.is_some() {
+            // What it names is ours, but to be given up and not to be run.
+            own.effects = own.effects.without(Effects::UNKNOWN);
+        }
         own.is_plain = !own.effects.any_of(Effects::STAYS) && reading::is_plain(query_of(body));
         own.deallocates = deallocates;
         own.body.clear();
