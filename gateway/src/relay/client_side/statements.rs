@@ -130,7 +130,8 @@ pub(super) fn deallocate(
     if !client.statements.has_named() {
         return Ok(None);
     }
-    let text = &exchange.up.unread()[HEADER_LEN..header.len];
+    // One so large that it is not read whole says something else.
+    let Some(text) = exchange.up.unread().get(HEADER_LEN..header.len) else { return Ok(None) };
     if !text.trim_ascii_start().first().is_some_and(is_d) {
         return Ok(None);
     }
