@@ -22,10 +22,13 @@ async fn small_budget() -> Stack {
     Stack::start_with(StackOptions::ephemeral().clusters(vec![cluster])).await
 }
 
+/// Nobody is to be refused, and how long a machine takes is no part of that: they wait as long as it takes.
 async fn create_tenants(stack: &Stack, count: usize) -> Vec<Tenant> {
-    let slugs = (0..count).map(|number| format!("t{number}"));
-    futures_util::stream::iter(slugs)
-        .map(async |slug| stack.create_tenant(&slug, "eu").await)
+    plans::add(stack, "patient", plans::limits(5, 100, 1_000, 600_000)).await;
+    let bodies = (0..count)
+        .map(|number| serde_json::json!({ "slug": format!("t{number}"), "region": "eu", "plan": "patient" }));
+    futures_util::stream::iter(bodies)
+        .map(async |body| stack.create_tenant_with(body).await)
         .buffered(CREATED_AT_ONCE)
         .collect()
         .await
