@@ -22,7 +22,7 @@ pub use id::{ClusterId, CredentialId, GatewayId, OperationId, TenantId};
 pub use isolation::Isolation;
 pub use lifecycle::{ClusterState, TenantState};
 pub use name::{ClusterName, DatabaseName, NameError, PlanName, RegionName, RoleName, Slug, UserName};
-pub use plan::Limits;
+pub use plan::{Limits, WEIGHT_DEFAULT, WEIGHT_MAX};
 pub use pool_mode::PoolMode;
 pub use role::Role;
 pub use secret::Secret;

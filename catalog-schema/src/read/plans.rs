@@ -28,6 +28,10 @@ pub struct Entitlement {
     pub queue_limit: Option<u32>,
     /// In place of [`Limits::checkout_timeout_ms`].
     pub checkout_timeout_ms: Option<u32>,
+    /// In place of [`Limits::floor`].
+    pub floor: Option<u32>,
+    /// In place of [`Limits::weight`].
+    pub weight: Option<u32>,
 }
 
 impl Catalog {
@@ -62,6 +66,8 @@ impl Catalog {
                 client_limit: row.number_opt("client_limit")?,
                 queue_limit: row.number_opt("queue_limit")?,
                 checkout_timeout_ms: row.number_opt("checkout_timeout_ms")?,
+                floor: row.number_opt("floor")?,
+                weight: row.number_opt("weight")?,
             })
         })
     }

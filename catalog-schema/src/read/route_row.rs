@@ -37,6 +37,7 @@ select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_reg
   coalesce(e.client_limit, l.client_limit) as client_limit,
   coalesce(e.queue_limit, l.queue_limit) as queue_limit,
   coalesce(e.checkout_timeout_ms, l.checkout_timeout_ms) as checkout_timeout_ms,
+  coalesce(e.floor, l.floor) as floor, coalesce(e.weight, l.weight) as weight,
   p.database_name, p.database_oid, p.role_name, p.keys,
   {CLUSTER_COLUMNS},
   (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'kind', k.kind, 'role', k.role,
@@ -93,6 +94,8 @@ pub(crate) fn limits_of_row(row: &Row) -> Result<Limits, CatalogError> {
         client_limit: row.number("client_limit")?,
         queue_limit: row.number("queue_limit")?,
         checkout_timeout_ms: row.number("checkout_timeout_ms")?,
+        floor: row.number("floor")?,
+        weight: row.number("weight")?,
     })
 }
 

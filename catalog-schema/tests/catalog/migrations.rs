@@ -125,4 +125,5 @@ async fn the_plans_are_there_from_the_start() {
     assert_eq!(names, ["enterprise", "free", "standard"]);
     assert_eq!(plans[1].limits.pool_size, 5);
     assert_eq!(plans[1].limits.checkout_timeout_ms, 10_000);
+    assert_eq!((plans[1].limits.floor, plans[1].limits.weight), (0, 100));
 }

@@ -58,12 +58,13 @@ async fn an_unknown_tenant_is_none_and_no_error() {
 async fn own_limits_stand_in_for_the_plans_one_by_one() {
     let fixture = Fixture::new().await;
     let id = fixture.tenant("acme").await;
-    let own = Entitlement { queue_limit: Some(3), ..Entitlement::default() };
+    let own = Entitlement { queue_limit: Some(3), floor: Some(2), ..Entitlement::default() };
     let mut tx = fixture.tx().await;
     tx.entitlement_set(id, &own).await.unwrap();
     tx.commit().await.unwrap();
     let limits = fixture.catalog.route_by_id(id).await.unwrap().unwrap().limits;
     assert_eq!((limits.queue_limit, limits.pool_size, limits.client_limit), (3, 5, 100));
+    assert_eq!((limits.floor, limits.weight), (2, 100));
     assert_eq!(fixture.catalog.entitlement_get(id).await.unwrap(), own);
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{
     ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, TenantId, TenantState, TlsMode,
+    WEIGHT_DEFAULT,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -29,7 +30,14 @@ pub(crate) fn route() -> RouteRecord {
         generation: Generation::default(),
         region: region.clone(),
         allowed_regions: vec![region.clone()],
-        limits: Limits { pool_size: 1, client_limit: 9, queue_limit: 9, checkout_timeout_ms: 60_000 },
+        limits: Limits {
+            pool_size: 1,
+            client_limit: 9,
+            queue_limit: 9,
+            checkout_timeout_ms: 60_000,
+            floor: 0,
+            weight: WEIGHT_DEFAULT,
+        },
         placement: Some(PlacementRecord {
             cluster: ClusterRecord {
                 id: ClusterId::generate(),

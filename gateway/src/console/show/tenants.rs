@@ -13,7 +13,7 @@ pub(super) const COLUMNS: &[Column] = columns! {
     tenant: Text, tenant_id: Text, state: Text, isolation: Text, region: Text, generation: Int8,
     cluster: Text, database: Text, role: Text,
     clients: Int4, waiting: Int4, active: Int4, idle: Int4, opening: Int4,
-    pool_size: Int4, client_limit: Int4, queue_limit: Int4, checkout_timeout_ms: Int4,
+    pool_size: Int4, client_limit: Int4, queue_limit: Int4, checkout_timeout_ms: Int4, floor: Int4, weight: Int4,
     paused: Int4, disabled: Int4, held_back: Int4,
 };
 
@@ -50,6 +50,8 @@ fn row(tenant: &Tenant, pool: Option<&Pool>, waiting: u32, all_paused: bool) -> 
         route.limits.client_limit.into(),
         route.limits.queue_limit.into(),
         route.limits.checkout_timeout_ms.into(),
+        route.limits.floor.into(),
+        route.limits.weight.into(),
         Value::flag(all_paused || !tenant.gate().is_open()),
         Value::flag(tenant.gate().is_disabled()),
         tenant.gate().waiting().into(),
