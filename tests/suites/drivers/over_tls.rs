@@ -52,7 +52,6 @@ clients! {
     neon: "neon",
     jdbc: "jdbc",
     pgx: "pgx",
-    #[ignore = "as in clear"]
     lib_pq: "lib-pq",
     sqlx: "sqlx",
 }
