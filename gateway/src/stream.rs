@@ -83,6 +83,17 @@ impl ClientStream {
         }
     }
 
+    /// Has its events arrive on this thread from now on, as [`ServerStream::come_here`] does.
+    ///
+    /// # Errors
+    /// The process has no descriptor left, or the thread takes no more of them. It works as before.
+    pub fn come_here(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => renew(stream, TcpStream::from_std),
+            Self::Tls(stream) => renew(stream.0.get_mut().0, TcpStream::from_std),
+        }
+    }
+
     /// Ready when a read would not wait: bytes, the end or an error is there. Needs no buffer of ours.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {

@@ -1,18 +1,27 @@
 //! The threads that serve connections.
 //!
-//! Each runs a scheduler and an event loop of its own, and a connection stays on the thread that it was given
-//! to. So a transaction wakes no other thread, which costs more than everything else that we do for it. The
-//! price is that nothing moves from a busy thread to an idle one; connections are therefore dealt out evenly.
+//! Each runs a scheduler and an event loop of its own, and a transaction is served on one thread from end to
+//! end: to wake another costs more than everything else that we do for it. Connections are given to the first
+//! thread that has time, because a thread with much to do finds more of it at each look and sleeps less often.
+//! When a thread is nearly busy, connections that are at rest move on to another (`balance`), and back when one
+//! thread is enough.
 //!
 //! Nothing that runs here may block.
 
-use std::cell::Cell;
+mod balance;
+mod movable;
+
+pub use movable::move_to;
+
+use balance::{Load, Window};
+use movable::Movable;
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -20,7 +29,7 @@ use tokio_util::task::TaskTracker;
 const BLOCKING_THREADS_MAX: usize = 4;
 
 thread_local! {
-    static CURRENT: Cell<Option<WorkerId>> = const { Cell::new(None) };
+    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
 }
 
 /// Which worker.
@@ -31,20 +40,43 @@ impl WorkerId {
     /// The worker whose thread this is.
     #[must_use]
     pub fn current() -> Option<Self> {
-        CURRENT.get()
+        HERE.with_borrow(|here| here.as_ref().map(|here| here.id))
     }
 }
 
 /// The workers of one gateway. Dropping them ends their threads and every task on them.
 pub struct Workers {
-    workers: Vec<Worker>,
+    workers: Arc<[Worker]>,
     _stop: DropGuard,
 }
 
 struct Worker {
-    id: WorkerId,
     runtime: Handle,
-    connections: Arc<AtomicUsize>,
+    load: Load,
+}
+
+/// The worker whose thread this is, as that thread sees it.
+struct Here {
+    id: WorkerId,
+    window: Window,
+    workers: Arc<[Worker]>,
+}
+
+/// When a connection was last counted among the active ones of its worker.
+#[derive(Debug, Default)]
+pub struct Turns(u32);
+
+impl Turns {
+    /// The connection has been served once more and is at rest. `Some`: it is to move there.
+    pub fn served(&mut self) -> Option<WorkerId> {
+        HERE.with_borrow_mut(|here| {
+            let Here { id, window, workers } = here.as_mut()?;
+            if window.served(&mut self.0) {
+                window.look(id.0, workers.iter().map(|worker| &worker.load));
+            }
+            window.next_to_leave().map(WorkerId)
+        })
+    }
 }
 
 impl Workers {
@@ -53,9 +85,14 @@ impl Workers {
     /// # Errors
     /// The system has no thread or no event queue to give.
     pub fn start(count: usize) -> io::Result<Self> {
+        let runtimes = (0..count.max(1)).map(|_| runtime()).collect::<io::Result<Vec<_>>>()?;
+        let worker = |runtime: &Runtime| Worker { runtime: runtime.handle().clone(), load: Load::default() };
+        let workers: Arc<[Worker]> = runtimes.iter().map(worker).collect();
         let stop = CancellationToken::new();
-        let workers = (0..count.max(1)).map(|index| Worker::start(WorkerId(index), stop.clone()));
-        Ok(Self { workers: workers.collect::<io::Result<_>>()?, _stop: stop.drop_guard() })
+        for (index, runtime) in runtimes.into_iter().enumerate() {
+            run(WorkerId(index), runtime, Arc::clone(&workers), stop.clone())?;
+        }
+        Ok(Self { workers, _stop: stop.drop_guard() })
     }
 
     /// The worker that accepts connections; it keeps those that it would serve anyway.
@@ -64,113 +101,46 @@ impl Workers {
         &self.workers[0].runtime
     }
 
-    /// The worker with the fewest connections; among equals this one, which nobody has to wake.
-    fn least_busy(&self) -> &Worker {
-        let here = WorkerId::current();
-        let busy = |worker: &&Worker| (worker.load(), Some(worker.id) != here);
-        self.workers.iter().min_by_key(busy).unwrap_or(&self.workers[0])
-    }
-
-    /// Serves a connection on the worker that has fewest, as a task of `tasks`.
+    /// Serves a connection on a worker that has time for it, as a task of `tasks`.
     ///
     /// # Errors
     /// The socket is lost.
     pub fn serve<F, S>(&self, tasks: &TaskTracker, stream: TcpStream, serve: S) -> io::Result<()>
     where
-        F: Future<Output = ()> + Send,
+        F: Future<Output = ()> + Send + 'static,
         S: FnOnce(TcpStream) -> F + Send + 'static,
     {
-        let worker = self.least_busy();
-        let connection = Counted::new(&worker.connections);
-        if WorkerId::current() == Some(worker.id) {
-            tasks.spawn(async move {
-                let _connection = connection;
-                serve(stream).await;
-            });
+        let worker = WorkerId(balance::with_time(self.workers.iter().map(|worker| &worker.load)));
+        if WorkerId::current() == Some(worker) {
+            Movable::start(serve(stream), worker, &self.workers, tasks);
             return Ok(());
         }
         // So that its events go to the worker's event loop and no longer to this one.
         let stream = stream.into_std()?;
-        tasks.spawn_on(
-            async move {
-                let _connection = connection;
-                if let Ok(stream) = TcpStream::from_std(stream) {
-                    serve(stream).await;
-                }
-            },
-            &worker.runtime,
-        );
+        let served = async move {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                serve(stream).await;
+            }
+        };
+        Movable::start(served, worker, &self.workers, tasks);
         Ok(())
     }
 }
 
-impl Worker {
-    fn start(id: WorkerId, stop: CancellationToken) -> io::Result<Self> {
-        let runtime =
-            Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
-        let handle = runtime.handle().clone();
-        let run = move || {
-            CURRENT.set(Some(id));
-            runtime.block_on(stop.cancelled());
-            // A password that is being checked is waited for by nobody any more.
-            runtime.shutdown_background();
-        };
-        std::thread::Builder::new().name(format!("gateway-{}", id.0)).spawn(run)?;
-        Ok(Self { id, runtime: handle, connections: Arc::default() })
-    }
-
-    fn load(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
-    }
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()
 }
 
-/// One connection of a worker, for as long as its task lives.
-struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn new(connections: &Arc<AtomicUsize>) -> Self {
-        connections.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(connections))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+fn run(id: WorkerId, runtime: Runtime, workers: Arc<[Worker]>, stop: CancellationToken) -> io::Result<()> {
+    let run = move || {
+        HERE.set(Some(Here { id, window: Window::new(Instant::now()), workers }));
+        runtime.block_on(stop.cancelled());
+        // A password that is being checked is waited for by nobody any more.
+        runtime.shutdown_background();
+    };
+    std::thread::Builder::new().name(format!("gateway-{}", id.0)).spawn(run)?;
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::net::TcpListener;
-    use tokio::sync::mpsc;
-
-    #[tokio::test]
-    async fn connections_are_dealt_out_evenly() {
-        let workers = Workers::start(2).expect("two threads");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (tasks, (told, mut tells)) = (TaskTracker::new(), mpsc::unbounded_channel());
-        let mut kept = Vec::new();
-        for _ in 0..6 {
-            kept.push(TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens"));
-            let (stream, _) = listener.accept().await.expect("a connection");
-            let told = told.clone();
-            let serve = move |stream: TcpStream| async move {
-                told.send(WorkerId::current()).expect("somebody listens");
-                let _ = stream.readable().await;
-            };
-            workers.serve(&tasks, stream, serve).expect("a live socket");
-        }
-        let mut served = [0; 2];
-        for _ in 0..6 {
-            served[tells.recv().await.flatten().expect("served by a worker").0] += 1;
-        }
-        assert_eq!(served, [3, 3]);
-        assert_eq!(WorkerId::current(), None);
-        drop(kept);
-        tasks.close();
-        tasks.wait().await;
-        assert!(workers.workers.iter().all(|worker| worker.load() == 0));
-    }
-}
+mod tests;

@@ -177,6 +177,12 @@ impl Deadlines {
         *self = Self { timer: self.timer.take(), ..Self::default() };
     }
 
+    /// The session has moved to another thread, whose timers it is to use. Called while there is nothing to time but
+    /// how long it is idle.
+    pub fn forget_timer(&mut self) {
+        self.timer = None;
+    }
+
     /// To be asked whenever the session has nothing to do but wait. Ready when it has waited too long.
     pub fn poll(
         &mut self,

@@ -24,6 +24,7 @@ use crate::resolve::Tenant;
 use crate::session::Admitted;
 use crate::shared::Shared;
 use crate::stream::ClientStream;
+use crate::workers::{self, Turns, WorkerId};
 use catalog_schema::RouteRecord;
 use pgwire::Severity;
 use pgwire::backend::{TransactionStatus, write};
@@ -34,11 +35,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tenancy::{ErrorKind, PoolMode};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// How long a client that is sent away gets to take its last messages.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
+
+/// How long a client that has its last messages gets to close its end.
+const LINGER_MAX: Duration = Duration::from_secs(1);
 
 /// A client between admission and farewell.
 struct Session {
@@ -54,6 +58,7 @@ struct Session {
     /// Resolves when the client has to leave. Kept across waits, so that waiting costs nothing.
     leave: Pin<Box<WaitForCancellationFutureOwned>>,
     place: ClientGuard,
+    turns: Turns,
     _permit: ClientPermit,
 }
 
@@ -143,6 +148,7 @@ async fn begin(
         pool,
         leave,
         place,
+        turns: Turns::default(),
         _permit: permit,
     };
     Some((session, early))
@@ -161,7 +167,7 @@ async fn may_begin(
         biased;
         passed = gate::passage(tenant, &shared.gate, wait_max) => passed?,
         () = client.until_killed() => return Err(terminated()),
-        () = shared.drain.cancelled() => return Err(draining()),
+        () = shared.drain.cancelled() => return Err(Refusal::draining()),
         () = poll_fn(|cx| stream.poll_gone(cx)) => return Err(has_left()),
     }
     client.idle();
@@ -170,11 +176,6 @@ async fn may_begin(
 
 fn terminated() -> Refusal {
     Refusal::new(ErrorKind::Terminated, "terminating connection due to administrator command")
-}
-
-fn draining() -> Refusal {
-    Refusal::new(ErrorKind::Draining, "terminating connection: the gateway is shutting down")
-        .hint("connect again")
 }
 
 fn has_left() -> Refusal {
@@ -252,12 +253,20 @@ async fn farewell(stream: &mut ClientStream, owed: Vec<u8>, tenant: &Tenant, ref
     let mut message = owed;
     write_refusal(&mut message, refusal, Severity::Fatal);
     let told = async {
-        if stream.write_all(&message).await.is_ok() {
-            let _ = stream.shutdown().await;
+        if stream.write_all(&message).await.is_ok() && stream.shutdown().await.is_ok() {
+            linger(stream).await;
         }
     };
     // A client that does not read is not waited for.
     let _ = tokio::time::timeout(FAREWELL_MAX, told).await;
+}
+
+/// A request that crosses our farewell would have the kernel answer with a reset, and the client might never read why
+/// it was sent away. So what it still sends is taken in until it has seen the end.
+async fn linger(stream: &mut ClientStream) {
+    let mut nobody_reads_it = [0; 256];
+    let taken_in = async { while matches!(stream.read(&mut nobody_reads_it).await, Ok(1..)) {} };
+    let _ = tokio::time::timeout(LINGER_MAX, taken_in).await;
 }
 
 impl Session {
@@ -281,7 +290,12 @@ impl Session {
                 },
             }
             match self.work(&mut exchange).await {
-                Next::Idle => {}
+                Next::Idle => {
+                    drop(exchange);
+                    if let Some(worker) = self.turns.served() {
+                        self.move_to(worker).await;
+                    }
+                }
                 Next::Gone => return,
                 Next::SendAway(refusal) => {
                     return Box::pin(farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal)).await;
@@ -290,18 +304,46 @@ impl Session {
         }
     }
 
+    /// Has another worker serve the client from now on.
+    async fn move_to(&mut self, worker: WorkerId) {
+        workers::move_to(worker).await;
+        self.deadlines.forget_timer();
+        if let Err(error) = self.stream.come_here() {
+            tracing::debug!(%error, "a client's events still arrive on the thread that it has left");
+        }
+    }
+
     /// Waits without a buffer. An error is why the client has to leave.
     async fn wait_for_client(&mut self) -> Result<(), Refusal> {
         poll_fn(|cx| {
-            if let Poll::Ready(away) = self.poll_away(cx) {
-                return Poll::Ready(Err(away));
+            let away = self.poll_away(cx);
+            if away.is_ready() && !self.may_still_ask() {
+                return away.map(Err);
             }
             if self.stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
+            if away.is_ready() {
+                return away.map(Err);
+            }
             self.poll_idle(cx).map(|limit| Err(limit.refusal()))
         })
         .await
+    }
+
+    /// Who has asked before it could hear that the gateway stops is answered first.
+    fn may_still_ask(&self) -> bool {
+        self.is_only_drained() && !self.place.client().is_killed()
+    }
+
+    /// Who keeps a server connection would lose what is in its session: it may stay until the drain's time is up.
+    fn may_stay(&self) -> bool {
+        self.client.pin.is_some() && self.is_only_drained()
+    }
+
+    /// It has to leave because the gateway stops, and not for a reason of its tenant's.
+    fn is_only_drained(&self) -> bool {
+        self.shared.drain.is_cancelled() && admit::check_state(&self.tenant).is_ok()
     }
 
     /// Ready with the reason when a client without a server connection has to leave.
@@ -328,11 +370,11 @@ impl Session {
     }
 
     fn reason_to_leave(&self) -> Refusal {
+        if self.shared.drain.is_cancelled() {
+            return Refusal::draining();
+        }
         if self.place.client().is_killed() {
             return terminated();
-        }
-        if self.shared.drain.is_cancelled() {
-            return draining();
         }
         admit::check_state(&self.tenant)
             .err()

@@ -1,0 +1,63 @@
+//! Where connections go, and that they move when a thread is busy.
+
+use super::balance::{Moves, moves};
+use super::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+#[test]
+fn a_busy_worker_gives_some_of_its_active_connections_to_the_least_busy_one() {
+    let some = |to, count| Some(Moves { to, count });
+    assert_eq!(moves(0, 1000, 40, [1000, 800, 200].into_iter()), some(2, 8));
+    assert_eq!(moves(1, 1000, 2, [0, 1000].into_iter()), some(0, 1));
+    assert_eq!(moves(0, 900, 40, [900, 700].into_iter()), None, "the other is not much less busy");
+    assert_eq!(moves(0, 1000, 1, [1000, 0].into_iter()), None, "it would be as busy there");
+    assert_eq!(moves(0, 1000, 40, [1000].into_iter()), None, "there is no other");
+}
+
+#[test]
+fn what_one_worker_can_do_one_worker_does() {
+    assert_eq!(moves(1, 200, 9, [300, 200].into_iter()), Some(Moves { to: 0, count: 9 }));
+    assert_eq!(moves(1, 300, 9, [400, 300].into_iter()), None, "together they are too much");
+    assert_eq!(moves(0, 200, 9, [200, 0].into_iter()), None, "they gather at the first");
+    assert_eq!(moves(1, 0, 0, [0, 0].into_iter()), None, "there is nothing to move");
+}
+
+/// Answers bytes, each on the other worker than the one before.
+async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<WorkerId>) {
+    while stream.read_u8().await.is_ok() {
+        let here = WorkerId::current().expect("on a worker's thread");
+        told.send(here).expect("somebody listens");
+        stream.write_u8(0).await.expect("the client reads");
+        move_to(WorkerId(1 - here.0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_moves_with_all_that_it_has() {
+    let workers = Workers::start(2).expect("two threads");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (tasks, (told, mut tells)) = (TaskTracker::new(), mpsc::unbounded_channel());
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens"));
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let told = told.clone();
+        workers.serve(&tasks, stream, |stream| serve(stream, told)).expect("a live socket");
+    }
+    let connections = || [0, 1].map(|index: usize| workers.workers[index].load.connections());
+    assert_eq!(connections(), [4, 0], "the first worker has time for all");
+    for expected in [0, 1, 0, 1] {
+        for client in &mut clients {
+            client.write_u8(0).await.expect("it is served");
+            client.read_u8().await.expect("it is answered");
+            assert_eq!(tells.recv().await, Some(WorkerId(expected)));
+        }
+    }
+    drop(clients);
+    tasks.close();
+    tasks.wait().await;
+    assert_eq!(connections(), [0, 0]);
+    assert_eq!(WorkerId::current(), None);
+}
