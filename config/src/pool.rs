@@ -19,6 +19,17 @@ pub struct PoolConfig {
     /// milliseconds, 1,800,000. PostgreSQL's backends grow with what they have seen; too short a
     /// life costs logins, too long a one memory.
     pub max_lifetime_ms: u64,
+    /// `pool.logins_at_once`: logins to one cluster that may be under way at once, 16. PostgreSQL starts a process for
+    /// each. Too many and a cluster to which all tenants come at once does nothing else; too few and they wait for
+    /// each other.
+    pub logins_at_once: u32,
+    /// `pool.outage_patience_ms`: while logins to a cluster fail, clients wait for it this long, each within its
+    /// plan's `checkout_timeout_ms`; from then on they are refused at once, milliseconds, 10,000. As long as a restart
+    /// takes. Too short and restarts cost errors; too long and applications hang where they could show a message.
+    pub outage_patience_ms: u64,
+    /// `pool.retry_pause_max_ms`: the longest time between two logins tried while clients of a cluster are refused,
+    /// milliseconds, 5,000. Shorter finds a cluster sooner that is back.
+    pub retry_pause_max_ms: u64,
     /// `pool.session_mode`: whether a client may have a server connection for its whole session by asking for it in
     /// its startup packet, `allow`. With `refuse` only those may whose credential says so. A client in session mode
     /// takes one connection of its tenant's pool and of its cluster's budget for as long as it stays.
@@ -53,6 +64,9 @@ impl Default for PoolConfig {
             idle_timeout_ms: 60_000,
             connect_timeout_ms: 5_000,
             max_lifetime_ms: 1_800_000,
+            logins_at_once: 16,
+            outage_patience_ms: 10_000,
+            retry_pause_max_ms: 5_000,
             session_mode: SessionModeRequests::default(),
         }
     }
@@ -77,6 +91,18 @@ impl PoolConfig {
         Duration::from_millis(self.max_lifetime_ms)
     }
 
+    /// [`Self::outage_patience_ms`] as a duration.
+    #[must_use]
+    pub const fn outage_patience(&self) -> Duration {
+        Duration::from_millis(self.outage_patience_ms)
+    }
+
+    /// [`Self::retry_pause_max_ms`] as a duration.
+    #[must_use]
+    pub const fn retry_pause_max(&self) -> Duration {
+        Duration::from_millis(self.retry_pause_max_ms)
+    }
+
     pub(crate) fn read(mut section: Section<'_>) -> Self {
         let defaults = Self::default();
         let pool = Self {
@@ -90,6 +116,17 @@ impl PoolConfig {
                 "max_lifetime_ms",
                 defaults.max_lifetime_ms,
                 &(1_000..=86_400_000),
+            ),
+            logins_at_once: section.number("logins_at_once", defaults.logins_at_once, &(1..=1_000)),
+            outage_patience_ms: section.number(
+                "outage_patience_ms",
+                defaults.outage_patience_ms,
+                &(0..=600_000),
+            ),
+            retry_pause_max_ms: section.number(
+                "retry_pause_max_ms",
+                defaults.retry_pause_max_ms,
+                &(500..=600_000),
             ),
             session_mode: section.text("session_mode", defaults.session_mode),
         };

@@ -4,6 +4,7 @@
 //! [`identity`] compares its database, system identifier and tenant marker with the catalog. A wrong
 //! DSN, a recycled address or a restore to the wrong host is refused, never used.
 
+pub mod blame;
 pub mod cancel;
 pub mod close;
 mod encrypt;
@@ -11,6 +12,7 @@ pub mod identity;
 pub mod login;
 pub mod server;
 
+pub use blame::Blame;
 pub use cancel::CancelTarget;
 pub use login::Connector;
 pub use server::ServerConnection;
@@ -38,6 +40,16 @@ pub enum ConnectError {
         /// strangers to the role that logged in.
         message: String,
     },
+    /// The limit of connections of the tenant's own role or database is reached: the server has room for others.
+    #[error("the tenant's role or database takes no more connections: {message}")]
+    TenantsLimit {
+        /// As for [`ConnectError::Refused`].
+        message: String,
+    },
+    /// The role's keys are not those that the server has a verifier of: they have been changed, or the role has been
+    /// given a password, or is gone.
+    #[error("the server has other keys of the role than the route")]
+    KeysOutdated,
     /// The server does not speak TLS where its cluster's settings ask for it.
     #[error("the connection does not become encrypted: {0}")]
     NotEncrypted(String),
@@ -53,6 +65,9 @@ pub enum ConnectError {
     /// It is PostgreSQL, but not the database that the catalog means.
     #[error("the server is not the one in the catalog: {0}")]
     Mismatch(String),
+    /// It is another server than the catalog means, whatever it is called.
+    #[error("the server is not the cluster's: {0}")]
+    WrongServer(String),
     /// It is a standby of the cluster, or a primary that has been demoted.
     #[error("the server is in recovery, where the cluster's primary is meant")]
     Standby,
@@ -75,26 +90,42 @@ impl ConnectError {
                 "the server at the address of the tenant's cluster is a standby",
             )
             .hint("try again when it has been promoted, or when its cluster's address has changed"),
-            // 53300: the server has no connection left although our budget had: somebody else uses them.
-            Self::Refused { code, .. } if code == "53300" => {
-                Refusal::new(ErrorKind::ClusterUnavailable, "the tenant's cluster has no connection left")
-                    .hint("try again in a moment")
-            }
-            Self::Refused { .. } | Self::Protocol(_) => Refusal::new(
-                ErrorKind::ClusterUnavailable,
-                "the tenant's cluster refused the gateway's login",
+            Self::Refused { code, .. } => refused(code),
+            Self::TenantsLimit { .. } => Refusal::new(
+                ErrorKind::ClusterFull,
+                "the tenant's database or its role takes no more connections",
             )
-            .hint("the gateway's log has the cluster's answer"),
+            .hint("its limit is spent, also by connections that do not come through this gateway"),
+            Self::KeysOutdated | Self::Protocol(_) => no_login(),
             Self::NotEncrypted(_) | Self::Tls(_) | Self::TlsSettings(_) => Refusal::new(
                 ErrorKind::ClusterUnavailable,
                 "no secure connection to the tenant's cluster can be made",
             )
             .hint("the gateway's log says what is wrong with TLS"),
-            Self::Mismatch(_) => Refusal::new(
+            Self::Mismatch(_) | Self::WrongServer(_) => Refusal::new(
                 ErrorKind::ClusterMismatch,
                 "the server that answered is not the tenant's cluster",
             )
             .hint("the gateway's log says what differs from the catalog"),
         }
     }
+}
+
+/// What the server's own refusal of a login means to a client. Its words are not shown.
+fn refused(code: &str) -> Refusal {
+    match code {
+        // The server has no connection left although our budget had: somebody else uses them.
+        "53300" => Refusal::new(ErrorKind::ClusterFull, "the tenant's cluster has no connection left")
+            .hint("try again in a moment"),
+        "57P01" | "57P02" | "57P03" => {
+            Refusal::new(ErrorKind::ClusterStarting, "the tenant's cluster is starting up or shutting down")
+                .hint("try again in a moment")
+        }
+        _ => no_login(),
+    }
+}
+
+fn no_login() -> Refusal {
+    Refusal::new(ErrorKind::ClusterUnavailable, "the tenant's cluster refused the gateway's login")
+        .hint("the gateway's log has the cluster's answer")
 }

@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use pgwire::SqlState;
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 use tenancy::ErrorKind;
 
 /// Why a client did not get what it asked for, in words it may see.
@@ -16,12 +17,13 @@ pub struct Refusal {
     kind: ErrorKind,
     message: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
     /// A refusal with its message: lower case, no full stop, nothing secret.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, retry_after: None }
     }
 
     /// Adds what the user can do about it.
@@ -29,6 +31,19 @@ impl Refusal {
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says when to try again, where that is known.
+    #[must_use]
+    pub fn retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
+    /// When to try again, where that is known.
+    #[must_use]
+    pub fn retry_pause(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// What went wrong; also the metric label.
@@ -68,6 +83,13 @@ impl Refusal {
         )
     }
 
+    /// This process is about to end.
+    #[must_use]
+    pub fn draining() -> Self {
+        Self::new(ErrorKind::Draining, "terminating connection: the gateway is shutting down")
+            .hint("connect again")
+    }
+
     /// The client broke the protocol in the way described.
     #[must_use]
     pub fn protocol(message: impl Into<Cow<'static, str>>) -> Self {
@@ -104,10 +126,12 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         ErrorKind::TenantSuspended
         | ErrorKind::TenantUnavailable
         | ErrorKind::TenantPaused
-        | ErrorKind::CatalogUnavailable => SqlState::CANNOT_CONNECT_NOW,
-        ErrorKind::ClientLimit | ErrorKind::QueueFull | ErrorKind::CheckoutTimeout => {
-            SqlState::TOO_MANY_CONNECTIONS
-        }
+        | ErrorKind::CatalogUnavailable
+        | ErrorKind::ClusterStarting => SqlState::CANNOT_CONNECT_NOW,
+        ErrorKind::ClientLimit
+        | ErrorKind::QueueFull
+        | ErrorKind::CheckoutTimeout
+        | ErrorKind::ClusterFull => SqlState::TOO_MANY_CONNECTIONS,
         ErrorKind::ClusterUnavailable | ErrorKind::ServerLost => SqlState::CONNECTION_FAILURE,
         ErrorKind::ClusterMismatch => SqlState::SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION,
         ErrorKind::ProtocolViolation | ErrorKind::ClientTimeout => SqlState::PROTOCOL_VIOLATION,
@@ -137,14 +161,15 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         ErrorKind::TenantUnavailable
         | ErrorKind::TenantPaused
         | ErrorKind::CatalogUnavailable
+        | ErrorKind::ClusterUnavailable
+        | ErrorKind::ClusterStarting
+        | ErrorKind::ClusterFull
         | ErrorKind::Terminated
         | ErrorKind::Draining => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::ClientLimit | ErrorKind::QueueFull | ErrorKind::CheckoutTimeout => {
             StatusCode::TOO_MANY_REQUESTS
         }
-        ErrorKind::ClusterUnavailable | ErrorKind::ClusterMismatch | ErrorKind::ServerLost => {
-            StatusCode::BAD_GATEWAY
-        }
+        ErrorKind::ClusterMismatch | ErrorKind::ServerLost => StatusCode::BAD_GATEWAY,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::ClientTimeout
@@ -181,7 +206,7 @@ mod tests {
     fn what_may_be_retried_says_so_over_http() {
         for kind in ErrorKind::ALL.into_iter().filter(|kind| kind.retryable()) {
             let status = http_status(kind).as_u16();
-            assert!(matches!(status, 429 | 502 | 503), "{}: {status}", kind.as_str());
+            assert!(matches!(status, 429 | 503), "{}: {status}", kind.as_str());
         }
     }
 }

@@ -13,6 +13,7 @@
 //! A connection goes back only through [`Lease::release`], whose caller states that it is idle, in
 //! sync and clean. Every other way a lease can end closes it.
 
+pub mod breaker;
 pub mod budget;
 pub mod checkout;
 pub mod cluster;

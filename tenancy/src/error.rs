@@ -33,6 +33,10 @@ pub enum ErrorKind {
     CheckoutTimeout,
     /// The tenant's cluster cannot be reached, or refused us.
     ClusterUnavailable,
+    /// The tenant's cluster is starting up or shutting down.
+    ClusterStarting,
+    /// The tenant's cluster has no connection left, or its database takes no more of them.
+    ClusterFull,
     /// The server that answered is not the one in the catalog.
     ClusterMismatch,
     /// The server connection broke while it was in use.
@@ -69,7 +73,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::TenantMissing,
         Self::TenantConflict,
         Self::Unauthenticated,
@@ -83,6 +87,8 @@ impl ErrorKind {
         Self::QueueFull,
         Self::CheckoutTimeout,
         Self::ClusterUnavailable,
+        Self::ClusterStarting,
+        Self::ClusterFull,
         Self::ClusterMismatch,
         Self::ServerLost,
         Self::ProtocolViolation,
@@ -118,6 +124,8 @@ impl ErrorKind {
             Self::QueueFull => "queue_full",
             Self::CheckoutTimeout => "checkout_timeout",
             Self::ClusterUnavailable => "cluster_unavailable",
+            Self::ClusterStarting => "cluster_starting",
+            Self::ClusterFull => "cluster_full",
             Self::ClusterMismatch => "cluster_mismatch",
             Self::ServerLost => "server_lost",
             Self::ProtocolViolation => "protocol_violation",
@@ -148,6 +156,8 @@ impl ErrorKind {
             | Self::QueueFull
             | Self::CheckoutTimeout
             | Self::ClusterUnavailable
+            | Self::ClusterStarting
+            | Self::ClusterFull
             | Self::Terminated
             | Self::Draining => true,
             Self::TenantMissing

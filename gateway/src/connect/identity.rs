@@ -6,8 +6,8 @@ use tenancy::TenantId;
 
 /// Asks a server who it is. Every name is qualified, so the tenant's own objects cannot answer for it.
 /// The marker's schema belongs to the cluster's administrator; the tenant may read it and nothing else.
-pub const QUERY: &str = "select pg_catalog.current_database()::pg_catalog.text, \
-     (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()), \
+pub const QUERY: &str = "select (select system_identifier::pg_catalog.text from pg_catalog.pg_control_system()), \
+     pg_catalog.current_database()::pg_catalog.text, \
      (select tenant_id::pg_catalog.text from tenantry.marker), \
      pg_catalog.pg_is_in_recovery()::pg_catalog.text";
 
@@ -33,12 +33,14 @@ impl Identity {
     /// Compares the row that [`QUERY`] returned.
     ///
     /// # Errors
-    /// [`ConnectError::Mismatch`] naming what differs, [`ConnectError::Standby`] when it is a copy of the
+    /// [`ConnectError::WrongServer`] when it is another one, [`ConnectError::Mismatch`] naming what differs on the
+    /// right one, [`ConnectError::Standby`] when it is a copy of the
     /// right one: what clients write there fails, and what they read may be old.
     pub fn check(&self, row: &[Option<String>]) -> Result<(), ConnectError> {
+        // The server first: of a wrong one nothing else can be expected.
         let expected = [
-            ("database", self.database.as_str()),
-            ("system identifier", &self.system_identifier),
+            ("system identifier", self.system_identifier.as_str()),
+            ("database", &self.database),
             ("tenant marker", &self.tenant),
         ];
         let Some((in_recovery, names)) = row.split_last().filter(|(_, names)| names.len() == expected.len())
@@ -52,7 +54,11 @@ impl Identity {
         for ((what, want), got) in expected.into_iter().zip(names) {
             if got.as_deref() != Some(want) {
                 let got = got.as_deref().unwrap_or("nothing");
-                return Err(ConnectError::Mismatch(format!("its {what} is {got}, the catalog says {want}")));
+                let differs = format!("its {what} is {got}, the catalog says {want}");
+                return Err(match what {
+                    "system identifier" => ConnectError::WrongServer(differs),
+                    _ => ConnectError::Mismatch(differs),
+                });
             }
         }
         if in_recovery.as_deref() == Some("false") { Ok(()) } else { Err(ConnectError::Standby) }

@@ -1,8 +1,9 @@
 //! The login of the gateway to a tenant's server.
 
 use super::identity::{self, Identity};
-use super::{CancelTarget, ConnectError, ServerConnection, close, encrypt};
+use super::{Blame, CancelTarget, ConnectError, ServerConnection, close, encrypt};
 use crate::pool::ConnectPermit;
+use crate::pool::breaker::Logins;
 use crate::socket;
 use crate::stream::ServerStream;
 use crate::tls::{ServerTls, ServerTlsSettings};
@@ -11,7 +12,7 @@ use pgwire::CancelKey;
 use pgwire::WriteError;
 use pgwire::backend::{self, Authentication};
 use pgwire::frontend::write;
-use pgwire::scram::{ClientExchange, ClientKeys};
+use pgwire::scram::{ClientExchange, ClientKeys, ScramError};
 use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{DatabaseName, RoleName, TenantId};
@@ -23,6 +24,13 @@ const LOGIN_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// What is kept of a server's message, in characters.
 const SERVER_WORDS_MAX: usize = 200;
+
+/// `too_many_connections`, said of the whole server and of one role or database alike.
+const TOO_MANY_CONNECTIONS: &str = "53300";
+
+/// Which functions of PostgreSQL's say it of a database or role: their names are the same in every language, and in
+/// all versions from 9.5 on.
+const TENANTS_LIMITS: [&[u8]; 2] = [b"CheckMyDatabase", b"InitializeSessionUserId"];
 
 /// Opens connections for one pool.
 pub struct Connector {
@@ -37,6 +45,7 @@ pub struct Connector {
     keys: ClientKeys,
     identity: Identity,
     timeout: Duration,
+    logins: Arc<Logins>,
 }
 
 impl Connector {
@@ -47,6 +56,7 @@ impl Connector {
         placement: &PlacementRecord,
         tls: &ServerTlsSettings,
         timeout: Duration,
+        logins: Arc<Logins>,
     ) -> Self {
         let cluster = &placement.cluster;
         Self {
@@ -58,7 +68,14 @@ impl Connector {
             keys: placement.keys.clone(),
             identity: Identity::expected(tenant, placement),
             timeout,
+            logins,
         }
+    }
+
+    /// Says when there is use in connecting, and wants to hear what came of it.
+    #[must_use]
+    pub fn logins(&self) -> &Arc<Logins> {
+        &self.logins
     }
 
     /// Connects, logs in and checks the server's identity. The permit goes into the connection.
@@ -107,7 +124,10 @@ impl Connector {
             Authentication::SaslContinue(data) => data.to_vec(),
             other => return Err(unexpected(&other)),
         };
-        let (answer, response) = exchange.answer(&server_first).map_err(malformed)?;
+        let (answer, response) = exchange.answer(&server_first).map_err(|error| match error {
+            ScramError::KeysOutdated => ConnectError::KeysOutdated,
+            error => malformed(error),
+        })?;
         write::sasl_response(&mut wire.outbound, response.as_bytes())?;
         wire.flush().await?;
         match wire.authentication().await? {
@@ -129,9 +149,11 @@ impl Connector {
             match tag {
                 b'D' => row = text_row(body)?,
                 b'E' => {
-                    let fields = backend::ErrorFields::new(body);
-                    let message = String::from_utf8_lossy(fields.get(b'M').unwrap_or_default()).into_owned();
-                    return Err(ConnectError::Mismatch(format!("it could not say who it is: {message}")));
+                    return Err(match refused(body) {
+                        // It is being shut down, or has no memory left: that says nothing of who it is.
+                        error if matches!(error.blame(), Blame::Cluster(_)) => error,
+                        error => ConnectError::Mismatch(format!("it could not say who it is: {error}")),
+                    });
                 }
                 b'Z' => return self.identity.check(&row),
                 _ => {}
@@ -254,7 +276,11 @@ impl Drop for Wire {
 fn refused(body: &[u8]) -> ConnectError {
     let fields = backend::ErrorFields::new(body);
     let code = fields.sqlstate().map_or_else(|| "unknown".to_owned(), |state| state.to_string());
-    ConnectError::Refused { code, message: for_logs(&fields.message()) }
+    let message = for_logs(&fields.message());
+    if code == TOO_MANY_CONNECTIONS && fields.get(b'R').is_some_and(|name| TENANTS_LIMITS.contains(&name)) {
+        return ConnectError::TenantsLimit { message };
+    }
+    ConnectError::Refused { code, message }
 }
 
 /// What a server says before it has proved who it is may be anybody's words (CVE-2024-10977): short, on one line.

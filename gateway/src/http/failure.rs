@@ -8,7 +8,11 @@ use hyper::StatusCode;
 use pgwire::backend::ErrorFields;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::time::Duration;
 use tenancy::ErrorKind;
+
+/// Where clients may retry and nobody knows when, they should wait this long.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why there is no result.
 #[derive(Debug)]
@@ -59,6 +63,14 @@ impl Failure {
             Self::TooLarge { .. } => Some(ErrorKind::TooLarge),
             Self::Server(_) => None,
         }
+    }
+
+    /// When the same request may succeed if it is sent again; none if it will not.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let Self::Refused(refusal) = self else { return None };
+        let pause = refusal.retry_pause().unwrap_or(RETRY_PAUSE);
+        refusal.kind().retryable().then_some(pause)
     }
 
     /// The body.

@@ -11,6 +11,7 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// A response whose body is whole.
@@ -25,9 +26,6 @@ const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Neon-Connection-Stri
 
 /// A day, in seconds. Browsers cap it themselves.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("86400");
-
-/// Where clients may retry, they should wait this long, in seconds.
-const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -57,12 +55,15 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// The body of an error on `/sql`.
+/// The body of an error on `/sql`. `retry_after`: when the client may try again, if it is of any use.
 #[must_use]
-pub fn error(status: StatusCode, body: &ErrorBody, retryable: bool) -> Reply {
+pub fn error(status: StatusCode, body: &ErrorBody, retry_after: Option<Duration>) -> Reply {
     let mut reply = json(status, serialized(body));
-    if retryable {
-        reply.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+    if let Some(pause) = retry_after {
+        // The header knows whole seconds only.
+        let seconds = pause.as_millis().div_ceil(1_000).max(1).to_string();
+        let seconds = HeaderValue::from_str(&seconds).expect("a number is made of digits");
+        reply.headers_mut().insert(RETRY_AFTER, seconds);
     }
     if status == StatusCode::UNAUTHORIZED {
         reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tenantry\""));

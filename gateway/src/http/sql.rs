@@ -53,6 +53,12 @@ pub async fn answer(request: Request<Lingering<Incoming>>, peer: SocketAddr, sha
     reply::on_sql(answered.instrument(span).await, id)
 }
 
+/// Says that this gateway is about to end. Nothing of the request is looked at.
+pub fn turn_away(request: Request<Lingering<Incoming>>, shared: &Shared) -> Reply {
+    drop(request);
+    reply::on_sql(refused(Refusal::draining().into(), None, shared), Uuid::new_v4())
+}
+
 async fn work(
     parts: &Parts,
     body: Lingering<Incoming>,
@@ -129,8 +135,8 @@ fn refused(failure: Failure, tenant: Option<&Tenant>, shared: &Shared) -> Reply 
         }
         tracing::info!(kind = kind.as_str(), "a request was refused");
     }
-    let (status, retryable) = (failure.status(), kind.is_some_and(ErrorKind::retryable));
-    reply::error(status, &failure.into_body(), retryable)
+    let (status, retry_after) = (failure.status(), failure.retry_after());
+    reply::error(status, &failure.into_body(), retry_after)
 }
 
 fn too_slow() -> Refusal {

@@ -2,6 +2,7 @@
 
 mod console_families;
 mod gateway_families;
+pub mod login_families;
 pub mod readings;
 mod tenant_families;
 mod tls_families;
@@ -91,6 +92,7 @@ impl Collector for GatewayCollector {
 fn families(readings: &Readings, view: &View) -> Vec<Family> {
     let mut families = tenant_families::families(view);
     families.extend(gateway_families::families(readings, view));
+    families.extend(login_families::families(&readings.logins));
     families.extend(console_families::families(&readings.console));
     families.extend(tls_families::families(readings.tls.as_ref()));
     families

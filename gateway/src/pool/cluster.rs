@@ -1,9 +1,11 @@
 //! One PostgreSQL server as this gateway uses it.
 
+use super::breaker::{Endpoint, LoginCounts};
 use super::servers::Servers;
 use super::{Budget, ConnectPermit, Pool};
 use arc_swap::ArcSwap;
 use catalog_schema::ClusterRecord;
+use config::PoolConfig;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tenancy::ClusterId;
@@ -20,6 +22,9 @@ pub struct Cluster {
     budget: Arc<Budget>,
     pools: Mutex<Vec<Weak<Pool>>>,
     servers: Arc<Servers>,
+    /// Where it is, and where routes say that it is that have not heard of its move.
+    endpoints: Mutex<Vec<Arc<Endpoint>>>,
+    login_counts: Arc<LoginCounts>,
 }
 
 impl Cluster {
@@ -32,6 +37,8 @@ impl Cluster {
             updating: Mutex::new(()),
             pools: Mutex::new(Vec::new()),
             servers: Arc::default(),
+            endpoints: Mutex::default(),
+            login_counts: Arc::default(),
         }
     }
 
@@ -70,6 +77,33 @@ impl Cluster {
             self.record.store(Arc::new(record.clone()));
             self.budget.set_limit(record.connection_budget);
         }
+    }
+
+    /// The address in this record, shared by all pools that lead there.
+    pub fn endpoint(&self, record: &ClusterRecord, settings: &PoolConfig) -> Arc<Endpoint> {
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = endpoints.iter().find(|endpoint| endpoint.is_of(record)) {
+            return Arc::clone(known);
+        }
+        // Those that no pool leads to any more.
+        endpoints.retain(|endpoint| Arc::strong_count(endpoint) > 1);
+        let endpoint = Endpoint::new(record, settings, Arc::clone(&self.login_counts));
+        endpoints.push(Arc::clone(&endpoint));
+        endpoint
+    }
+
+    /// What was counted of logins to it.
+    #[must_use]
+    pub fn login_counts(&self) -> &LoginCounts {
+        &self.login_counts
+    }
+
+    /// The address at which it is now, once a pool leads there.
+    #[must_use]
+    pub fn current_endpoint(&self) -> Option<Arc<Endpoint>> {
+        let record = self.record();
+        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        endpoints.iter().find(|endpoint| endpoint.is_of(&record)).cloned()
     }
 
     /// Adds a pool to those that share the budget.

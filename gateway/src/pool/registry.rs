@@ -1,5 +1,6 @@
 //! All pools of this gateway.
 
+use super::breaker::Logins;
 use super::checkout::POOLS_ASKED_MAX;
 use super::{CheckoutError, Cluster, Lease, Pool, PoolKey};
 use crate::admit;
@@ -99,7 +100,8 @@ impl Registry {
         let cluster = self.cluster(placement);
         let make = || {
             let timeout = self.settings.connect_timeout();
-            let connector = Connector::new(route.tenant_id, placement, &self.server_tls, timeout);
+            let logins = Logins::new(cluster.endpoint(&placement.cluster, &self.settings));
+            let connector = Connector::new(route.tenant_id, placement, &self.server_tls, timeout, logins);
             let (cluster, usage) = (Arc::clone(&cluster), Arc::clone(tenant.usage()));
             let statements = StatementCache::new(Arc::clone(&self.prepared));
             Pool::new(key.clone(), placement.clone(), cluster, connector, route.limits, usage, statements)

@@ -3,11 +3,14 @@
 use super::tenants::word;
 use crate::console::rows::{Column, Row, Rows, Value, columns};
 use crate::pool::Cluster;
+use crate::pool::breaker::Standing;
 use crate::shared::Shared;
+use std::time::Instant;
 
 pub(super) const COLUMNS: &[Column] = columns! {
     cluster: Text, cluster_id: Text, state: Text, region: Text, host: Text, port: Int4, tls_mode: Text,
-    connection_budget: Int4, connections: Int4, waiting_checkouts: Int4, servers: Int4,
+    connection_budget: Int4, connections: Int4, waiting_checkouts: Int4, servers: Int4, breaker: Text, next_login_ms: Int8,
+    logins: Int4, trouble: Text,
 };
 
 pub(super) fn rows(shared: &Shared) -> Rows {
@@ -16,6 +19,9 @@ pub(super) fn rows(shared: &Shared) -> Rows {
 
 fn row(cluster: &Cluster) -> Row {
     let (record, budget) = (cluster.record(), cluster.budget());
+    let outlook = cluster.current_endpoint().map(|endpoint| endpoint.outlook(Instant::now()));
+    let standing = outlook.as_ref().map_or(Standing::Closed, |outlook| outlook.standing);
+    let next = outlook.as_ref().and_then(|outlook| outlook.next);
     vec![
         record.name.to_string().into(),
         Value::display(record.id),
@@ -28,5 +34,9 @@ fn row(cluster: &Cluster) -> Row {
         budget.used().into(),
         budget.waiting().into(),
         cluster.servers().len().into(),
+        standing.as_str().into(),
+        Value::or_null(next.map(|next| u64::try_from(next.as_millis()).unwrap_or(u64::MAX))),
+        outlook.as_ref().map_or(0, |outlook| outlook.logins).into(),
+        Value::or_null(outlook.and_then(|outlook| outlook.words)),
     ]
 }

@@ -38,7 +38,7 @@ fn settings(config: &GatewayConfig) -> Vec<Row> {
 }
 
 /// PgBouncer's names for settings that mean the same here, in its units: exporters look for them.
-fn in_pgbouncers_words(config: &GatewayConfig, defaults: &GatewayConfig) -> [Row; 8] {
+fn in_pgbouncers_words(config: &GatewayConfig, defaults: &GatewayConfig) -> [Row; 9] {
     let row = |key: &'static str, of: fn(&GatewayConfig) -> String| {
         vec![key.into(), of(config).into(), of(defaults).into(), "no".into()]
     };
@@ -50,6 +50,7 @@ fn in_pgbouncers_words(config: &GatewayConfig, defaults: &GatewayConfig) -> [Row
         row("server_lifetime", |config| config.pool.max_lifetime().as_secs().to_string()),
         row("server_idle_timeout", |config| config.pool.idle_timeout().as_secs().to_string()),
         row("server_connect_timeout", |config| config.pool.connect_timeout().as_secs().to_string()),
+        row("server_login_retry", |config| config.pool.retry_pause_max().as_secs().to_string()),
         row("client_login_timeout", |config| config.limits.startup_timeout().as_secs().to_string()),
     ]
 }

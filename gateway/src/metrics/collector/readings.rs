@@ -1,6 +1,7 @@
 //! Everything that a scrape looks at, read once, as plain numbers.
 
 use super::console_families::ConsoleReading;
+use super::login_families::LoginReading;
 use crate::cancel::CancelOutcome;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
@@ -23,6 +24,8 @@ pub struct Readings {
     pub tenants: Vec<Sample>,
     /// Every cluster it used.
     pub clusters: Vec<ClusterReading>,
+    /// Logins to them.
+    pub logins: Vec<LoginReading>,
     /// TLS with clients, if there is any.
     pub tls: Option<TlsReading>,
     /// What operators do.
@@ -114,6 +117,7 @@ impl Readings {
             tenants: tenants.iter().map(|tenant| sample(tenant, &pools)).collect(),
             console: ConsoleReading::take(shared, &tenants),
             clusters: shared.pools.clusters().iter().map(|cluster| cluster_reading(cluster)).collect(),
+            logins: shared.pools.clusters().iter().map(|cluster| LoginReading::take(cluster)).collect(),
             tls: shared.tls.as_deref().map(tls_reading),
             process: process_reading(shared),
         }

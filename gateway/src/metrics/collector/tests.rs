@@ -4,6 +4,7 @@ use crate::metrics::TenantUsage;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::relay::pin::PinReason;
+use login_families::LoginReading;
 use readings::{ClusterReading, ProcessReading, TlsReading};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -34,11 +35,23 @@ fn cluster(connections: u64) -> ClusterReading {
     ClusterReading { name: "eu-1".to_owned(), connections, budget: 20, waiting: 1 }
 }
 
+fn logins() -> LoginReading {
+    LoginReading {
+        name: "eu-1".to_owned(),
+        state: 3,
+        under_way: 1,
+        transitions: [4, 2, 1],
+        refused: 50,
+        ended: [9, 8],
+    }
+}
+
 /// Something of everything, and more tenants than have room.
 fn full() -> Readings {
     Readings {
         tenants: (1..=4).map(tenant).collect(),
         clusters: vec![cluster(7)],
+        logins: vec![logins(), logins()],
         console: Default::default(),
         tls: Some(TlsReading {
             handshakes: [5, 2],
@@ -69,6 +82,11 @@ fn what_was_counted_is_shown() {
         r#"tenantry_tls_handshakes_total{result="failed"} 2"#,
         r#"tenantry_tls_reloads_total{result="succeeded"} 1"#,
         r#"tenantry_tls_certificate_expiry_timestamp_seconds{cert_file="db.crt"} 1800000000"#,
+        r#"tenantry_cluster_breaker_state{cluster="eu-1"} 3"#,
+        r#"tenantry_cluster_breaker_transitions_total{cluster="eu-1",to="open"} 4"#,
+        r#"tenantry_cluster_breaker_refusals_total{cluster="eu-1"} 100"#,
+        r#"tenantry_cluster_logins_under_way{cluster="eu-1"} 2"#,
+        r#"tenantry_cluster_logins_total{cluster="eu-1",result="failed"} 16"#,
         r#"tenantry_pool_connections{tenant="tenant-1",state="active"} 1"#,
         r#"tenantry_pool_connections{tenant="_other",state="idle"} 4"#,
         r#"tenantry_pool_size{tenant="tenant-2"} 20"#,
