@@ -1,7 +1,7 @@
 //! The catalog: what exists, where it is, and what is being done to it. The only SQL against it.
 //!
 //! [`read`] holds what the gateway and the control plane ask, as methods of [`Catalog`]; the gateway
-//! uses nothing beyond `read/routes.rs` and `read/gateways.rs`. [`write`](mod@write) holds what the control plane changes,
+//! uses nothing beyond `read/routes.rs`, `read/gateways.rs` and `read/leases.rs`. [`write`](mod@write) holds what the control plane changes,
 //! as methods of [`Tx`]: changes made together are committed together, with the audit rows that tell
 //! of them, and whoever works on an operation writes through [`FencedTx`], which refuses a worker that has lost
 //! its claim. The database guards what must hold for any writer (states, residency, names that are
@@ -30,13 +30,14 @@ pub use catalog::Catalog;
 pub use error::{CatalogError, Constraint};
 pub use key::{MasterKey, SealError};
 pub use migrate::{MigrationReport, SCHEMA_VERSION, migrate};
-pub use notify::{OperationWakeups, RouteWakeups, Wakeups};
+pub use notify::{BudgetWakeups, OperationWakeups, RouteWakeups, Wakeups};
 pub use page::Page;
 pub use read::audit::{AuditFilter, AuditHead, AuditRecord};
 pub use read::clusters::{ClusterAdmin, ClusterDetail};
 pub use read::credentials::CredentialDetail;
 pub use read::gateways::{GATEWAY_LIVE_WITHIN, GATEWAY_NUMBER_MAX, GatewayHeartbeat, GatewayRecord};
 pub use read::idempotency::StoredResponse;
+pub use read::leases::{BudgetShare, CLAIM_MAX, LeaseClaim, LeaseRecord, LeaseRenewal};
 pub use read::operations::{
     Direction, OperationFilter, OperationRecord, OperationState, StepRecord, StepState,
 };

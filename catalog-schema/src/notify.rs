@@ -26,6 +26,8 @@ pub struct Wakeups {
 
 /// Woken when a route changed.
 pub type RouteWakeups = Wakeups;
+/// Woken when gateways are to give or may take more of a cluster's budget.
+pub type BudgetWakeups = Wakeups;
 /// Woken when an operation was queued, cancelled, progressed or finished.
 pub type OperationWakeups = Wakeups;
 
@@ -37,6 +39,14 @@ impl Catalog {
     /// When the catalog is unavailable.
     pub async fn listen_routes(&self) -> Result<RouteWakeups, CatalogError> {
         Wakeups::listen(self, "tenantry_routes").await
+    }
+
+    /// Listens for shares of budgets that others want, or have given back.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn listen_budgets(&self) -> Result<BudgetWakeups, CatalogError> {
+        Wakeups::listen(self, "tenantry_budgets").await
     }
 
     /// Listens for news of operations.

@@ -7,6 +7,7 @@ mod audit;
 mod fixture;
 mod gateways;
 mod idempotency;
+mod leases;
 mod migrations;
 mod operations;
 mod outage;
