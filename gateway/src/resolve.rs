@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod connection_string;
+pub mod doubts;
 pub mod follow;
 pub mod host;
 pub mod pool_mode;
@@ -13,5 +14,6 @@ pub mod routes;
 pub mod startup;
 pub mod tenant;
 
+pub use doubts::Doubts;
 pub use routes::Routes;
 pub use tenant::Tenant;

@@ -21,4 +21,4 @@ pub mod pause;
 
 pub use endpoint::{Endpoint, LoginCounts};
 pub use logins::{Attempt, Logins, NotNow};
-pub use machine::{Breaker, Prognosis, Standing};
+pub use machine::{Prognosis, Standing};

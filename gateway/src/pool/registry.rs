@@ -7,7 +7,7 @@ use crate::admit;
 use crate::connect::Connector;
 use crate::error::Refusal;
 use crate::relay::prepared::{PreparedMemory, StatementCache};
-use crate::resolve::Tenant;
+use crate::resolve::{Doubts, Tenant};
 use crate::tls::ServerTlsSettings;
 use catalog_schema::{PlacementRecord, RouteRecord};
 use config::{PoolConfig, PreparedConfig};
@@ -25,6 +25,7 @@ pub struct Registry {
     prepared: Arc<PreparedMemory>,
     pools: DashMap<PoolKey, Arc<Pool>>,
     clusters: DashMap<ClusterId, Arc<Cluster>>,
+    doubts: Arc<Doubts>,
 }
 
 impl Registry {
@@ -32,7 +33,8 @@ impl Registry {
     #[must_use]
     pub fn new(settings: PoolConfig, server_tls: ServerTlsSettings) -> Self {
         let prepared = PreparedMemory::new(PreparedConfig::default());
-        Self { settings, server_tls, prepared, pools: DashMap::new(), clusters: DashMap::new() }
+        let (pools, clusters) = (DashMap::new(), DashMap::new());
+        Self { settings, server_tls, prepared, pools, clusters, doubts: Arc::default() }
     }
 
     /// The same with these bounds on prepared statements.
@@ -45,6 +47,12 @@ impl Registry {
     #[must_use]
     pub fn prepared(&self) -> &PreparedMemory {
         &self.prepared
+    }
+
+    /// Routes that servers have cast doubt on.
+    #[must_use]
+    pub fn doubts(&self) -> &Arc<Doubts> {
+        &self.doubts
     }
 
     /// How pools behave.
@@ -100,7 +108,8 @@ impl Registry {
         let cluster = self.cluster(placement);
         let make = || {
             let timeout = self.settings.connect_timeout();
-            let logins = Logins::new(cluster.endpoint(&placement.cluster, &self.settings));
+            let endpoint = cluster.endpoint(&placement.cluster, &self.settings);
+            let logins = Logins::new(endpoint, route.tenant_id, Arc::clone(&self.doubts));
             let connector = Connector::new(route.tenant_id, placement, &self.server_tls, timeout, logins);
             let (cluster, usage) = (Arc::clone(&cluster), Arc::clone(tenant.usage()));
             let statements = StatementCache::new(Arc::clone(&self.prepared));

@@ -109,6 +109,7 @@ impl Follower {
     }
 
     async fn keep_up(&mut self, wakeups: &mut RouteWakeups) -> Result<(), CatalogError> {
+        let doubts = Arc::clone(self.pools.doubts());
         let mut resync = tokio::time::interval(self.settings.resync_interval());
         let mut heartbeat = tokio::time::interval(self.settings.heartbeat_interval());
         loop {
@@ -119,6 +120,7 @@ impl Follower {
                         self.beat().await?;
                     }
                 }
+                doubted = doubts.next() => self.look_again(doubted).await?,
                 _ = resync.tick() => { self.catch_up().await?; }
                 _ = heartbeat.tick() => self.beat().await?,
             }
@@ -147,6 +149,15 @@ impl Follower {
             if let Some(refreshed) = self.routes.refresh(id).await? {
                 refreshed.apply(&self.pools);
             }
+        }
+        Ok(())
+    }
+
+    /// A server knows of a change that we have not heard of, or there is none.
+    async fn look_again(&self, tenant: TenantId) -> Result<(), CatalogError> {
+        match self.routes.refresh(tenant).await? {
+            Some(refreshed) if refreshed.is_news() => refreshed.apply(&self.pools),
+            _ => {}
         }
         Ok(())
     }

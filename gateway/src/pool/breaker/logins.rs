@@ -5,10 +5,12 @@ use super::machine::{Breaker, Denied, Prognosis, Settings, Standing, Ticket};
 use super::pause::{Jitter, Pauses};
 use crate::connect::{Blame, ConnectError};
 use crate::error::Refusal;
+use crate::resolve::Doubts;
 use std::future::pending;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tenancy::TenantId;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::sleep_until;
 
@@ -22,6 +24,9 @@ const SETTINGS: Settings = Settings {
 /// A pool's logins: its own breaker, and its endpoint's.
 pub struct Logins {
     endpoint: Arc<Endpoint>,
+    tenant: TenantId,
+    /// Where it is said that the tenant's route may be out of date.
+    doubts: Arc<Doubts>,
     own: Mutex<Own>,
     changed: Notify,
 }
@@ -43,11 +48,11 @@ pub struct NotNow {
 }
 
 impl Logins {
-    /// A pool's that leads to this endpoint.
+    /// Those of a tenant's pool that leads to this endpoint.
     #[must_use]
-    pub fn new(endpoint: Arc<Endpoint>) -> Arc<Self> {
+    pub fn new(endpoint: Arc<Endpoint>, tenant: TenantId, doubts: Arc<Doubts>) -> Arc<Self> {
         let own = Own { breaker: Breaker::new(SETTINGS), trouble: None, under_way: 0 };
-        Arc::new(Self { endpoint, own: Mutex::new(own), changed: Notify::new() })
+        Arc::new(Self { endpoint, tenant, doubts, own: Mutex::new(own), changed: Notify::new() })
     }
 
     /// Where they go.
@@ -200,6 +205,9 @@ impl Attempt {
     pub fn failed(mut self, error: &ConnectError) -> Option<Refusal> {
         let (logins, now) = (Arc::clone(&self.logins), Instant::now());
         logins.endpoint.counts().failed.inc();
+        if error.doubts_route() {
+            logins.doubts.raise(logins.tenant);
+        }
         match error.blame() {
             Blame::Cluster(prognosis) => {
                 if let Some(ticket) = self.shared.take() {
@@ -239,3 +247,6 @@ impl Drop for Attempt {
         self.logins.changed.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,15 @@ pub struct Refreshed {
 }
 
 impl Refreshed {
+    /// Does the route say anything else than before?
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        let new = self.tenant.route();
+        let cluster =
+            |route: &RouteRecord| route.placement.as_ref().map(|placement| placement.cluster.clone());
+        self.gone || new.generation != self.old.generation || cluster(&new) != cluster(&self.old)
+    }
+
     /// Has the pools follow the route.
     pub fn apply(&self, pools: &Registry) {
         let new = (!self.gone).then(|| self.tenant.route());
