@@ -5,6 +5,7 @@ use crate::pool::ConnectPermit;
 use crate::pool::servers::{Purpose, Server, ServerGuard, Servers};
 use crate::relay::handover::Traces;
 use crate::relay::prepared::ServerStatements;
+use crate::relay::readable;
 use crate::relay::settings::Settings;
 use crate::stream::ServerStream;
 use crate::workers::WorkerId;
@@ -15,9 +16,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// All that had arrived was read this short a time ago. Under load connections change hands faster than that, and
-/// asking the kernel would cost each transaction a system call.
-const USED_JUST_NOW: Duration = Duration::from_millis(1);
+/// Used this short a time ago, a connection is taken for what its thread knows of it. Under load connections change
+/// hands faster than that, and asking the kernel would cost each transaction a system call.
+const USED_JUST_NOW: Duration = Duration::from_millis(50);
 
 /// A raw server connection. It holds no buffer: whoever leases it brings one.
 ///
@@ -35,8 +36,10 @@ pub struct ServerConnection {
     idle_since: Instant,
     /// Its place in the list that operators see; none before a pool has taken it over.
     listed: Option<ServerGuard>,
-    /// What the server last reported of the parameters it reports.
+    /// What the server last reported of the parameters it reports. Changed by [`Self::report_parameter`] alone.
     pub parameters: Vec<(Box<str>, Box<str>)>,
+    /// Texts can be read under them. Asked with every transaction.
+    is_readable: bool,
     /// The session settings in force, as far as we set them.
     pub settings: Arc<Settings>,
     /// Settings were reset in a transaction whose end we did not follow: set all of them again.
@@ -66,6 +69,7 @@ impl ServerConnection {
             opened: now,
             idle_since: now,
             listed: None,
+            is_readable: readable::under(&parameters),
             parameters,
             settings: Arc::default(),
             settings_uncertain: false,
@@ -135,6 +139,13 @@ impl ServerConnection {
             Some((_, current)) => *current = value.into(),
             None => self.parameters.push((name.into(), value.into())),
         }
+        self.is_readable = readable::under(&self.parameters);
+    }
+
+    /// Can the texts of statements be read under the settings that the session has now?
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.is_readable
     }
 
     /// Does the server tell us when this setting changes?
@@ -148,7 +159,7 @@ impl ServerConnection {
     ///
     /// The kernel is asked too: a thread that is busy learns late of what has arrived.
     pub fn is_quiet(&mut self) -> bool {
-        let was_used_just_now = self.idle_for() < USED_JUST_NOW;
+        let was_used_just_now = self.home == WorkerId::current() && self.idle_for() < USED_JUST_NOW;
         let quiet = |stream: &mut ServerStream| {
             stream.is_quiet() && (was_used_just_now || stream.has_nothing_in_the_kernel())
         };

@@ -18,7 +18,6 @@ use crate::relay::effects::REPORTED;
 use crate::relay::handover::database::Asked;
 use crate::relay::handover::{self, NOBODY};
 use crate::relay::ledger::{Due, Ledger, Origin, Settled, Verdict};
-use crate::relay::readable;
 use crate::relay::settings::{self, Settings};
 use bytes::{Buf, BytesMut};
 use pgwire::backend::{self, ErrorFields, TransactionStatus};
@@ -294,7 +293,7 @@ impl Conversation {
     fn end(mut self, leaves_nothing: bool) {
         let pool = Arc::clone(self.lease.pool());
         self.unfit |= handover::transaction_ended(self.lease.server(), &pool);
-        self.unfit |= !readable::under(&self.lease.server().parameters);
+        self.unfit |= !self.lease.server().is_readable();
         let idle = self.status == TransactionStatus::Idle && self.ledger.is_empty();
         let in_sync = self.written == self.outbound.len() && !self.inbound.has_remaining();
         if idle && in_sync && leaves_nothing && !self.unfit {

@@ -8,6 +8,7 @@ mod target;
 
 use self::bound::Bound;
 use super::changes::WAITING_MAX;
+use super::effects::change::Change;
 use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
 use super::prepared::{NO_STATEMENT, reading};
@@ -287,6 +288,9 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
         (Effects::UNKNOWN, true)
     } else {
         let Some(text) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
+        if effects::is_plain_select(text) {
+            return Ok(forward_query(exchange, header, Effects::NONE, changes));
+        }
         let mut effects = effects::of_sql(text);
         if client.is_native() {
             effects = in_session(effects) | effects.and(Effects::RESET_ALL);
@@ -310,9 +314,13 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
     }
     // What else changes them is told by the tags that the server completes the query with.
     exchange.names_changed |= changes_names;
+    Ok(forward_query(exchange, header, effects, changes))
+}
+
+fn forward_query(exchange: &mut Exchange, header: Header, effects: Effects, changes: Vec<Change>) -> Step {
     // The server forgets the unnamed statement when it gets a simple query, which may open portals of any name.
     exchange.unnamed_on_server = false;
     exchange.bound = Bound::default();
     exchange.note_discard(effects);
-    Ok(forward(exchange, header, Due { effects, changes, ..Due::to_client(Request::Query) }))
+    forward(exchange, header, Due { effects, changes, ..Due::to_client(Request::Query) })
 }

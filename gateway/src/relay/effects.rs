@@ -7,9 +7,11 @@
 
 pub(super) mod calls;
 pub mod change;
+mod plain;
 
 use super::sql_lexer::{Lexer, Token};
 use change::SetForm;
+pub use plain::is_plain_select;
 use std::ops::{BitOr, BitOrAssign};
 
 /// A set of effects on the session: what is left behind, and what of earlier statements is undone.
@@ -173,6 +175,10 @@ type Tokens<'a> = std::iter::Peekable<Lexer<'a>>;
 /// Reads the effects of a text of one or more statements.
 #[must_use]
 pub fn of_sql(sql: &[u8]) -> Effects {
+    if is_plain_select(sql) { Effects::NONE } else { of_statements(sql) }
+}
+
+fn of_statements(sql: &[u8]) -> Effects {
     let mut effects = Effects::NONE;
     let mut tokens = Lexer::new(sql).peekable();
     if next_is(&mut tokens, "select") {

@@ -13,7 +13,6 @@ use super::ledger::{Due, Ledger, Origin, Request};
 use super::pin::PinReason;
 use super::policy::Policy;
 use super::prepared::ClientStatements;
-use super::readable;
 use super::server_side::{self, ServerFault};
 use super::settings::{self, Settings};
 use super::welcome::Welcome;
@@ -294,7 +293,7 @@ impl Exchange {
             lease.pool().usage().settings_replayed.add(steps);
         }
         // Where settings are set first, what the server has then decides.
-        self.doubtful = steps == 0 && !readable::under(&lease.server().parameters);
+        self.doubtful = steps == 0 && !lease.server().is_readable();
         if client.is_native() {
             self.close_unnamed()?;
         }

@@ -11,7 +11,6 @@ use super::handover;
 use super::ledger::{Due, Origin, Request, Settled, Verdict};
 use super::pin::PinReason;
 use super::prepared::reading;
-use super::readable;
 use super::refuse;
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
@@ -269,7 +268,7 @@ fn parameter(
 
 /// What statements do can not be told from their texts any more.
 fn doubt_what_is_unreadable(exchange: &mut Exchange, lease: &mut Lease) {
-    exchange.doubtful |= !readable::under(&lease.server().parameters);
+    exchange.doubtful |= !lease.server().is_readable();
 }
 
 fn command_complete(

@@ -8,14 +8,14 @@ use std::sync::LazyLock;
 /// What mentioning this name may leave behind. It counts wherever it stands: in a list of columns it does
 /// nothing, but it costs less to think that it does than to tell the two apart.
 pub(super) fn of_name(name: &[u8], tokens: &mut Tokens<'_>) -> Effects {
-    // Most names are none of these, which their first letters tell.
-    let may_be_known = name.first().is_some_and(|first| b"_cdnpqstxCDNPQSTX".contains(first));
-    if !may_be_known && !next_is_symbol(tokens, b'(') {
-        return Effects::NONE;
-    }
     if is_ours(name) {
         // Whoever names it found it on the server. What it does is another client's text.
         return Effects::UNKNOWN;
+    }
+    if !next_is_symbol(tokens, b'(') {
+        // A function is called by nothing but its name and a bracket.
+        let is_temporary = name.get(..TEMPORARY_SCHEMA.len()).is_some_and(|head| is(head, TEMPORARY_SCHEMA));
+        return if is_temporary { Effects::TEMPORARY } else { Effects::NONE };
     }
     let mut room = [0; LONGEST_WORD];
     let known = lower(name, &mut room);
@@ -27,11 +27,13 @@ pub(super) fn of_name(name: &[u8], tokens: &mut Tokens<'_>) -> Effects {
         | b"pg_try_advisory_lock_shared" => Effects::ADVISORY_LOCK,
         b"nextval" | b"setval" => Effects::DRAWS,
         _ if cannot_be_undone(known) => Effects::UNKNOWN,
-        _ if known.starts_with(b"pg_temp") => Effects::TEMPORARY,
-        _ if next_is_symbol(tokens, b'(') && !leaves_nothing(known) => Effects::CALLS,
+        _ if !leaves_nothing(known) => Effects::CALLS,
         _ => Effects::NONE,
     }
 }
+
+/// How the names of schemas of temporary objects begin.
+pub(super) const TEMPORARY_SCHEMA: &str = "pg_temp";
 
 /// Functions that run SQL given to them as text, or keep what nothing but the session's end undoes.
 const CANNOT_BE_UNDONE: &[&str] = &[
@@ -315,10 +317,10 @@ mod tests {
     }
 
     #[test]
-    fn every_name_fits_the_room_for_it_and_passes_the_first_letters() {
+    fn every_name_fits_the_room_for_it() {
         assert!(LEAVE_NOTHING.iter().all(|name| name.len() <= LONGEST_WORD));
         for name in CANNOT_BE_UNDONE {
-            for text in [format!("select {name}(1)"), format!("values ({})", name.to_uppercase())] {
+            for text in [format!("select {name}(1)"), format!("values ({}())", name.to_uppercase())] {
                 assert!(crate::relay::effects::of_sql(text.as_bytes()).any_of(Effects::UNKNOWN), "{text}");
             }
         }
