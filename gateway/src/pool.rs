@@ -27,7 +27,7 @@ pub mod tenant_pool;
 
 pub use budget::{Budget, ConnectPermit};
 pub use checkout::CheckoutError;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Demand};
 pub use key::PoolKey;
 pub use lease::Lease;
 pub use registry::Registry;

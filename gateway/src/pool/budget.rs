@@ -67,6 +67,12 @@ impl Budget {
         (self.limit() + self.surplus.load(Ordering::Acquire)).saturating_sub(free)
     }
 
+    /// Permits out beyond the limit that are not on their way back.
+    #[must_use]
+    pub fn excess(&self) -> u32 {
+        self.surplus.load(Ordering::Acquire).saturating_sub(self.closing.load(Ordering::Acquire))
+    }
+
     /// Check-outs that wait for the budget.
     #[must_use]
     pub fn waiting(&self) -> u32 {

@@ -56,7 +56,8 @@ impl Lease {
     /// their turn.
     pub fn release(mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        let yields = self.pool.cluster.budget().waiting() > 0 && connection.age() >= TURN;
+        let budget = self.pool.cluster.budget();
+        let yields = budget.excess() > 0 || (budget.waiting() > 0 && connection.age() >= TURN);
         let is_unwanted = connection.listed().is_some_and(Server::close_needed);
         if !self.pool.is_retired() && !yields && !is_unwanted {
             connection.mark_idle();

@@ -9,11 +9,12 @@ use crate::error::Refusal;
 use crate::relay::prepared::{PreparedMemory, StatementCache};
 use crate::resolve::{Doubts, Tenant};
 use crate::tls::ServerTlsSettings;
-use catalog_schema::{PlacementRecord, RouteRecord};
+use catalog_schema::{ClusterRecord, PlacementRecord, RouteRecord};
 use config::{PoolConfig, PreparedConfig};
 use dashmap::DashMap;
 use std::sync::Arc;
 use tenancy::{ClusterId, ClusterState, ErrorKind, TenantState};
+use tokio::sync::Notify;
 
 /// A route may change while its pool is looked up; it is then looked up again, this often at most.
 const ROUTE_CHANGES_MAX: usize = 5;
@@ -26,6 +27,8 @@ pub struct Registry {
     pools: DashMap<PoolKey, Arc<Pool>>,
     clusters: DashMap<ClusterId, Arc<Cluster>>,
     doubts: Arc<Doubts>,
+    /// Told when a cluster could use more of its budget than this gateway's share; none when it has it all.
+    wanting: Option<Arc<Notify>>,
 }
 
 impl Registry {
@@ -34,13 +37,27 @@ impl Registry {
     pub fn new(settings: PoolConfig, server_tls: ServerTlsSettings) -> Self {
         let prepared = PreparedMemory::new(PreparedConfig::default());
         let (pools, clusters) = (DashMap::new(), DashMap::new());
-        Self { settings, server_tls, prepared, pools, clusters, doubts: Arc::default() }
+        Self { settings, server_tls, prepared, pools, clusters, doubts: Arc::default(), wanting: None }
     }
 
     /// The same with these bounds on prepared statements.
     #[must_use]
     pub fn keeping(self, prepared: PreparedConfig) -> Self {
         Self { prepared: PreparedMemory::new(prepared), ..self }
+    }
+
+    /// The same for a gateway that shares the clusters' budgets with others: it holds no connection before it was
+    /// given a share.
+    #[must_use]
+    pub fn sharing(self) -> Self {
+        Self { wanting: Some(Arc::default()), ..self }
+    }
+
+    /// Told when a cluster is new here, or could use more than its share. Nobody tells it where budgets are not
+    /// shared.
+    #[must_use]
+    pub fn wanting(&self) -> Arc<Notify> {
+        self.wanting.clone().unwrap_or_default()
     }
 
     /// The prepared statements of all pools.
@@ -185,11 +202,23 @@ impl Registry {
     /// connect is each pool's own.
     fn cluster(&self, placement: &PlacementRecord) -> Arc<Cluster> {
         let record = &placement.cluster;
-        let cluster = Arc::clone(
-            &self.clusters.entry(record.id).or_insert_with(|| Arc::new(Cluster::new(record.clone()))),
-        );
+        let cluster =
+            Arc::clone(&self.clusters.entry(record.id).or_insert_with(|| self.new_cluster(record.clone())));
         cluster.update(record);
         cluster
+    }
+
+    fn new_cluster(&self, record: ClusterRecord) -> Arc<Cluster> {
+        let Some(wanting) = &self.wanting else { return Arc::new(Cluster::new(record)) };
+        wanting.notify_one();
+        Arc::new(Cluster::shared(record, Arc::clone(wanting)))
+    }
+
+    /// Puts what the catalog says of a cluster in force although something newer is known: it was restored.
+    pub fn restore(&self, record: &ClusterRecord) {
+        if let Some(cluster) = self.clusters.get(&record.id) {
+            cluster.restore(record);
+        }
     }
 }
 

@@ -7,14 +7,17 @@
 //!
 //! While the catalog is away nothing is dropped: what is cached stays in force.
 
+mod shares;
+
 use super::Routes;
 use crate::cancel::Peers;
 use crate::pool::Registry;
-use catalog_schema::{Catalog, CatalogError, Changed, GatewayHeartbeat, RouteWakeups};
+use catalog_schema::{BudgetWakeups, Catalog, CatalogError, Changed, GatewayHeartbeat, RouteWakeups};
 use config::RouteCacheConfig;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
+use shares::Shares;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tenancy::{Revision, TenantId};
 use tokio_util::sync::CancellationToken;
 
@@ -22,12 +25,17 @@ use tokio_util::sync::CancellationToken;
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(3);
 
+/// How long servers get to let go of the connections that we close at the end, before we sign off all the same.
+const LET_GO_MAX: Duration = Duration::from_secs(2);
+
 /// Where the gateway stands with respect to the catalog. Read by the metrics and by `/readyz`.
 #[derive(Default)]
 pub struct Progress {
     applied: AtomicI64,
     started: AtomicBool,
     connected: AtomicBool,
+    shares_renewed: Mutex<Option<Instant>>,
+    shares_lost: AtomicU64,
 }
 
 impl Progress {
@@ -47,6 +55,26 @@ impl Progress {
     #[must_use]
     pub fn connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
+    }
+
+    /// How old what was last told of shares is; none before the first answer.
+    #[must_use]
+    pub fn shares_age(&self) -> Option<Duration> {
+        self.shares_renewed.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+    }
+
+    /// Times that shares could not be renewed in time.
+    #[must_use]
+    pub fn share_fallbacks(&self) -> u64 {
+        self.shares_lost.load(Ordering::Relaxed)
+    }
+
+    fn shares_renewed(&self, at: Instant) {
+        *self.shares_renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    fn shares_lost(&self) {
+        self.shares_lost.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -71,11 +99,31 @@ pub struct Follower {
 impl Follower {
     /// Follows until `stop` fires, then signs this gateway off.
     pub async fn run(mut self, stop: CancellationToken) {
+        let interval = self.settings.heartbeat_interval();
+        let (pools, progress) = (Arc::clone(&self.pools), Arc::clone(&self.progress));
+        let shares = Shares::new(self.heartbeat.id, pools, progress, interval);
+        tokio::select! {
+            () = self.keep_following(&shares, &stop) => {}
+            () = shares.expire_in_time() => {}
+        }
+        // What is given back is given to others at once.
+        if tokio::time::timeout(LET_GO_MAX, self.pools.all_closed()).await.is_err() {
+            tracing::info!(
+                "servers have not let go of their connections; the lease on them is left to expire"
+            );
+            return;
+        }
+        if let Err(error) = self.catalog.gateway_forget(self.heartbeat.id).await {
+            tracing::info!(%error, "could not sign off from the catalog");
+        }
+    }
+
+    async fn keep_following(&mut self, shares: &Shares, stop: &CancellationToken) {
         let mut pause = RETRY_MIN;
         while !stop.is_cancelled() {
             let followed = tokio::select! {
                 () = stop.cancelled() => break,
-                followed = self.follow(&mut pause) => followed,
+                followed = self.follow(shares, &mut pause) => followed,
             };
             self.progress.connected.store(false, Ordering::Release);
             if let Err(error) = followed {
@@ -86,13 +134,11 @@ impl Follower {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_MAX),
             }
         }
-        if let Err(error) = self.catalog.gateway_forget(self.heartbeat.id).await {
-            tracing::info!(%error, "could not sign off from the catalog");
-        }
     }
 
-    async fn follow(&mut self, pause: &mut Duration) -> Result<(), CatalogError> {
+    async fn follow(&mut self, shares: &Shares, pause: &mut Duration) -> Result<(), CatalogError> {
         let mut wakeups = self.catalog.listen_routes().await?;
+        let mut budgets = self.catalog.listen_budgets().await?;
         if !self.progress.started() {
             // All that was before now is in force once what is cached was read after it. Clients may have been
             // let in already, in an earlier attempt at the latest.
@@ -102,13 +148,18 @@ impl Follower {
         }
         self.catch_up().await?;
         self.progress.started.store(true, Ordering::Release);
-        self.beat().await?;
+        self.beat(shares).await?;
         self.progress.connected.store(true, Ordering::Release);
         *pause = RETRY_MIN;
-        self.keep_up(&mut wakeups).await
+        self.keep_up(shares, &mut wakeups, &mut budgets).await
     }
 
-    async fn keep_up(&mut self, wakeups: &mut RouteWakeups) -> Result<(), CatalogError> {
+    async fn keep_up(
+        &mut self,
+        shares: &Shares,
+        wakeups: &mut RouteWakeups,
+        budgets: &mut BudgetWakeups,
+    ) -> Result<(), CatalogError> {
         let doubts = Arc::clone(self.pools.doubts());
         let mut resync = tokio::time::interval(self.settings.resync_interval());
         let mut heartbeat = tokio::time::interval(self.settings.heartbeat_interval());
@@ -117,12 +168,17 @@ impl Follower {
                 woken = wakeups.next() => {
                     woken?;
                     if self.catch_up().await? {
-                        self.beat().await?;
+                        self.beat(shares).await?;
                     }
                 }
+                woken = budgets.next() => {
+                    woken?;
+                    self.renew(shares).await?;
+                }
+                () = shares.wanting() => self.renew(shares).await?,
                 doubted = doubts.next() => self.look_again(doubted).await?,
                 _ = resync.tick() => { self.catch_up().await?; }
-                _ = heartbeat.tick() => self.beat().await?,
+                _ = heartbeat.tick() => self.beat(shares).await?,
             }
         }
     }
@@ -135,8 +191,21 @@ impl Follower {
             return Ok(false);
         }
         self.apply_changes(changes.changed).await?;
+        if changes.revision < applied {
+            self.restore_clusters();
+        }
         self.progress.applied.store(changes.revision.get(), Ordering::Release);
         Ok(true)
+    }
+
+    /// The catalog was restored, and what it says of clusters may be older than what it said. Every cached route has
+    /// been read since.
+    fn restore_clusters(&self) {
+        for tenant in self.routes.all() {
+            if let Some(placement) = &tenant.route().placement {
+                self.pools.restore(&placement.cluster);
+            }
+        }
     }
 
     async fn apply_changes(&self, changed: Changed) -> Result<(), CatalogError> {
@@ -162,10 +231,19 @@ impl Follower {
         Ok(())
     }
 
-    async fn beat(&mut self) -> Result<(), CatalogError> {
+    async fn beat(&mut self, shares: &Shares) -> Result<(), CatalogError> {
         self.heartbeat.applied_revision = self.progress.applied();
         self.peers.numbered(self.catalog.gateway_heartbeat(&self.heartbeat).await?);
+        self.renew(shares).await?;
         self.peers.alive(self.catalog.gateway_addresses().await?);
+        Ok(())
+    }
+
+    /// The part of the heartbeat that does not wait for its turn: what this gateway holds, and may hold.
+    async fn renew(&self, shares: &Shares) -> Result<(), CatalogError> {
+        let renewal = shares.renewal();
+        let answer = self.catalog.renew_leases(&renewal.header, &renewal.claims).await?;
+        shares.answered(&renewal, &answer);
         Ok(())
     }
 }
