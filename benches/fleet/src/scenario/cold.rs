@@ -1,0 +1,106 @@
+//! Many tenants known, a tenth of them active in turn, beside one tenant; and what the first query of a cold one costs.
+
+use super::ScenarioError;
+use super::bench::{Bench, Driven, LIMITS, Run, direct, gateway};
+use super::table::{Table, ratio};
+use crate::plan::{Arrivals, Choice, Script, Stream, Window};
+use crate::world::server::Cluster;
+use std::time::Duration;
+
+/// Users at once.
+const USERS: u32 = 16;
+
+/// Cold tenants a second, so that their logins do not meet.
+const COLD_RATE: f64 = 10.0;
+
+pub(super) async fn play(bench: &mut Bench) -> Result<(), ScenarioError> {
+    let (known, active) = (bench.options.size(10_000, 1_000), bench.options.size(1_000, 100));
+    let cold = active.min(bench.options.size(200, 60));
+    let made = 1..active + cold + 1;
+    // The gateway keeps a connection for each active tenant, and so does the driver when it drives the server itself.
+    let budget = made.end + USERS;
+    let cluster = bench.cluster(&format!("cold-{known}"), made.clone(), 2 * budget).await?;
+    let catalog = bench.catalog(LIMITS, &cluster, 1..known + 1, budget).await?;
+    let ours = bench.gateway(&catalog).await?;
+    println!("## {known} tenants known, {active} active in turn, beside one\n");
+    println!("The gateway was ready {:.2} s after its start.\n", ours.ready_seconds);
+    warmth(bench, &[direct(&cluster), gateway(&ours)], &cluster, active).await?;
+    first_queries(bench, &gateway(&ours), &cluster, active, cold).await
+}
+
+/// Tenants whose connections are all open already.
+async fn warmth(
+    bench: &mut Bench,
+    targets: &[Driven],
+    cluster: &Cluster,
+    active: u32,
+) -> Result<(), ScenarioError> {
+    let mut one = Stream::selects("all", 1, 1, Arrivals::Closed(USERS), Choice::Own);
+    (one.connections, one.preconnect) = (USERS, true);
+    let mut many = Stream::selects("all", 1, active, Arrivals::Closed(USERS), Choice::Turns);
+    many.preconnect = true;
+    // Long enough that each has had its first query before anything is counted.
+    let length = bench.options.warm_up() + Duration::from_millis(u64::from(active) * 10);
+    let windows = vec![Window::warm_up(length), Window::counted("steady", bench.options.window())];
+    let plans = [bench.steady(vec![one]), bench.plan(windows, vec![many])];
+    let mut table =
+        Table::new(&["target", "tenants", "tx/s", "of one tenant's", "p50 ms", "p99 ms", "connections"]);
+    for target in targets {
+        let few = bench.drive("one tenant", &plans[0], target, Some(cluster)).await?;
+        let many = bench.drive("in turn", &plans[1], target, Some(cluster)).await?;
+        let base = few.report.part("all", None).goodput;
+        for (tenants, run) in [(1, &few), (active, &many)] {
+            let part = run.report.part("all", None);
+            table.row([
+                target.name.to_owned(),
+                tenants.to_string(),
+                format!("{:.0}", part.goodput),
+                ratio(part.goodput, base),
+                format!("{:.3}", part.latency_ms.p50),
+                format!("{:.3}", part.latency_ms.p99),
+                run.seen.sessions_max().to_string(),
+            ]);
+        }
+    }
+    table.print();
+    Ok(())
+}
+
+/// The first query of tenants that nobody has asked for, beside later ones and a login to the server.
+async fn first_queries(
+    bench: &mut Bench,
+    ours: &Driven,
+    cluster: &Cluster,
+    active: u32,
+    cold: u32,
+) -> Result<(), ScenarioError> {
+    // Half as many requests as tenants: chance brings a few more than planned, and none may come round twice.
+    let length = Duration::from_secs_f64(f64::from(cold) / COLD_RATE / 2.0);
+    let windows = vec![Window::counted("steady", length)];
+    let stream =
+        |first, tenants| Stream::selects("all", first, tenants, Arrivals::Open(COLD_RATE), Choice::Turns);
+    let colds = bench.plan(windows.clone(), vec![stream(active + 1, cold)]);
+    let first = bench.drive("cold tenants", &colds, ours, None).await?;
+    let mut warms = stream(1, active.min(cold));
+    warms.preconnect = true;
+    let warm = bench.plan(windows.clone(), vec![warms]);
+    let later = bench.drive("warm tenants", &warm, ours, None).await?;
+    let mut login = stream(1, cold);
+    login.script = Script::Login;
+    let bare = bench.drive("logins", &bench.plan(windows, vec![login]), &direct(cluster), None).await?;
+
+    let service = |run: &Run| run.report.part("all", None).service_ms;
+    let (first, later) = (service(&first), service(&later));
+    let login = bare.report.part("all", None).login_ms;
+    let mut table = Table::new(&["query of a tenant", "p50 ms", "p95 ms"]);
+    for (name, p50, p95) in [
+        ("warm", later.p50, later.p95),
+        ("cold", first.p50, first.p95),
+        ("cold less warm", first.p50 - later.p50, first.p95 - later.p95),
+        ("a login to the server", login.p50, login.p95),
+    ] {
+        table.row([name.to_owned(), format!("{p50:.2}"), format!("{p95:.2}")]);
+    }
+    table.print();
+    Ok(())
+}
