@@ -47,9 +47,12 @@ pub struct GatewayConfig {
     pub state: StateConfig,
     /// `[metrics]`
     pub metrics: MetricsConfig,
-    /// `drain_timeout_ms`: after the signal to stop, how long running transactions may take to end,
-    /// milliseconds, 30,000. What still runs then is cut off. Must be shorter than the time the
-    /// supervisor waits before it kills.
+    /// `drain_delay_ms`: after the signal to stop, how long everything goes on as before but for `/readyz`, milliseconds,
+    /// 0. Load balancers need some time to see that; Kubernetes takes a few seconds to tell every node.
+    pub drain_delay_ms: u64,
+    /// `drain_timeout_ms`: after that, how long running transactions may take to end, and clients that keep a server
+    /// connection may stay, milliseconds, 30,000. What is left is cut off. Both together, and five seconds, must be
+    /// shorter than the time the supervisor waits before it kills.
     pub drain_timeout_ms: u64,
     /// `worker_threads`: threads that serve connections; one per core if it is not set. More than
     /// cores only costs.
@@ -74,6 +77,7 @@ impl Default for GatewayConfig {
             console: ConsoleConfig::default(),
             state: StateConfig::default(),
             metrics: MetricsConfig::default(),
+            drain_delay_ms: 0,
             drain_timeout_ms: 30_000,
             worker_threads: None,
         }
@@ -95,6 +99,12 @@ impl GatewayConfig {
     /// Lists everything that is wrong, each with its key.
     pub fn parse(text: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         load::parse(text, &environment, Self::read)
+    }
+
+    /// [`Self::drain_delay_ms`] as a duration.
+    #[must_use]
+    pub const fn drain_delay(&self) -> Duration {
+        Duration::from_millis(self.drain_delay_ms)
     }
 
     /// [`Self::drain_timeout_ms`] as a duration.
@@ -125,6 +135,7 @@ impl GatewayConfig {
             console: ConsoleConfig::read(root.section("console")),
             state: StateConfig::read(root.section("state")),
             metrics: MetricsConfig::read(root.section("metrics")),
+            drain_delay_ms: root.number("drain_delay_ms", defaults.drain_delay_ms, &(0..=600_000)),
             drain_timeout_ms: root.number("drain_timeout_ms", defaults.drain_timeout_ms, &(0..=3_600_000)),
             worker_threads: root.optional_number("worker_threads", &(1..=1_024)),
         }

@@ -17,12 +17,16 @@ pub struct GatewayListen {
     /// connection string for `acme.db.example.com` means the tenant acme, wherever else it names one too.
     /// Names below `localhost` always do.
     pub domain: Option<String>,
+    /// `listen.reuse_port`: whether another gateway of the same user may listen on `pg` and `http` at the same time, false.
+    /// It is how one gateway takes over from another on the same machine (SO_REUSEPORT): both have to say so. Any process
+    /// of that user can then take a part of the clients. `admin` is never shared: whoever asks must know whom.
+    pub reuse_port: bool,
 }
 
 impl Default for GatewayListen {
     fn default() -> Self {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Self { pg: local(6432), http: local(8080), admin: local(9090), domain: None }
+        Self { pg: local(6432), http: local(8080), admin: local(9090), domain: None, reuse_port: false }
     }
 }
 
@@ -34,6 +38,7 @@ impl GatewayListen {
             http: section.text("http", defaults.http),
             admin: section.text("admin", defaults.admin),
             domain: section.optional("domain"),
+            reuse_port: section.flag("reuse_port", defaults.reuse_port),
         };
         if listen.domain.as_deref().is_some_and(|domain| !is_domain(domain)) {
             section.problem("domain", "must be a domain name, such as db.example.com");

@@ -50,6 +50,7 @@ fn the_gateway_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.console.pause_timeout(), defaults.console.pause_timeout());
         assert_eq!(config.metrics, defaults.metrics);
         assert_eq!(config.drain_timeout(), defaults.drain_timeout());
+        assert_eq!(config.drain_delay(), defaults.drain_delay());
         assert_eq!(config.worker_threads, defaults.worker_threads);
         assert_eq!(config.master_key.read().unwrap().expose(), "AAAA");
     });

@@ -1,10 +1,15 @@
 //! Building the gateway, running it, and stopping it in order.
 
+mod stop;
+
 use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
 use crate::cancel::Cancels;
 use crate::console::{Console, ConsoleError, averages};
+use crate::listen::bind::{self, Sharing};
+use crate::listen::door::{Orders, Visitors};
+use crate::listen::group::Place;
 use crate::metrics::{GatewayMetrics, GatewayUsage};
 use crate::pool::{Registry, sweep};
 use crate::resolve::Routes;
@@ -14,20 +19,18 @@ use crate::tls::{self, Acceptor, ServerTlsSettings, TlsError};
 use crate::workers::Workers;
 use crate::{admin, listen};
 use catalog_schema::{Catalog, CatalogError, GatewayHeartbeat, MasterKey, SealError};
-use config::GatewayConfig;
+use config::{GatewayConfig, GatewayListen};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+use stop::Stopping;
 use tenancy::{GatewayId, Revision};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Connections that the kernel keeps for us while we accept others; it cuts this to `net.core.somaxconn`.
-const LISTEN_BACKLOG: u32 = 4096;
 
 /// How long servers get to let go of the connections that we close at the end, so that what was cut off is
 /// cancelled there too.
@@ -86,6 +89,8 @@ pub struct Gateway {
     pg: TcpListener,
     http: TcpListener,
     admin: TcpListener,
+    /// Where other gateways reach this one and no other, if its port is shared.
+    peers: Option<TcpListener>,
     addresses: Addresses,
 }
 
@@ -100,15 +105,17 @@ impl Gateway {
         let catalog = Catalog::connect(&config.catalog.dsn, key, config.catalog.pool_size).await?;
         let workers =
             Workers::start(config.worker_threads.unwrap_or_else(cores)).map_err(GatewayError::Threads)?;
+        let sharing = Sharing::from(config.listen.reuse_port);
         let (pg, http) = {
             // Their events go to the worker that accepts.
             let _on_worker = workers.accepting().enter();
             (
-                listen_on("PostgreSQL clients", config.listen.pg)?,
-                listen_on("HTTP clients", config.listen.http)?,
+                listen_on("PostgreSQL clients", config.listen.pg, sharing)?,
+                listen_on("HTTP clients", config.listen.http, sharing)?,
             )
         };
-        let admin = listen_on("metrics and probes", config.listen.admin)?;
+        let admin = listen_on("metrics and probes", config.listen.admin, Sharing::Alone)?;
+        let peers = peers(&config.listen)?;
         let address = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
         let addresses = Addresses {
             pg: address(&pg, config.listen.pg),
@@ -122,7 +129,9 @@ impl Gateway {
             workers,
             routes: Arc::new(Routes::new(catalog.clone(), config.routes.clone(), drain.clone())),
             tls,
-            pools: Arc::new(Registry::new(config.pool.clone(), server_tls).keeping(config.prepared.clone())),
+            pools: Arc::new(
+                Registry::new(config.pool.clone(), server_tls).keeping(config.prepared.clone()).sharing(),
+            ),
             cancels: Arc::new(Cancels::new(&config.cancel)),
             clients: Arc::default(),
             gate: Gate::default(),
@@ -133,6 +142,7 @@ impl Gateway {
             mock_seed,
             passwords: PasswordChecks::default(),
             client_places: Arc::new(Semaphore::new(config.limits.client_limit as usize)),
+            leaving: CancellationToken::new(),
             drain,
             cut_off: CancellationToken::new(),
             config,
@@ -148,12 +158,12 @@ impl Gateway {
                 id: GatewayId::generate(),
                 name: shared.config.name.clone(),
                 region: shared.config.region.clone(),
-                address: advertised(&shared.config, addresses.pg),
+                address: advertised(&shared.config, addresses.pg, peers.as_ref()),
                 applied_revision: Revision::default(),
             },
         };
         let metrics = Arc::new(GatewayMetrics::new(Arc::clone(&shared)));
-        Ok(Self { shared, follower, metrics, pg, http, admin, addresses })
+        Ok(Self { shared, follower, metrics, pg, http, admin, peers, addresses })
     }
 
     /// Where it listens; ports asked for as 0 are known here.
@@ -162,13 +172,12 @@ impl Gateway {
         self.addresses
     }
 
-    /// Serves until `shutdown` fires, then drains: nothing new is accepted, idle clients leave, transactions
-    /// under way may finish within `drain_timeout_ms`. The admin listener answers to the end.
+    /// Serves until `shutdown` fires, then stops in order (`stop`). The admin listener answers to the end.
     ///
     /// # Errors
     /// None as yet; a listener that fails is retried.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), GatewayError> {
-        let Self { shared, follower, metrics, pg, http, admin, addresses } = self;
+        let Self { shared, follower, metrics, pg, http, admin, peers, addresses } = self;
         tracing::info!(pg = %addresses.pg, http = %addresses.http, admin = %addresses.admin, "the gateway serves");
         let stop = CancellationToken::new();
         let background = TaskTracker::new();
@@ -179,37 +188,31 @@ impl Gateway {
         background.spawn(averages::run(Arc::clone(&shared), stop.clone()));
         background.spawn(sweep::run(Arc::clone(&shared.pools), stop.clone()));
         background.spawn(admin::run(admin, Arc::clone(&shared), metrics, stop.clone()));
-        let clients = TaskTracker::new();
-        let listeners = TaskTracker::new();
-        let accepting = shared.workers.accepting();
-        let pg = listen::pgwire::run(pg, Arc::clone(&shared), shared.drain.clone(), clients.clone());
-        listeners.spawn_on(pg, accepting);
-        let http = listen::http::run(http, Arc::clone(&shared), shared.drain.clone(), clients.clone());
-        listeners.spawn_on(http, accepting);
+        if let Some(peers) = peers {
+            background.spawn(listen::peers::run(peers, Arc::clone(&shared), stop.clone()));
+        }
+        let stopping = Stopping {
+            places: places(&shared.config.listen, &[(&pg, addresses.pg), (&http, addresses.http)]),
+            shared: &shared,
+            orders: Orders::default(),
+            listeners: TaskTracker::new(),
+            visitors: Visitors::default(),
+        };
+        let (orders, visitors) = (&stopping.orders, &stopping.visitors);
+        let pg = listen::pgwire::run(pg, Arc::clone(&shared), orders.clone(), visitors.clone());
+        let http = listen::http::run(http, Arc::clone(&shared), orders.clone(), visitors.clone());
+        stopping.listeners.spawn_on(pg, shared.workers.accepting());
+        stopping.listeners.spawn_on(http, shared.workers.accepting());
 
         shutdown.cancelled().await;
-        tracing::info!("the gateway drains");
-        shared.drain.cancel();
-        listeners.close();
-        clients.close();
-        let drained = async {
-            listeners.wait().await;
-            clients.wait().await;
-        };
-        if tokio::time::timeout(shared.config.drain_timeout(), drained).await.is_err() {
-            tracing::warn!(
-                clients = clients.len(),
-                "clients are still busy at the end of the drain and are cut off"
-            );
-            shared.cut_off.cancel();
-            clients.wait().await;
-        }
+        stopping.run().await;
         stop.cancel();
         background.close();
         background.wait().await;
         if tokio::time::timeout(LET_GO_MAX, shared.pools.all_closed()).await.is_err() {
             tracing::warn!("not every server has let go of its connections");
         }
+        tracing::info!("the gateway has stopped");
         Ok(())
     }
 }
@@ -218,24 +221,34 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Where other gateways reach this one.
-fn advertised(config: &GatewayConfig, listens_on: SocketAddr) -> String {
+/// Where other gateways reach this one. The port that it may share with others is of no use for that.
+fn advertised(config: &GatewayConfig, listens_on: SocketAddr, peers: Option<&TcpListener>) -> String {
     if config.cancel.advertise.is_none() && listens_on.ip().is_unspecified() {
         tracing::warn!(
             "other gateways cannot pass cancel requests on to this one: cancel.advertise is not set, and listen.pg is \
              no address to reach it at"
         );
     }
-    config.cancel.advertise.clone().unwrap_or_else(|| listens_on.to_string())
+    let usual = config.cancel.advertise.clone().unwrap_or_else(|| listens_on.to_string());
+    match (peers.and_then(|peers| peers.local_addr().ok()), usual.rsplit_once(':')) {
+        (Some(own), Some((host, _shared_port))) => format!("{host}:{}", own.port()),
+        _ => usual,
+    }
 }
 
-fn listen_on(what: &'static str, address: SocketAddr) -> Result<TcpListener, GatewayError> {
-    let bind = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        crate::socket::prepare(&socket)?;
-        socket.bind(address)?;
-        socket.listen(LISTEN_BACKLOG)
-    };
-    bind().map_err(|source| GatewayError::Listen { what, address, source })
+/// The listener for other gateways, on any free port.
+fn peers(listen: &GatewayListen) -> Result<Option<TcpListener>, GatewayError> {
+    let own = SocketAddr::new(listen.pg.ip(), 0);
+    listen.reuse_port.then(|| listen_on("other gateways", own, Sharing::Alone)).transpose()
+}
+
+/// What another gateway has to listen on to take over.
+fn places(listen: &GatewayListen, listeners: &[(&TcpListener, SocketAddr)]) -> Vec<Place> {
+    let of = |(listener, address): &(&TcpListener, SocketAddr)| Place::of(*listener, *address);
+    let places = listeners.iter().map(of).collect::<io::Result<Vec<_>>>();
+    places.ok().filter(|_| listen.reuse_port).unwrap_or_default()
+}
+
+fn listen_on(what: &'static str, address: SocketAddr, sharing: Sharing) -> Result<TcpListener, GatewayError> {
+    bind::listen_on(address, sharing).map_err(|source| GatewayError::Listen { what, address, source })
 }

@@ -104,6 +104,13 @@ impl Clients {
         all
     }
 
+    /// Ends every client.
+    pub fn end_all(&self) {
+        for entry in &self.entries {
+            entry.kill();
+        }
+    }
+
     /// The client with this number, if it is still there.
     #[must_use]
     pub fn find(&self, id: u64) -> Option<Arc<Client>> {

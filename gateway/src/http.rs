@@ -31,7 +31,8 @@ pub mod value;
 
 use crate::shared::Shared;
 use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::{Method, Request, StatusCode, Version};
 use net::Lingering;
 use reply::Reply;
 use std::net::SocketAddr;
@@ -50,6 +51,21 @@ pub async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Share
     }
 }
 
+/// Answers a request of a connection that came while the gateway drains: another one may serve it.
+pub fn turn_away(request: Request<Incoming>, shared: &Shared) -> Reply {
+    shared.usage.http_requests.inc();
+    let is_http_1 = request.version() < Version::HTTP_2;
+    let mut reply = match request.uri().path() {
+        "/healthz" => healthy(),
+        "/readyz" => ready(shared),
+        _ => sql::turn_away(request.map(Lingering::new), shared),
+    };
+    if is_http_1 {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    reply
+}
+
 /// The process runs.
 fn healthy() -> Reply {
     reply::json(StatusCode::OK, br#"{"status":"ok"}"#.to_vec())
@@ -57,7 +73,7 @@ fn healthy() -> Reply {
 
 /// New clients are welcome here: the catalog was reached, and the gateway is not about to leave.
 fn ready(shared: &Shared) -> Reply {
-    if shared.drain.is_cancelled() {
+    if shared.leaving.is_cancelled() {
         reply::problem(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down")
     } else if shared.progress.started() {
         reply::json(StatusCode::OK, br#"{"status":"ready"}"#.to_vec())

@@ -50,7 +50,9 @@ pub struct Shared {
     pub passwords: PasswordChecks,
     /// Places for clients of either protocol, authenticated or not.
     pub client_places: Arc<Semaphore>,
-    /// Fires when the gateway is to drain.
+    /// Fires when the gateway is to stop: no client should be sent here any more.
+    pub leaving: CancellationToken,
+    /// Fires when the gateway is to drain: clients are told to leave, and new ones why they are not served.
     pub drain: CancellationToken,
     /// Fires when the drain's time is up: clients that are still there are cut off.
     pub cut_off: CancellationToken,

@@ -39,7 +39,7 @@ impl ServeCommand {
     }
 }
 
-/// Cancelled by the first signal; the second one ends the process at once.
+/// Cancelled by the first signal; the second one ends the process at once, with a code that says so.
 fn on_signal() -> Result<CancellationToken, CommandError> {
     let mut signals = StopSignals::listen()?;
     let shutdown = CancellationToken::new();
@@ -48,6 +48,7 @@ fn on_signal() -> Result<CancellationToken, CommandError> {
         signals.received().await;
         asked.cancel();
         signals.received().await;
+        tracing::warn!("told to stop a second time: the process ends at once, and cuts off whoever is still served");
         std::process::exit(Exit::Interrupted.code().into());
     });
     Ok(shutdown)

@@ -14,7 +14,7 @@ pub enum NotReady {
     #[error("the catalog was not reached since the start")]
     Starting,
     /// The process is shutting down.
-    #[error("the gateway is draining")]
+    #[error("the gateway is shutting down")]
     Draining,
 }
 
@@ -23,7 +23,7 @@ pub enum NotReady {
 /// # Errors
 /// It has not started or is about to stop.
 pub fn readiness(shared: &Shared) -> Result<(), NotReady> {
-    judge(&shared.progress, &shared.drain)
+    judge(&shared.progress, &shared.leaving)
 }
 
 /// The process is alive. Says nothing of whether clients should come: see [`readyz`].
@@ -41,8 +41,8 @@ pub fn readyz(shared: &Shared) -> Answer {
     }
 }
 
-fn judge(progress: &Progress, drain: &CancellationToken) -> Result<(), NotReady> {
-    if drain.is_cancelled() {
+fn judge(progress: &Progress, leaving: &CancellationToken) -> Result<(), NotReady> {
+    if leaving.is_cancelled() {
         Err(NotReady::Draining)
     } else if !progress.started() {
         Err(NotReady::Starting)
@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn a_gateway_that_drains_is_not_ready() {
-        let drain = CancellationToken::new();
-        drain.cancel();
-        assert_eq!(judge(&Progress::default(), &drain), Err(NotReady::Draining));
+        let leaving = CancellationToken::new();
+        leaving.cancel();
+        assert_eq!(judge(&Progress::default(), &leaving), Err(NotReady::Draining));
     }
 }

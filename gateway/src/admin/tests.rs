@@ -40,6 +40,7 @@ async fn shared() -> Arc<Shared> {
         mock_seed,
         passwords: PasswordChecks::default(),
         client_places: Arc::new(Semaphore::new(1)),
+        leaving: CancellationToken::new(),
         drain,
         cut_off: CancellationToken::new(),
         config,

@@ -2,6 +2,7 @@
 
 mod encrypt;
 
+use super::door::{self, Orders, Visitors};
 use crate::http;
 use crate::shared::Shared;
 use hyper::service::service_fn;
@@ -16,11 +17,6 @@ use tenancy::ErrorKind;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-/// How long to wait when the process has no file descriptor left for another client.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// How long a connection stays open with no request under way: longer than the minute that load balancers
 /// commonly keep theirs, so that they close first and no request meets a closing connection. It is also the
@@ -43,30 +39,18 @@ const NO_PLACE: &[u8] =
 /// The longest wait for that client to take it.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// Accepts until `drain` fires. Each connection is a task of `clients`.
-pub async fn run(listener: TcpListener, shared: Arc<Shared>, drain: CancellationToken, clients: TaskTracker) {
+/// Accepts until it is told to end.
+pub async fn run(listener: TcpListener, shared: Arc<Shared>, orders: Orders, visitors: Visitors) {
     let builder = Arc::new(builder());
-    loop {
-        let accepted = tokio::select! {
-            () = drain.cancelled() => return,
-            accepted = listener.accept() => accepted,
+    let enter = |stream, peer| {
+        let (builder, served) = (Arc::clone(&builder), Arc::clone(&shared));
+        let serve = move |stream| async move {
+            served.cut_off.run_until_cancelled(serve(stream, peer, &builder, &served)).await;
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let (builder, served, drain) = (Arc::clone(&builder), Arc::clone(&shared), drain.clone());
-                let serve = move |stream| async move {
-                    let serving = serve(stream, peer, &builder, &served, drain);
-                    served.cut_off.run_until_cancelled(serving).await;
-                };
-                // A client that has left already is nobody's loss.
-                let _ = shared.workers.serve(&clients, stream, serve);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "could not accept an HTTP client");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
+        // A client that has left already is nobody's loss.
+        let _ = shared.workers.serve(visitors.now(&shared.drain), stream, serve);
+    };
+    door::run(listener, &orders, enter).await;
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -84,28 +68,28 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    builder: &Builder<TokioExecutor>,
-    shared: &Arc<Shared>,
-    drain: CancellationToken,
-) {
+async fn serve(stream: TcpStream, peer: SocketAddr, builder: &Builder<TokioExecutor>, shared: &Arc<Shared>) {
     let Ok(_place) = Arc::clone(&shared.client_places).try_acquire_owned() else {
         shared.usage.refusals.refused(ErrorKind::ClientLimit);
         return send_away(stream).await;
     };
+    let is_late = shared.drain.is_cancelled();
     let Some(stream) = encrypt::begin(stream, peer, shared).await else { return };
     let activity = Arc::new(Activity::new(shared.config.limits.startup_timeout()));
     let service = service_fn(|request| {
         let (running, shared) = (Running::begin(&activity), Arc::clone(shared));
         async move {
             let _running = running;
-            Ok::<_, Infallible>(http::answer(request, peer, &shared).await)
+            let answer = match is_late {
+                true => http::turn_away(request, &shared),
+                false => http::answer(request, peer, &shared).await,
+            };
+            Ok::<_, Infallible>(answer)
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut draining = false;
+    // One that comes late is told on its first request, and closed with the answer.
+    let mut draining = is_late;
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -114,7 +98,7 @@ async fn serve(
                 }
                 return;
             }
-            () = drain.cancelled(), if !draining => {
+            () = shared.drain.cancelled(), if !draining => {
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }

@@ -1,5 +1,6 @@
 //! The PostgreSQL listener: from the first byte to the relay.
 
+use super::door::{self, Orders, Visitors};
 use super::negotiate;
 use super::wire::{ClientWire, WireError};
 use crate::console::{self, Operator};
@@ -9,6 +10,7 @@ use crate::relay::session;
 use crate::session::{Accepted, Admitted, Refused};
 use crate::shared::Shared;
 use crate::stream::ClientStream;
+use crate::summons::run_until;
 use pgwire::backend::write;
 use pgwire::startup::Startup;
 use std::net::SocketAddr;
@@ -17,44 +19,30 @@ use std::time::Duration;
 use tenancy::ErrorKind;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 /// We speak protocol 3.0.
 const PROTOCOL_MINOR: u16 = 0;
 
-/// How long to wait when the process has no file descriptor left for another client.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How long a client that is logging in when the gateway begins to drain, or comes later, gets to do its part: some
+/// round trips, two of them for TLS.
+const LATE_LOGIN_MAX: Duration = Duration::from_secs(2);
 
 /// How long a client that took too long to log in gets to take its last message. One that cannot be told, because
 /// it does not read or is in the middle of a TLS handshake, is cut off then.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
-/// Accepts until `stop` fires. Each client is a task of `clients`.
-pub async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken, clients: TaskTracker) {
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+/// Accepts until it is told to end.
+pub async fn run(listener: TcpListener, shared: Arc<Shared>, orders: Orders, visitors: Visitors) {
+    let enter = |stream, peer| {
+        shared.usage.pg_connections.inc();
+        let served = Arc::clone(&shared);
+        let serve = move |stream| async move {
+            run_until(served.cut_off.clone(), serve(stream, peer, served)).await;
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                shared.usage.pg_connections.inc();
-                let served = Arc::clone(&shared);
-                let serve = move |stream| async move {
-                    let cut_off = served.cut_off.clone();
-                    cut_off.run_until_cancelled(serve(stream, peer, served)).await;
-                };
-                // A client that has left already is nobody's loss.
-                let _ = shared.workers.serve(&clients, stream, serve);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "could not accept a client");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
+        // A client that has left already is nobody's loss.
+        let _ = shared.workers.serve(visitors.now(&shared.drain), stream, serve);
+    };
+    door::run(listener, &orders, enter).await;
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
@@ -66,30 +54,41 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         return wire.refuse(&refusal).await;
     };
     let login = Counted::new(&shared.logins_under_way);
-    let most = shared.config.limits.startup_timeout();
-    let wire = wire.with_login_deadline(Instant::now() + most);
-    let entered = timeout(most + LAST_WORDS_MAX, Box::pin(enter(wire, peer, &shared))).await;
+    let entered = Box::pin(enter_in_time(wire, peer, &shared)).await;
     drop(login);
     let admitted = match entered {
-        Ok(Some(Entered::Client(admitted))) => admitted,
-        Ok(Some(Entered::Operator(operator))) => return Box::pin(console::run(*operator, shared)).await,
-        Ok(None) => return,
-        Err(_elapsed) => {
-            shared.usage.refusals.refused(ErrorKind::LoginTimeout);
-            tracing::info!(%peer, "a client took too long to log in");
-            return;
-        }
+        Some(Entered::Client(admitted)) => admitted,
+        Some(Entered::Operator(operator)) => return Box::pin(console::run(*operator, shared)).await,
+        None => return,
     };
-    let span = tracing::info_span!(
-        "session", tenant.id = %admitted.tenant.id(), tenant.slug = %admitted.tenant.usage().label(), %peer
-    );
-    session::run(admitted, shared).instrument(span).await;
+    session::run(admitted, shared).await;
+}
+
+/// Resolves when a login is not waited for any more, because the gateway drains.
+async fn too_late(shared: &Shared) {
+    shared.drain.cancelled().await;
+    tokio::time::sleep(LATE_LOGIN_MAX).await;
 }
 
 /// Who has logged in.
 enum Entered {
     Client(Box<Admitted>),
     Operator(Box<Operator>),
+}
+
+/// [`enter`], within the time that there is for it.
+async fn enter_in_time(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Option<Entered> {
+    let most = shared.config.limits.startup_timeout();
+    let wire = wire.with_login_deadline(Instant::now() + most);
+    let entered = tokio::select! {
+        entered = timeout(most + LAST_WORDS_MAX, enter(wire, peer, shared)) => entered,
+        () = too_late(shared) => return None,
+    };
+    entered.unwrap_or_else(|_elapsed| {
+        shared.usage.refusals.refused(ErrorKind::LoginTimeout);
+        tracing::info!(%peer, "a client took too long to log in");
+        None
+    })
 }
 
 /// Takes a client through all stages up to admission. `None`: it was sent away, or has left.
@@ -101,6 +100,11 @@ async fn enter(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Opti
             return None;
         }
     };
+    if shared.drain.is_cancelled() {
+        let refusal = Refusal::draining();
+        send_away(Refused { wire, refusal, tenant: None }, peer, shared).await;
+        return None;
+    }
     if negotiate_version(&mut wire, &startup).await.is_err() {
         return None;
     }

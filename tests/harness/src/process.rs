@@ -1,5 +1,8 @@
 //! Processes of ours that tests can kill.
 
+use crate::wait::eventually;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -51,6 +54,23 @@ impl ChildProcess {
     pub fn kill(&mut self) {
         self.child.kill().expect("our own child can be killed");
         self.child.wait().expect("our own child can be waited for");
+    }
+
+    /// Asks it to stop, as a supervisor does.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn terminate(&self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are positive"));
+        kill(pid, Signal::SIGTERM).expect("our own child can be sent a signal");
+    }
+
+    /// Waits until it has ended by itself, and says with which exit code; `None` if a signal ended it.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn exit_code(&mut self) -> Option<i32> {
+        eventually("the process has ended", async || self.ended()).await.code()
     }
 
     /// Has it not ended yet?

@@ -6,6 +6,7 @@ use crate::wait::{DEADLINE, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::time::Instant;
 use tenantry::client::path;
 use tenantry::dev::StackOptions;
@@ -186,8 +187,31 @@ impl Stack {
         let path = self.gateway_config();
         let text = std::fs::read_to_string(&path).expect("the stack has written it");
         std::fs::write(&path, format!("{text}\n{settings}\n")).expect("the stack's directory is ours");
-        let mut child = ChildProcess::tenantry(["gateway", "--config", &path.display().to_string()]);
-        let ready = format!("{}/readyz", self.descriptor().gateway.admin);
+        self.ready_gateway(&path, &self.descriptor().gateway.admin).await
+    }
+
+    /// Starts a gateway as a process of its own that shares the stack's ports with others, but for its admin
+    /// listener, which is at the address returned.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn sharing_gateway(&self, drain_timeout_ms: u64) -> (ChildProcess, String) {
+        let text = std::fs::read_to_string(self.gateway_config()).expect("the stack has written it");
+        let port = free_port();
+        let lines = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("drain_timeout_ms", _)) => format!("drain_timeout_ms = {drain_timeout_ms}\n"),
+            Some(("admin", _)) => format!("admin = \"127.0.0.1:{port}\"\nreuse_port = true\n"),
+            _ => format!("{line}\n"),
+        });
+        let path = self.gateway_config().with_file_name(format!("gateway-{port}.toml"));
+        std::fs::write(&path, lines.collect::<String>()).expect("the stack's directory is ours");
+        let admin = format!("http://127.0.0.1:{port}");
+        (self.ready_gateway(&path, &admin).await, admin)
+    }
+
+    async fn ready_gateway(&self, config: &Path, admin: &str) -> ChildProcess {
+        let mut child = ChildProcess::tenantry(["gateway", "--config", &config.display().to_string()]);
+        let ready = format!("{admin}/readyz");
         eventually("the gateway is ready", async || {
             assert!(child.is_running(), "the gateway ended: {}", child.said());
             let answer = self.http.get(&ready).send().await.ok()?;
@@ -217,6 +241,12 @@ impl Stack {
 fn unpooled() -> reqwest::Client {
     let client = reqwest::Client::builder().pool_max_idle_per_host(0).build();
     client.expect("a client without TLS can always be made")
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    listener.local_addr().expect("it is bound").port()
 }
 
 fn operation_id(started: &Value) -> &str {

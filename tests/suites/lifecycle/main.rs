@@ -1,12 +1,15 @@
 //! From the first connection to the tombstone, and through the failures in between.
 //!
 //! [`suspension`] and [`purge`] are what the control plane does to a tenant, [`outages`] what happens when a
-//! server behind the gateway is away, [`drain`] how a gateway stops.
+//! server behind the gateway is away, [`drain`] how a gateway stops, [`signals`] its process, and [`takeover`] how
+//! another one takes its place.
 
 mod drain;
 mod outages;
 mod purge;
+mod signals;
 mod suspension;
+mod takeover;
 
 use harness::Tenant;
 use harness::wire::{Message, WireClient};

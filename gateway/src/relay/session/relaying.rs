@@ -7,6 +7,7 @@ use crate::pool::Lease;
 use crate::relay::deadlines::Limit;
 use crate::relay::exchange::{Exchange, Outcome};
 use crate::relay::handover;
+use crate::relay::notify::settling;
 use crate::relay::pin::PinReason;
 use crate::relay::reset;
 use std::future::poll_fn;
@@ -64,7 +65,9 @@ impl Session {
 
     /// Returns the connection if it is proved clean, which one of a session may have to be made first; closes it
     /// in any doubt.
-    async fn give_back(&self, exchange: &Exchange, mut lease: Lease, ended: &Ended) {
+    async fn give_back(&self, exchange: &mut Exchange, mut lease: Lease, ended: &Ended) {
+        // Whoever waits for a listener is told, if it does not become one.
+        let claim = exchange.channels.take_claim();
         let no_cancel_is_under_way = self.cancel.slot().stopped();
         if !exchange.ledger.is_empty() && !exchange.server_is_leaving {
             lease.server().left_at_work();
@@ -73,7 +76,10 @@ impl Session {
             return drop(lease);
         }
         match ended {
-            Ended::Itself(Outcome::Idle) if !exchange.doubtful => lease.release(),
+            Ended::Itself(Outcome::Idle) if !exchange.doubtful => match claim {
+                Some(claim) => claim.fulfil(lease),
+                None => lease.release(),
+            },
             Ended::Itself(Outcome::ClientLeft) | Ended::SentAway | Ended::TooLate(Limit::PinnedIdle)
                 if self.client.is_native() && may_be_reset(exchange, &mut lease) =>
             {
@@ -83,7 +89,7 @@ impl Session {
                         lease.release();
                     }
                     Err(error) => {
-                        tracing::info!(%error, "a session could not be reset; its connection is closed");
+                        tracing::info!(tenant.id = %self.tenant.id(), %error, "a session could not be reset; its connection is closed");
                         drop(lease);
                     }
                 }
@@ -104,7 +110,7 @@ impl Session {
             Outcome::Refused(refusal) => Reason::Refusal(refusal),
             Outcome::OutOfSync => {
                 self.shared.usage.out_of_sync.inc();
-                tracing::error!("a server's reply was not the one due; both connections are closed");
+                tracing::error!(tenant.id = %self.tenant.id(), "a server's reply was not the one due; both connections are closed");
                 let message = "the server's replies are out of sync";
                 Reason::Refusal(Refusal::new(ErrorKind::Internal, message))
             }
@@ -113,7 +119,7 @@ impl Session {
 
     /// Ends the session: what the client is owed first, then why. A message cut in half can have
     /// nothing after it.
-    async fn finish(&mut self, exchange: &mut Exchange, refusal: Option<Refusal>) -> Next {
+    pub(super) async fn finish(&mut self, exchange: &mut Exchange, refusal: Option<Refusal>) -> Next {
         let whole = exchange.down.at_boundary();
         let flushed = tokio::time::timeout(FAREWELL_MAX, self.flush(exchange)).await;
         match refusal {
@@ -160,18 +166,27 @@ impl Session {
         if self.place.client().is_killed() {
             return Poll::Ready(Ended::SentAway);
         }
-        if let Poll::Ready(outcome) = exchange.poll_relay(cx, &mut self.stream, &mut self.client, lease) {
-            return Poll::Ready(Ended::Itself(outcome));
-        }
-        if exchange.is_at_rest() && exchange.down.is_written() {
+        loop {
+            if let Poll::Ready(outcome) = exchange.poll_relay(cx, &mut self.stream, &mut self.client, lease) {
+                return Poll::Ready(Ended::Itself(outcome));
+            }
+            if !(exchange.is_at_rest() && exchange.down.is_written()) {
+                return Poll::Pending;
+            }
             if let Some(server) = lease.server().listed() {
                 server.pinned(self.client.pin);
             }
-            if self.leave.as_mut().poll(cx).is_ready() {
+            if self.leave.poll(cx).is_ready() && !self.may_stay() {
                 return Poll::Ready(Ended::SentAway);
             }
+            if self.poll_mail(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if self.has_lost_notifications().is_some() {
+                return Poll::Ready(Ended::SentAway);
+            }
+            settling::tell(exchange, &self.client, lease);
         }
-        Poll::Pending
     }
 }
 
