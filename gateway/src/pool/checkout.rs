@@ -1,5 +1,6 @@
 //! From a wish to a lease: slot, then connection.
 
+use super::breaker::Attempt;
 use super::budget::Counted;
 use super::registry::route_changed;
 use super::{Lease, Pool};
@@ -96,15 +97,21 @@ impl Pool {
                 Ok(lease) => return Ok(lease),
                 Err(unused) => slot = unused,
             }
-            let permit = tokio::select! {
+            let way = async {
+                // No permit is held back while there is no use in connecting.
+                let attempt = self.connector.logins().turn(|| self.holds_any()).await;
+                let attempt = attempt.inspect_err(|_| self.connector.logins().refused())?;
+                Ok::<_, Refusal>((self.cluster.permit().await, attempt))
+            };
+            let (permit, attempt) = tokio::select! {
                 biased;
                 () = returned => continue,
-                permit = self.cluster.permit() => permit,
+                way = way => way?,
             };
             if self.is_retired() {
                 return Err(CheckoutError::Retired);
             }
-            slot = self.open(permit, slot).await?;
+            slot = self.open(permit, attempt, slot).await?;
         }
     }
 
@@ -114,18 +121,29 @@ impl Pool {
     async fn open(
         self: &Arc<Self>,
         permit: super::ConnectPermit,
+        attempt: Attempt,
         slot: OwnedSemaphorePermit,
     ) -> Result<OwnedSemaphorePermit, Refusal> {
         let pool = Arc::clone(self);
         let opened = tokio::spawn(async move {
             let _counted = Counted::new(&pool.opening);
-            let connection = pool.connector.connect(permit).await?;
-            pool.add(connection);
-            Ok(slot)
+            let Some(attempt) = attempt.begin().await else { return Ok(slot) };
+            match pool.connector.connect(permit).await {
+                Ok(connection) => {
+                    attempt.succeeded();
+                    pool.add(connection);
+                    Ok(slot)
+                }
+                Err(error) => {
+                    pool.log_failure(&error);
+                    let refusal = attempt.failed(&error).filter(|_| !pool.holds_any());
+                    // Otherwise whoever waits goes on waiting, and another login is tried in time.
+                    refusal.map_or(Ok(slot), Err)
+                }
+            }
         });
         match opened.await {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(error)) => Err(self.refuse(&error)),
+            Ok(outcome) => outcome,
             Err(_panicked) => Err(Refusal::new(ErrorKind::Internal, "the connection attempt failed")),
         }
     }
@@ -141,13 +159,20 @@ impl Pool {
         Err(slot)
     }
 
-    fn refuse(&self, error: &ConnectError) -> Refusal {
+    /// Does it have a connection that those who wait can hope for?
+    fn holds_any(&self) -> bool {
+        self.idle() + self.leased() > 0
+    }
+
+    fn log_failure(&self, error: &ConnectError) {
         let cluster = self.cluster.record();
         tracing::warn!(cluster = %cluster.name, %error, "could not open a server connection");
-        error.refusal()
     }
 
     fn too_slow(&self) -> Refusal {
+        if let Some(trouble) = self.connector.logins().trouble() {
+            return trouble;
+        }
         Refusal::new(
             ErrorKind::CheckoutTimeout,
             format!("no server connection became free within {} ms", self.limits.checkout_timeout_ms),

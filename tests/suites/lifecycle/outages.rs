@@ -6,6 +6,7 @@ use pgwire::backend::TransactionStatus;
 use pgwire::frontend::write;
 use reqwest::Method;
 use serde_json::json;
+use suites::settled::answer_in_the_end;
 use tenantry::client::path;
 use tenantry::dev::StackOptions;
 
@@ -120,7 +121,8 @@ async fn a_cluster_restarts_and_only_what_ran_there_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_cluster_refuses_its_own_tenants_only() {
-    let mut stack = Stack::start().await;
+    let options = StackOptions::ephemeral().gateway(|gateway| gateway.pool.outage_patience_ms = 500);
+    let mut stack = Stack::start_with(options).await;
     let (here, there) = (stack.create_tenant("dead", "eu").await, stack.create_tenant("living", "us").await);
     let (mut idle, mut busy) = (login(&here).await, login(&here).await);
     run(&mut busy, "begin").await;
@@ -132,12 +134,12 @@ async fn a_dead_cluster_refuses_its_own_tenants_only() {
     let answer = idle.query("select 1").await.expect("an error leaves the client connected");
     assert_eq!(error_of(&answer), "08006");
     let (status, body) = stack.http_query(&here, "select 1", &[]).await;
-    assert_eq!((status, body["code"].as_str()), (502, Some("08006")), "{body:#}");
+    assert_eq!((status, body["code"].as_str()), (503, Some("08006")), "{body:#}");
     assert_eq!(login(&there).await.value("select 'well'").await, "well");
     assert_eq!(readiness(&stack).await, 200);
 
     stack.cluster("eu-1").expect("a cluster").start_again().await.expect("it comes back");
-    assert_eq!(idle.value("select 'the same client'").await, "the same client");
+    assert_eq!(answer_in_the_end(&mut idle, "select 'the same client'").await, "the same client");
     let used = async || stack.metric("tenantry_cluster_connections", &["cluster=\"eu-1\""]).await;
     drop((idle, busy));
     wait_until("the permits of lost connections are back", async || used().await <= 1.0).await;
@@ -147,7 +149,10 @@ async fn a_dead_cluster_refuses_its_own_tenants_only() {
 /// A server that is frozen answers nothing, not even with a refusal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_cluster_is_given_up_in_time() {
-    let options = StackOptions::ephemeral().gateway(|gateway| gateway.pool.connect_timeout_ms = 500);
+    let options = StackOptions::ephemeral().gateway(|gateway| {
+        gateway.pool.connect_timeout_ms = 500;
+        gateway.pool.outage_patience_ms = 500;
+    });
     let mut stack = Stack::start_with(options).await;
     let tenant = stack.create_tenant("frozen", "eu").await;
     let mut waiting = login(&tenant).await;
@@ -156,6 +161,6 @@ async fn a_frozen_cluster_is_given_up_in_time() {
     let answer = waiting.query("select 1").await.expect("an error leaves the client connected");
     assert_eq!(error_of(&answer), "08006");
     stack.cluster("eu-1").expect("a cluster").resume();
-    assert_eq!(waiting.value("select 'thawed'").await, "thawed");
+    assert_eq!(answer_in_the_end(&mut waiting, "select 'thawed'").await, "thawed");
     stack.stop().await;
 }

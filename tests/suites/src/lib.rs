@@ -5,3 +5,4 @@ pub mod certs;
 pub mod load;
 pub mod nonce;
 pub mod plans;
+pub mod settled;

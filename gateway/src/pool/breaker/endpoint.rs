@@ -18,17 +18,24 @@ const TRYING: Pauses = Pauses { first: Duration::from_millis(50), longest: Durat
 /// The first pause once clients are refused.
 const OPEN_FIRST: Duration = Duration::from_millis(500);
 
-/// Where a login goes, and how. Another address is another server, and other settings of TLS may do what these do not.
+/// Where a login goes, how, and to whom. Another address is another server, other settings of TLS may do what these do
+/// not, and what is the wrong server now is the right one when the catalog says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
     host: String,
     port: u16,
+    system_identifier: String,
     tls: ClusterTls,
 }
 
 impl From<&ClusterRecord> for Way {
     fn from(record: &ClusterRecord) -> Self {
-        Self { host: record.host.clone(), port: record.port, tls: record.tls.clone() }
+        Self {
+            host: record.host.clone(),
+            port: record.port,
+            system_identifier: record.system_identifier.clone(),
+            tls: record.tls.clone(),
+        }
     }
 }
 
@@ -71,6 +78,7 @@ pub struct Endpoint {
     way: Way,
     /// The cluster's name, for the log.
     name: String,
+    behaviour: Settings,
     inner: Mutex<Inner>,
     /// Rung whenever a login may be tried that could not before, or clients are to be refused.
     changed: Notify,
@@ -125,6 +133,7 @@ impl Endpoint {
         Arc::new(Self {
             way: record.into(),
             name: record.name.to_string(),
+            behaviour,
             inner: Mutex::new(Inner { breaker: Breaker::new(behaviour), trouble: None }),
             changed: Notify::new(),
             places: Arc::new(Semaphore::new(settings.logins_at_once as usize)),
@@ -156,6 +165,11 @@ impl Endpoint {
             words: inner.trouble.as_ref().map(|trouble| trouble.words.clone()),
             logins: self.places_max.saturating_sub(free),
         }
+    }
+
+    /// How its breaker behaves, and those of the pools that lead here.
+    pub(super) const fn behaviour(&self) -> Settings {
+        self.behaviour
     }
 
     pub(super) fn counts(&self) -> &LoginCounts {

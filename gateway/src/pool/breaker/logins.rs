@@ -1,25 +1,18 @@
 //! What a pool asks before it logs in to its server.
 
 use super::endpoint::{Endpoint, Trouble};
-use super::machine::{Breaker, Denied, Prognosis, Settings, Standing, Ticket};
-use super::pause::{Jitter, Pauses};
+use super::machine::{Breaker, Denied, Prognosis, Standing, Ticket};
+use super::pause::Jitter;
 use crate::connect::{Blame, ConnectError};
 use crate::error::Refusal;
 use crate::resolve::Doubts;
 use std::future::pending;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tenancy::TenantId;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::sleep_until;
-
-/// What is wrong with one tenant passes within moments, as when its role gets new keys, or not by itself.
-const SETTINGS: Settings = Settings {
-    patience: Duration::from_secs(2),
-    trying: Pauses { first: Duration::from_millis(25), longest: Duration::from_millis(250) },
-    open: Pauses { first: Duration::from_millis(500), longest: Duration::from_secs(5) },
-};
 
 /// A pool's logins: its own breaker, and its endpoint's.
 pub struct Logins {
@@ -51,7 +44,7 @@ impl Logins {
     /// Those of a tenant's pool that leads to this endpoint.
     #[must_use]
     pub fn new(endpoint: Arc<Endpoint>, tenant: TenantId, doubts: Arc<Doubts>) -> Arc<Self> {
-        let own = Own { breaker: Breaker::new(SETTINGS), trouble: None, under_way: 0 };
+        let own = Own { breaker: Breaker::new(endpoint.behaviour()), trouble: None, under_way: 0 };
         Arc::new(Self { endpoint, tenant, doubts, own: Mutex::new(own), changed: Notify::new() })
     }
 

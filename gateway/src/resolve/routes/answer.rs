@@ -2,7 +2,8 @@
 
 use crate::pool::Registry;
 use crate::resolve::Tenant;
-use catalog_schema::RouteRecord;
+use catalog_schema::{ClusterRecord, PlacementRecord, RouteRecord};
+use pgwire::scram::ClientKeys;
 use std::sync::Arc;
 use tenancy::TenantState;
 
@@ -29,9 +30,9 @@ impl Refreshed {
     #[must_use]
     pub fn is_news(&self) -> bool {
         let new = self.tenant.route();
-        let cluster =
-            |route: &RouteRecord| route.placement.as_ref().map(|placement| placement.cluster.clone());
-        self.gone || new.generation != self.old.generation || cluster(&new) != cluster(&self.old)
+        self.gone
+            || new.generation != self.old.generation
+            || way(new.placement.as_ref()) != way(self.old.placement.as_ref())
     }
 
     /// Has the pools follow the route.
@@ -45,4 +46,9 @@ impl Refreshed {
             "a route changed"
         );
     }
+}
+
+/// What of a place decides how it is connected to.
+fn way(placement: Option<&PlacementRecord>) -> Option<(&ClusterRecord, &ClientKeys)> {
+    placement.map(|placement| (&*placement.cluster, &placement.keys))
 }

@@ -4,6 +4,7 @@ use crate::pool::tests::route;
 use config::PoolConfig;
 use std::io;
 use std::task::Poll;
+use std::time::Duration;
 use tenancy::ErrorKind;
 
 /// Longer than any pause, and not so long that an outage were forgotten.
