@@ -6,7 +6,7 @@ use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
 use crate::cancel::Cancels;
-use crate::console::{Console, ConsoleError, averages};
+use crate::console::{Console, ConsoleError};
 use crate::listen::bind::{self, Sharing};
 use crate::listen::door::{Orders, Visitors};
 use crate::listen::group::Place;
@@ -185,7 +185,6 @@ impl Gateway {
         if let Some(acceptor) = &shared.tls {
             background.spawn(tls::reload::run(Arc::clone(acceptor), stop.clone()));
         }
-        background.spawn(averages::run(Arc::clone(&shared), stop.clone()));
         background.spawn(sweep::run(Arc::clone(&shared.pools), stop.clone()));
         background.spawn(admin::run(admin, Arc::clone(&shared), metrics, stop.clone()));
         if let Some(peers) = peers {

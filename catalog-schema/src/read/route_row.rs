@@ -8,6 +8,7 @@ use crate::row::Columns;
 use jiff::Timestamp;
 use pgwire::scram::ClientKeys;
 use serde::Deserialize;
+use std::sync::Arc;
 use tenancy::{CredentialId, Generation, Limits, PoolMode, Role, TenantId, UserName};
 use tokio_postgres::Row;
 
@@ -73,6 +74,10 @@ pub(crate) fn decode(row: &Row, key: &MasterKey) -> Result<RouteRecord, CatalogE
     let credentials: serde_json::Value = row.value("credentials")?;
     let credentials: Vec<StoredCredential> =
         serde_json::from_value(credentials).map_err(|why| CatalogError::corrupt("credentials", why))?;
+    let mut credentials =
+        credentials.into_iter().map(TryInto::try_into).collect::<Result<Vec<CredentialRecord>, _>>()?;
+    // A route is kept for long.
+    credentials.shrink_to_fit();
     Ok(RouteRecord {
         tenant_id,
         slug: row.word("slug")?,
@@ -84,7 +89,7 @@ pub(crate) fn decode(row: &Row, key: &MasterKey) -> Result<RouteRecord, CatalogE
         allowed_regions: row.words("allowed_regions")?,
         limits: limits_of_row(row)?,
         placement: placement(row, tenant_id, key)?,
-        credentials: credentials.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+        credentials,
     })
 }
 
@@ -103,7 +108,7 @@ fn placement(row: &Row, tenant: TenantId, key: &MasterKey) -> Result<Option<Plac
     let Some(database) = row.word_opt("database_name")? else { return Ok(None) };
     let Some(sealed) = row.value::<Option<Vec<u8>>>("keys")? else { return Ok(None) };
     Ok(Some(PlacementRecord {
-        cluster: cluster_of_row(row)?,
+        cluster: Arc::new(cluster_of_row(row)?),
         database,
         database_oid: row.number_opt("database_oid")?,
         role: row.word("role_name")?,

@@ -7,6 +7,7 @@ use crate::row::Columns;
 use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
 use pgwire::scram::ClientKeys;
+use std::sync::Arc;
 use tenancy::{
     ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, Generation, Isolation, Limits,
     PoolMode, RegionName, Revision, Role, RoleName, Slug, TenantId, TenantState, TlsMode, UserName,
@@ -43,8 +44,8 @@ pub struct RouteRecord {
 /// The place of a tenant's data, and the way in.
 #[derive(Debug, Clone)]
 pub struct PlacementRecord {
-    /// The server.
-    pub cluster: ClusterRecord,
+    /// The server. Whoever keeps many routes lets those to one server share it.
+    pub cluster: Arc<ClusterRecord>,
     /// The database on it.
     pub database: DatabaseName,
     /// The database's oid, once it is known. A database of the same name with another oid is not it.

@@ -203,7 +203,7 @@ impl Registry {
     fn cluster(&self, placement: &PlacementRecord) -> Arc<Cluster> {
         let record = &placement.cluster;
         let cluster =
-            Arc::clone(&self.clusters.entry(record.id).or_insert_with(|| self.new_cluster(record.clone())));
+            Arc::clone(&self.clusters.entry(record.id).or_insert_with(|| self.new_cluster(ClusterRecord::clone(record))));
         cluster.update(record);
         cluster
     }

@@ -39,7 +39,7 @@ pub(crate) fn route() -> RouteRecord {
             weight: WEIGHT_DEFAULT,
         },
         placement: Some(PlacementRecord {
-            cluster: ClusterRecord {
+            cluster: Arc::new(ClusterRecord {
                 id: ClusterId::generate(),
                 name: "c1".parse().expect("a name"),
                 region,
@@ -50,7 +50,7 @@ pub(crate) fn route() -> RouteRecord {
                 state: ClusterState::Active,
                 tls: ClusterTls { mode: TlsMode::Disable, ..ClusterTls::default() },
                 version: 1,
-            },
+            }),
             database: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
             database_oid: None,
             role: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
@@ -97,7 +97,7 @@ fn a_route_that_leads_elsewhere_gets_a_pool_of_its_own() {
     let first = registry.pool_of(&tenant).expect("a pool");
     tenant.replace_route(route.clone());
     assert!(Arc::ptr_eq(&first, &registry.pool_of(&tenant).expect("the same place")));
-    route.placement.as_mut().expect("placed").cluster.port += 1;
+    Arc::make_mut(&mut route.placement.as_mut().expect("placed").cluster).port += 1;
     tenant.replace_route(route);
     let second = registry.pool_of(&tenant).expect("a pool");
     assert!(first.is_retired() && !second.is_retired());
@@ -157,9 +157,9 @@ async fn a_connection_that_grew_old_in_use_is_closed_when_it_is_given_back() {
 #[test]
 fn an_older_record_of_a_cluster_changes_nothing() {
     let older = route().placement.expect("it is placed").cluster;
-    let mut newer = older.clone();
+    let mut newer = ClusterRecord::clone(&older);
     (newer.version, newer.connection_budget) = (older.version + 1, 7);
-    let cluster = Cluster::new(older.clone());
+    let cluster = Cluster::new(ClusterRecord::clone(&older));
     cluster.update(&newer);
     assert_eq!((cluster.budget().limit(), cluster.record().version), (7, newer.version));
     cluster.update(&older);

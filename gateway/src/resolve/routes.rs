@@ -2,20 +2,25 @@
 //!
 //! A hit asks nobody. A miss asks the catalog once, however many clients wait for the same name, and
 //! an unknown name is remembered briefly so that a flood of wrong names does not reach the catalog.
-//! Entries do not expire: [`super::follow`] replaces what changed. When the cache is full, the entry
-//! longest unused that has no client gives way.
+//! Entries do not expire: [`super::follow`] replaces what changed. When the cache is full, one that is long
+//! unused and has no client gives way ([`order`]).
 
 mod answer;
+mod clusters;
 mod loading;
+mod order;
 
 pub use answer::{Owner, Refreshed};
 
 use super::Tenant;
 use crate::error::Refusal;
+use crate::metrics::Counter;
 use catalog_schema::{Catalog, CatalogError, CredentialKind, RouteRecord};
+use clusters::Clusters;
 use config::RouteCacheConfig;
 use dashmap::DashMap;
 use loading::Loading;
+use order::Order;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +46,8 @@ pub struct Routes {
     settings: RouteCacheConfig,
     drain: CancellationToken,
     tenants: DashMap<TenantId, Arc<Tenant>>,
+    order: Order,
+    clusters: Clusters,
     slugs: DashMap<Slug, TenantId>,
     keys: DashMap<KeyHash, TenantId>,
     missing_slugs: DashMap<Slug, Instant>,
@@ -56,6 +63,8 @@ pub struct Routes {
     pub hits: AtomicU64,
     /// Lookups that had to ask the catalog.
     pub misses: AtomicU64,
+    /// Tenants forgotten to make room.
+    pub evictions: Counter,
 }
 
 impl Routes {
@@ -67,6 +76,8 @@ impl Routes {
             settings,
             drain,
             tenants: DashMap::new(),
+            order: Order::default(),
+            clusters: Clusters::default(),
             slugs: DashMap::new(),
             keys: DashMap::new(),
             missing_slugs: DashMap::new(),
@@ -77,6 +88,7 @@ impl Routes {
             refreshing: Mutex::new(()),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            evictions: Counter::default(),
         }
     }
 
@@ -193,7 +205,8 @@ impl Routes {
         };
         let _turn = self.refreshing.lock().await;
         match self.catalog.route_by_id(id).await? {
-            Some(record) => {
+            Some(mut record) => {
+                self.clusters.share(&mut record);
                 let old = tenant.route();
                 self.unindex(&old);
                 self.index(&record);
@@ -236,28 +249,31 @@ impl Routes {
             .hint("try again in a moment"))
     }
 
-    fn insert(&self, record: RouteRecord) -> Arc<Tenant> {
+    fn insert(&self, mut record: RouteRecord) -> Arc<Tenant> {
+        self.clusters.share(&mut record);
         self.index(&record);
-        let id = record.tenant_id;
-        let fresh = || Arc::new(Tenant::new(record, self.drain.clone()));
-        Arc::clone(self.tenants.entry(id).or_insert_with(fresh).value())
+        let entry = self.tenants.entry(record.tenant_id);
+        if let dashmap::Entry::Occupied(cached) = &entry {
+            return Arc::clone(cached.get());
+        }
+        let fresh = Arc::new(Tenant::new(record, self.drain.clone()));
+        entry.insert(Arc::clone(&fresh));
+        self.order.came(&fresh, self.tenants.len(), |id| self.tenants.contains_key(&id));
+        fresh
     }
 
     fn make_room(&self) {
         if self.tenants.len() < self.settings.capacity {
             return;
         }
-        let oldest = self
-            .tenants
-            .iter()
-            .filter(|entry| entry.is_idle())
-            .min_by_key(|entry| entry.last_used())
-            .map(|entry| Arc::clone(entry.value()));
-        // Somebody may have been admitted by now: then the cache is over its capacity by one.
-        if let Some(tenant) = oldest
-            && self.tenants.remove_if(&tenant.id(), |_, cached| cached.is_idle()).is_some()
-        {
-            self.unindex(&tenant.route());
+        let find = |id| self.tenants.get(&id).map(|entry| Arc::clone(entry.value()));
+        let Some(oldest) = self.order.first_idle(find) else { return };
+        if self.tenants.remove_if(&oldest.id(), |_, cached| cached.is_idle()).is_some() {
+            self.unindex(&oldest.route());
+            self.evictions.inc();
+        } else {
+            // Somebody has been admitted by now: the cache is over its capacity by one.
+            self.order.came(&oldest, self.tenants.len(), |id| self.tenants.contains_key(&id));
         }
     }
 

@@ -115,10 +115,10 @@ impl Tenant {
         self.last_used_ms.store(now, Ordering::Relaxed);
     }
 
-    /// When the route was last asked for.
+    /// When the route was last asked for, in milliseconds of this tenant's own clock.
     #[must_use]
-    pub fn last_used(&self) -> Instant {
-        self.started + std::time::Duration::from_millis(self.last_used_ms.load(Ordering::Relaxed))
+    pub fn last_used_ms(&self) -> u64 {
+        self.last_used_ms.load(Ordering::Relaxed)
     }
 
     /// Nobody is connected for it, and nothing would be forgotten with it.

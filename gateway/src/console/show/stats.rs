@@ -145,7 +145,7 @@ fn read(tenant: &Tenant, base: &Snapshot) -> Option<Reading> {
 
 /// One row for each tenant that has ever done anything here.
 fn each(shared: &Shared, row: impl Fn(Reading) -> Row + Send + 'static) -> Rows {
-    let base = shared.console.averages.base();
+    let base = shared.console.averages.base(&shared.routes);
     let tenants: Vec<Arc<Tenant>> = shared.routes.all();
     Box::new(tenants.into_iter().filter_map(move |tenant| read(&tenant, &base)).map(row))
 }
@@ -166,7 +166,7 @@ pub(super) fn averages(shared: &Shared) -> Rows {
 }
 
 pub(super) fn all(shared: &Shared) -> Rows {
-    let base = shared.console.averages.base();
+    let base = shared.console.averages.base(&shared.routes);
     let add = u64::saturating_add;
     let (mut now, mut then) = (Counts::default(), Counts::default());
     for tenant in shared.routes.all() {

@@ -95,6 +95,12 @@ static TENANTS_EXACT: Spec =
     Spec::gauge("tenantry_metrics_tenants_exact", &[], "Tenants that have series of their own.");
 static SERIES_FOLDED: Spec = Spec::gauge(
     "tenantry_metrics_tenants_folded",
+
+static ROUTE_EVICTIONS: Spec = Spec::counter(
+    "tenantry_route_cache_evictions_total",
+    &[],
+    "Tenants that nobody was connected for, forgotten to make room for others.",
+);
     &[],
     "Tenants whose series are summed under tenant=\"_other\".",
 );
@@ -155,7 +161,7 @@ fn prepared(prepared: &PreparedReading) -> [Family; 6] {
     ]
 }
 
-fn catalog(process: &ProcessReading) -> [Family; 5] {
+fn catalog(process: &ProcessReading) -> [Family; 6] {
     [
         Family::new(&ROUTE_ENTRIES).row(&[], process.route_cache_entries),
         Family::new(&ROUTE_HITS).row(&[], process.route_cache_hits),
@@ -175,3 +181,4 @@ fn metrics_itself(view: &View) -> [Family; 4] {
         Family::new(&SERIES_FOLDED).row(&[], count(view.folded)),
     ]
 }
+        Family::new(&ROUTE_EVICTIONS).row(&[], process.route_cache_evictions),

@@ -89,6 +89,8 @@ pub struct ProcessReading {
     pub catalog_connected: bool,
 }
 
+    /// Tenants forgotten to make room.
+    pub route_cache_evictions: u64,
 /// The prepared statements of all pools.
 #[derive(Debug, Clone, Default)]
 pub struct PreparedReading {
@@ -213,3 +215,4 @@ fn process_reading(shared: &Shared) -> ProcessReading {
         catalog_connected: shared.progress.connected(),
     }
 }
+        route_cache_evictions: shared.routes.evictions.get(),
