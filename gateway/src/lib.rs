@@ -33,6 +33,7 @@ pub mod session;
 pub mod shared;
 pub mod socket;
 pub mod stream;
+pub mod summons;
 pub mod tls;
 pub mod workers;
 

@@ -59,7 +59,7 @@ impl Session {
     /// Answers a request that gets no connection, and throws away the rest of its pipeline.
     async fn refuse_request(&mut self, exchange: &mut Exchange, refusal: &Refusal) -> Next {
         self.tenant.usage().refused(refusal.kind());
-        tracing::info!(kind = refusal.kind().as_str(), "a request was refused");
+        tracing::info!(tenant.id = %self.tenant.id(), tenant.slug = %self.tenant.usage().label(), kind = refusal.kind().as_str(), "a request was refused");
         let mut refusing = Refusing::new(refusal);
         loop {
             match refusing.advance(exchange, &self.client) {
