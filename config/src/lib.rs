@@ -42,7 +42,7 @@ pub use metrics::MetricsConfig;
 pub use pool::{PoolConfig, SessionModeRequests};
 pub use prepared::PreparedConfig;
 pub use routes::RouteCacheConfig;
-pub use state::{StateConfig, StatePolicy};
+pub use state::{ListenPolicy, StateConfig, StatePolicy};
 pub use timeouts::TimeoutsConfig;
 pub use tls::{CertificateFiles, ClientAuth, TlsConfig, TlsListenerMode, TlsVersion};
 pub use worker::WorkerConfig;

@@ -22,6 +22,7 @@ pub mod effects;
 pub mod exchange;
 pub mod handover;
 pub mod ledger;
+pub mod notify;
 pub mod own_request;
 pub mod pin;
 pub mod policy;

@@ -117,7 +117,7 @@ fn kill_client(id: &str, shared: &Shared) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Closes what is idle now, and what is in use when it is given back.
+/// Closes what is idle or listens now, and what is in use when it is given back.
 fn reconnect(whose: &Whose, shared: &Shared) {
     for server in whose.servers(shared) {
         server.need_close();
@@ -127,6 +127,7 @@ fn reconnect(whose: &Whose, shared: &Shared) {
 
 fn close_idle(whose: &Whose, shared: &Shared) {
     for pool in whose.pools(shared) {
+        pool.notifications().close();
         while pool.evict_one() {}
     }
 }

@@ -65,6 +65,8 @@ pub struct TenantUsage {
     pub handover_resets: Counter,
     /// Settings set or reset on a connection for its next client.
     pub settings_replayed: Counter,
+    /// Notifications that clients were told of.
+    pub notifications: Counter,
     errors: [Counter; ErrorKind::ALL.len()],
     pins: [Counter; PinReason::ALL.len()],
     /// Kept a tenant, so that tenants do not share the cache line; the metrics add them up.
@@ -89,6 +91,7 @@ impl TenantUsage {
             session_resets: Counter::default(),
             handover_resets: Counter::default(),
             settings_replayed: Counter::default(),
+            notifications: Counter::default(),
             errors: std::array::from_fn(|_| Counter::default()),
             pins: std::array::from_fn(|_| Counter::default()),
             waits: std::array::from_fn(|_| Counter::default()),

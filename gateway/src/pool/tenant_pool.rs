@@ -6,6 +6,7 @@ use super::{Cluster, PoolKey};
 use crate::connect::{Connector, ServerConnection};
 use crate::metrics::TenantUsage;
 use crate::relay::handover::database::Database;
+use crate::relay::notify::hub::Hub;
 use crate::relay::prepared::StatementCache;
 use crate::relay::welcome::Welcomes;
 use catalog_schema::PlacementRecord;
@@ -39,6 +40,7 @@ pub struct Pool {
     statements: StatementCache,
     database: Database,
     welcomes: Welcomes,
+    notifications: Hub,
 }
 
 impl Pool {
@@ -68,6 +70,7 @@ impl Pool {
             usage,
             statements,
             welcomes: Welcomes::default(),
+            notifications: Hub::default(),
             database: Database::default(),
             cluster,
             connector,
@@ -148,6 +151,12 @@ impl Pool {
         &self.welcomes
     }
 
+    /// What clients listen to without connections of their own.
+    #[must_use]
+    pub fn notifications(&self) -> &Hub {
+        &self.notifications
+    }
+
     /// How long nobody has taken or returned a connection.
     #[must_use]
     pub fn unused_for(&self) -> Duration {
@@ -161,6 +170,7 @@ impl Pool {
         self.slots.close();
         self.returned.notify_waiters();
         while self.evict_one() {}
+        self.notifications.close();
     }
 
     /// No longer the pool of any route.

@@ -8,12 +8,13 @@ use super::effects::change::Change;
 use pgwire::backend::TransactionStatus;
 
 /// Kinds of state that a rollback takes back.
-const TRANSACTIONAL: [Effects; 7] = [
+const TRANSACTIONAL: [Effects; 8] = [
     Effects::SETTING,
     Effects::UNKNOWN_SETTING,
     Effects::ROLE,
     Effects::AUTHORIZATION,
     Effects::LISTEN,
+    Effects::SUBSCRIBES,
     Effects::TEMPORARY,
     Effects::HOLD_CURSOR,
 ];
@@ -28,6 +29,8 @@ pub enum Told {
     Changed,
     /// It may have called what changes settings.
     Called,
+    /// It has changed what the client listens to.
+    Listened,
     /// A transaction was committed, or handed over to two-phase commit, which keeps its settings.
     Committed,
     /// Something was rolled back: everything, or all since a savepoint.
@@ -43,9 +46,20 @@ impl Told {
         match tag {
             b"SET" | b"RESET" => Self::Changed,
             b"SELECT 1" => Self::Called,
+            b"LISTEN" | b"UNLISTEN" => Self::Listened,
             b"COMMIT" | b"PREPARE TRANSACTION" => Self::Committed,
             b"ROLLBACK" => Self::RolledBack,
             _ => Self::Nothing,
+        }
+    }
+
+    /// Is it this kind of change that it tells of?
+    #[must_use]
+    pub fn fits(self, change: &Change) -> bool {
+        match change {
+            Change::Called(_) => self == Self::Called,
+            Change::Channel(_) => self == Self::Listened,
+            Change::Set(_) | Change::Reset(_) | Change::ResetAll | Change::Nothing => self == Self::Changed,
         }
     }
 }
@@ -66,6 +80,8 @@ pub struct Changes {
     /// A COMMIT was answered since the server was last ready.
     has_committed: bool,
     unclear: bool,
+    /// The search path may lead to temporary objects until the transaction ends.
+    has_local_path: bool,
 }
 
 /// What there is to do when the server is ready.
@@ -90,6 +106,7 @@ impl Changes {
         let is_told_nothing = !self.failed && !self.rolled_back && !self.has_committed && self.bound == 0;
         is_told_nothing
             && !self.unclear
+            && !self.has_local_path
             && self.pending.is_empty()
             && self.committed.is_empty()
             && (self.left.0 | self.left.1 | self.undone).is_none()
@@ -104,6 +121,21 @@ impl Changes {
     pub fn note(&mut self, effects: Effects) {
         self.left.1 |= effects.staying().without(Effects::FOLLOWS | Effects::RESET_ALL | Effects::DISCARD);
         self.undone |= effects.undone();
+        self.has_local_path |= effects.any_of(Effects::LOCAL_PATH);
+    }
+
+    /// May what these effects make be temporary, although no text says so?
+    #[must_use]
+    pub fn hides_temporary(&self, effects: Effects) -> bool {
+        let by_query = effects.any_of(Effects::MAKES) && !effects.any_of(Effects::WRITES);
+        let makes = by_query || effects.any_of(Effects::DEFINES);
+        makes && (self.has_local_path || effects.any_of(Effects::LOCAL_PATH))
+    }
+
+    /// Something was subscribed to that is not committed, as far as was told.
+    #[must_use]
+    pub fn subscribes(&self) -> bool {
+        (self.left.0 | self.left.1).any_of(Effects::SUBSCRIBES)
     }
 
     /// A statement whose changes follow the client was bound.
@@ -121,8 +153,8 @@ impl Changes {
         match change {
             Change::Nothing => return,
             // Whatever was set before is as it was at the start.
-            Change::ResetAll => self.pending.clear(),
-            Change::Set(_) | Change::Reset(_) | Change::Called(_) => {}
+            Change::ResetAll => self.pending.retain(|change| matches!(change, Change::Channel(_))),
+            Change::Set(_) | Change::Reset(_) | Change::Called(_) | Change::Channel(_) => {}
         }
         self.unclear |= self.rolled_back;
         self.make_room();
@@ -142,7 +174,7 @@ impl Changes {
                 (self.rolled_back, self.has_committed) = (false, true);
             }
             Told::RolledBack => self.rolled_back = true,
-            Told::Changed | Told::Called | Told::Nothing => {}
+            Told::Changed | Told::Called | Told::Listened | Told::Nothing => {}
         }
     }
 

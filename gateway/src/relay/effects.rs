@@ -63,6 +63,14 @@ impl Effects {
 
     /// The search path is changed to something that the text does not show.
     pub const SEARCH_PATH: Self = Self(1 << 18);
+    /// A subscription to notifications that others may have in common, to be read with [`change::of_sql`].
+    pub const SUBSCRIBES: Self = Self(1 << 19);
+    /// Others may be notified.
+    pub const NOTIFIES: Self = Self(1 << 20);
+    /// Until the transaction ends the search path may lead to temporary objects.
+    pub const LOCAL_PATH: Self = Self(1 << 21);
+    /// A table may be made by a query.
+    pub const MAKES: Self = Self(1 << 22);
 
     /// What must not be there when the connection goes to another client.
     pub const STAYS: Self = Self(
@@ -80,7 +88,8 @@ impl Effects {
             | Self::AUTHORIZATION.0
             | Self::UNKNOWN_SETTING.0
             | Self::FOLLOWS.0
-            | Self::SEARCH_PATH.0,
+            | Self::SEARCH_PATH.0
+            | Self::SUBSCRIBES.0,
     );
 
     /// All that `DISCARD ALL` puts right. A library stays loaded.
@@ -189,7 +198,8 @@ fn of_statements(sql: &[u8]) -> Effects {
         effects |= of_statement(&mut tokens);
     }
     // Which of two statements came last is not told apart.
-    effects.without(Effects::undoing(effects))
+    let made = if effects.any_of(Effects::SUBSCRIBES) { effects | Effects::LISTEN } else { effects };
+    effects.without(Effects::undoing(made))
 }
 
 /// Reads one statement up to its end.
@@ -218,14 +228,15 @@ fn of_head(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
     match lower(word, &mut room) {
         b"select" | b"begin" | b"commit" | b"with" | b"values" | b"table" | b"start" | b"end" | b"abort"
         | b"rollback" | b"savepoint" | b"release" | b"show" | b"fetch" | b"move" | b"declare"
-        | b"explain" | b"notify" => Effects::NONE,
+        | b"explain" => Effects::NONE,
+        b"notify" => Effects::NOTIFIES,
         b"insert" | b"copy" | b"merge" => Effects::WRITES | Effects::DRAWS,
         b"update" => Effects::WRITES | of_update(tokens),
         b"delete" => Effects::WRITES,
         b"set" => of_set(&change::read_set(tokens)),
         b"reset" => of_set(&change::read_reset(tokens)),
-        b"listen" => Effects::LISTEN,
-        b"unlisten" => undone_if(next_is_symbol(tokens, b'*'), Effects::LISTEN),
+        b"listen" => of_listen(tokens),
+        b"unlisten" => Effects::FOLLOWS | undone_if(next_is_symbol(tokens, b'*'), Effects::LISTEN),
         b"close" => undone_if(next_is(tokens, "all"), Effects::HOLD_CURSOR),
         b"prepare" if next_is(tokens, "transaction") => Effects::NONE,
         b"prepare" => Effects::PREPARE,
@@ -260,6 +271,14 @@ fn of_set(form: &SetForm) -> Effects {
         SetForm::NoAuthorization => Effects::undoing(Effects::AUTHORIZATION | Effects::ROLE),
         SetForm::Seed => Effects::UNKNOWN,
         SetForm::Other => Effects::SETTING,
+    }
+}
+
+/// A channel whose name can be read can be listened to by somebody else on the client's behalf.
+fn of_listen(tokens: &mut Tokens<'_>) -> Effects {
+    match change::read_channel(&mut tokens.clone()) {
+        Some(_) => Effects::SUBSCRIBES | Effects::FOLLOWS,
+        None => Effects::LISTEN,
     }
 }
 
@@ -364,7 +383,8 @@ fn of_word(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
     }
     let mut room = [0; LONGEST_WORD];
     match lower(word, &mut room) {
-        b"into" | b"create" => of_create(tokens),
+        b"into" => Effects::MAKES | of_create(tokens),
+        b"create" => of_create(tokens),
         b"with" if next_is(tokens, "hold") => Effects::HOLD_CURSOR,
         b"insert" | b"merge" | b"default" => Effects::WRITES | Effects::DRAWS,
         b"update" => Effects::WRITES | of_update(tokens),

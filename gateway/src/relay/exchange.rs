@@ -10,6 +10,8 @@ use super::effects::Effects;
 use super::handover::database::Asked;
 use super::handover::{self, ClientId};
 use super::ledger::{Due, Ledger, Origin, Request};
+use super::notify::Listening;
+use super::notify::settling::{self, Channels};
 use super::pin::PinReason;
 use super::policy::Policy;
 use super::prepared::ClientStatements;
@@ -46,6 +48,10 @@ pub struct ClientState {
     pub pool_mode: PoolMode,
     /// What its session has on that connection.
     pub kept: Effects,
+    /// What it listens to without a connection of its own.
+    pub listening: Option<Box<Listening>>,
+    /// The number of the server's process, as far as the client knows: that of its cancel key.
+    pub process_id: i32,
     /// Bounds on what one client may send and have us keep.
     pub bounds: ClientBounds,
 }
@@ -59,6 +65,17 @@ pub struct ClientBounds {
     pub prepared_bytes_max: usize,
     /// What it may not leave behind in its session.
     pub policy: Policy,
+    /// What it may listen to without a connection of its own; none if it keeps one for that.
+    pub listening: Option<ListeningBounds>,
+}
+
+/// Bounds on a client that listens.
+#[derive(Debug, Clone, Copy)]
+pub struct ListeningBounds {
+    /// Channels at once.
+    pub channels_max: usize,
+    /// Bytes of notifications that wait for it.
+    pub queue_bytes_max: usize,
 }
 
 /// How an exchange ended, or paused.
@@ -158,6 +175,8 @@ pub struct Exchange {
     pub resetting: bool,
     /// What the current transaction changes in the session.
     pub changes: Changes,
+    /// What it does to that which the client listens to.
+    pub channels: Channels,
     /// What the statement bound last does once it is executed.
     pub bound: Bound,
     /// The client's settings as they were before the current transaction put all of them back.
@@ -198,6 +217,7 @@ impl Default for Exchange {
             discard: Discard::None,
             resetting: false,
             changes: Changes::default(),
+            channels: Channels::default(),
             bound: Bound::default(),
             before_reset: None,
             asked: None,
@@ -262,6 +282,7 @@ impl Exchange {
     /// Nothing was changed yet.
     fn forget_changes(&mut self) {
         self.changes.clear();
+        self.channels = Channels::default();
         self.bound = Bound::default();
         self.before_reset = None;
         self.asked = None;
@@ -355,6 +376,7 @@ impl Exchange {
     ) -> Poll<Outcome> {
         loop {
             let mut moved = false;
+            let was_held = self.channels.is_held();
             match self.poll_up(cx, client_stream, client, lease) {
                 Poll::Ready(Ok(progress)) => moved |= progress,
                 Poll::Ready(Err(outcome)) => return Poll::Ready(outcome),
@@ -365,13 +387,25 @@ impl Exchange {
                 Poll::Ready(Err(outcome)) => return Poll::Ready(outcome),
                 Poll::Pending => {}
             }
+            if self.channels.is_untidy() {
+                match settling::tidy(self) {
+                    Ok(is_under_way) => moved |= is_under_way,
+                    Err(error) => return Poll::Ready(Outcome::Refused(error.into())),
+                }
+            }
             if client.pin.is_none() && self.has_begun && self.is_at_rest() {
                 return Poll::Ready(Outcome::Idle);
             }
-            if !moved {
+            moved |= was_held && !self.channels.is_held();
+            if !moved && !self.is_answered_now(cx, client) {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// The pool's listener has answered, for which what the server said last was held back.
+    fn is_answered_now(&self, cx: &mut Context<'_>, client: &ClientState) -> bool {
+        self.channels.is_held() && self.down.is_written() && settling::poll_answered(cx, client).is_ready()
     }
 
     fn poll_up(

@@ -7,6 +7,7 @@
 
 mod due;
 
+use super::changes::Told;
 use super::effects::Effects;
 use super::effects::change::Change;
 use super::prepared::Statement;
@@ -124,10 +125,10 @@ impl Ledger {
         front.refusal.take().map(|refusal| *refusal)
     }
 
-    /// What the statement changes that the server has just completed, `by_call` or by SET and its relatives.
-    pub fn next_change(&mut self, by_call: bool) -> Option<Change> {
+    /// What the statement changes that the server has just completed, if that is what its tag tells.
+    pub fn next_change(&mut self, told: Told) -> Option<Change> {
         let front = self.due.iter_mut().find(|due| due.origin != Origin::Local)?;
-        front.changes.pop_if(|change| matches!(change, Change::Called(_)) == by_call)
+        front.changes.pop_if(|change| told.fits(change))
     }
 
     /// The text that has just run was to tell of more changes than it has.

@@ -6,7 +6,7 @@
 
 use super::effects::Effects;
 use crate::error::Refusal;
-use config::{StateConfig, StatePolicy};
+use config::{ListenPolicy, StateConfig, StatePolicy};
 use tenancy::ErrorKind;
 
 /// What is sent in place of a refused statement. It stands in the server's log, and says why.
@@ -26,7 +26,6 @@ impl Policy {
         let configured = [
             (config.setting, SETTING),
             (config.role, ROLE),
-            (config.listen, Effects::LISTEN),
             (config.prepare, Effects::PREPARE),
             (config.temporary, Effects::TEMPORARY),
             (config.hold_cursor, Effects::HOLD_CURSOR),
@@ -35,7 +34,8 @@ impl Policy {
             (config.unknown, Effects::UNKNOWN),
         ];
         let refused = configured.into_iter().filter(|(policy, _)| *policy == StatePolicy::Refuse);
-        Self(refused.fold(Effects::NONE, |sum, (_, effects)| sum | effects))
+        let listen = if config.listen == ListenPolicy::Refuse { LISTEN } else { Effects::NONE };
+        Self(refused.fold(listen, |sum, (_, effects)| sum | effects))
     }
 
     /// Is anything refused at all?
@@ -60,6 +60,7 @@ impl Policy {
 }
 
 const SETTING: Effects = Effects::SETTING.or(Effects::UNKNOWN_SETTING).or(Effects::SEARCH_PATH);
+const LISTEN: Effects = Effects::LISTEN.or(Effects::SUBSCRIBES);
 const ROLE: Effects = Effects::ROLE.or(Effects::AUTHORIZATION);
 
 const SESSION_MODE: &str = "connect in session mode";
@@ -68,7 +69,7 @@ const SESSION_MODE: &str = "connect in session mode";
 const WORDS: [(Effects, &str, &str); 9] = [
     (SETTING, "changing this setting for the session", "use SET LOCAL, or set it in the startup options"),
     (ROLE, "changing the role for the session", "use SET LOCAL ROLE, or log in as that role"),
-    (Effects::LISTEN, "LISTEN", SESSION_MODE),
+    (LISTEN, "LISTEN", SESSION_MODE),
     (Effects::PREPARE, "PREPARE", "prepare statements by the protocol, as drivers do"),
     (Effects::TEMPORARY, "a temporary object", "create it with ON COMMIT DROP, or connect in session mode"),
     (Effects::HOLD_CURSOR, "a cursor WITH HOLD", "use it within one transaction, without WITH HOLD"),
@@ -101,7 +102,7 @@ mod tests {
         for (config, sql) in [
             (StateConfig { setting: refuse, ..default.clone() }, "select set_config($1, $2, false)"),
             (StateConfig { role: refuse, ..default.clone() }, "set role b"),
-            (StateConfig { listen: refuse, ..default.clone() }, "select 1; listen a"),
+            (StateConfig { listen: ListenPolicy::Refuse, ..default.clone() }, "select 1; listen a"),
             (StateConfig { prepare: refuse, ..default.clone() }, "prepare p as select 1"),
             (StateConfig { temporary: refuse, ..default.clone() }, "create temp table t (a int)"),
             (

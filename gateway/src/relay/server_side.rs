@@ -9,6 +9,7 @@ use super::effects::Effects;
 use super::exchange::{ClientState, Exchange};
 use super::handover;
 use super::ledger::{Due, Origin, Request, Settled, Verdict};
+use super::notify::settling;
 use super::pin::PinReason;
 use super::prepared::reading;
 use super::refuse;
@@ -89,12 +90,8 @@ fn absorb_message(
         }
         b'D' | b'd' => reply(exchange, client, lease, header),
         b'S' => parameter(exchange, client, lease, header),
-        // One that came while settings are set anew is for the client that keeps the connection to listen.
-        b'A' if client.pin.is_some() => {
-            exchange.down.forward(header.len);
-            Ok(Step::Next)
-        }
-        b'N' | b'A' => {
+        b'A' => notification(exchange, client, lease, header),
+        b'N' => {
             if exchange.ledger.current_origin().is_some_and(Origin::is_ours) {
                 exchange.down.discard(header.len);
             } else {
@@ -113,6 +110,26 @@ fn absorb_message(
         b'E' => error(exchange, client, lease, header),
         _ => reply(exchange, client, lease, header),
     }
+}
+
+/// A notification, for whoever keeps the connection to listen, or until the pool's listener listens.
+fn notification(
+    exchange: &mut Exchange,
+    client: &ClientState,
+    lease: &mut Lease,
+    header: Header,
+) -> Result<Step, ServerFault> {
+    if whole_body(exchange, header)?.is_none() {
+        return Ok(Step::NeedMore);
+    }
+    let mut message = exchange.down.unread()[..header.len].to_vec();
+    if settling::is_told(exchange, client, &message) {
+        settling::rename(&mut message, client, lease);
+        exchange.down.stage(|out| out.extend_from_slice(&message));
+        lease.pool().usage().notifications.inc();
+    }
+    exchange.down.discard(header.len);
+    Ok(Step::Next)
 }
 
 /// A row of ours, while the database has been asked something.
@@ -339,6 +356,11 @@ fn ready(
     lease: &mut Lease,
     header: Header,
 ) -> Result<Step, ServerFault> {
+    if exchange.channels.is_held() {
+        // Everything but the client is done with it.
+        let is_answered = settling::is_answered(client);
+        return if is_answered { pass_ready(exchange, client, lease, header) } else { Ok(Step::NeedMore) };
+    }
     let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
     exchange.status = backend::ready_for_query(body).map_err(|_malformed| ServerFault::OutOfSync)?;
     let for_client = exchange.ledger.current_origin() == Some(Origin::Client);
@@ -350,7 +372,6 @@ fn ready(
     if for_client && exchange.ledger.leaves_changes_untold() {
         exchange.changes.untold();
     }
-    let was_setup = exchange.ledger.current_origin() == Some(Origin::Setup);
     if for_client {
         let was_reset = exchange.resetting || (is_idle && exchange.before_reset.is_some());
         session_state::settle(exchange, client, lease);
@@ -358,6 +379,25 @@ fn ready(
             session_state::tell_what_is_in_force(exchange, client, lease);
         }
     }
+    if for_client && is_idle && settling::holds_back(exchange, client) {
+        return Ok(Step::NeedMore);
+    }
+    pass_ready(exchange, client, lease, header)
+}
+
+/// The client hears that the server is ready, if it is to, and before that what it has been notified of.
+fn pass_ready(
+    exchange: &mut Exchange,
+    client: &mut ClientState,
+    lease: &mut Lease,
+    header: Header,
+) -> Result<Step, ServerFault> {
+    let origin = exchange.ledger.current_origin();
+    let is_idle = exchange.status == TransactionStatus::Idle;
+    if is_idle && origin == Some(Origin::Client) && client.listening.is_some() {
+        settling::tell(exchange, client, lease);
+    }
+    let was_setup = origin == Some(Origin::Setup);
     let step = reply(exchange, client, lease, header)?;
     if was_setup && exchange.ledger.current_origin() != Some(Origin::Setup) {
         doubt_what_is_unreadable(exchange, lease);

@@ -4,12 +4,13 @@
 //! request a lease; both go back when the server is idle again, unless the client is pinned.
 
 mod lease;
+mod mail;
 mod relaying;
 mod work;
 
 use super::deadlines::{Deadlines, Doing, Limit};
 use super::effects::Effects;
-use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange};
+use super::exchange::{Borrowed, ClientBounds, ClientState, Exchange, ListeningBounds};
 use super::policy::Policy;
 use super::settings::Settings;
 use super::welcome::{self, Welcome};
@@ -27,6 +28,7 @@ use crate::stream::ClientStream;
 use crate::workers::{self, Turns, WorkerId};
 use catalog_schema::RouteRecord;
 use pgwire::Severity;
+use config::{ListenPolicy, StateConfig};
 use pgwire::backend::{TransactionStatus, write};
 use std::future::poll_fn;
 use std::io;
@@ -70,6 +72,14 @@ enum Next {
     Gone,
     /// The client is told why, and sent away.
     SendAway(Refusal),
+}
+
+/// Why an idle client's session goes on.
+enum Woken {
+    /// The client has sent something, or has left.
+    ByClient,
+    /// There is something to tell it.
+    ByMail,
 }
 
 /// Serves a client until it leaves or is sent away.
@@ -128,6 +138,8 @@ async fn begin(
         pin: None,
         pool_mode,
         kept: Effects::NONE,
+        listening: None,
+        process_id: cancel.key().process_id,
         bounds: ClientBounds {
             message_bytes_max: shared.config.limits.message_bytes_max,
             prepared_bytes_max: shared.config.limits.prepared_bytes_per_client_max,
@@ -135,6 +147,7 @@ async fn begin(
                 PoolMode::Transaction => Policy::new(&shared.config.state),
                 PoolMode::Session => Policy::PIN,
             },
+            listening: may_share_listening(&shared.config.state),
         },
     };
     let session = Session {
@@ -152,6 +165,13 @@ async fn begin(
         _permit: permit,
     };
     Some((session, early))
+}
+
+fn may_share_listening(config: &StateConfig) -> Option<ListeningBounds> {
+    (config.listen == ListenPolicy::Share).then_some(ListeningBounds {
+        channels_max: config.listen_channels_max,
+        queue_bytes_max: config.listen_queue_bytes_max,
+    })
 }
 
 /// A client of a paused tenant waits before it is greeted: what its server would say is not known yet.
@@ -276,7 +296,7 @@ impl Session {
             if early.is_none()
                 && let Err(refusal) = self.wait_for_client().await
             {
-                return Box::pin(farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal)).await;
+                return Box::pin(self.end(end)).await;
             }
             let mut exchange = Borrowed::take();
             match early.take() {
@@ -296,11 +316,15 @@ impl Session {
                         self.move_to(worker).await;
                     }
                 }
-                Next::Gone => return,
-                Next::SendAway(refusal) => {
-                    return Box::pin(farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal)).await;
-                }
+                end => return Box::pin(self.end(end)).await,
             }
+        }
+    }
+
+    /// Ends it: the client is told why, if there is somebody to tell.
+    async fn end(&mut self, end: Next) {
+        if let Next::SendAway(refusal) = end {
+            farewell(&mut self.stream, Vec::new(), &self.tenant, &refusal).await;
         }
     }
 
@@ -313,18 +337,33 @@ impl Session {
         }
     }
 
+    /// Waits until the client has something to say, and tells it what it is notified of meanwhile. An error is how
+    /// the session ends.
+    async fn wait_for_client(&mut self) -> Result<(), Next> {
+        while let Woken::ByMail = self.wait().await.map_err(Next::SendAway)? {
+            match Box::pin(self.deliver()).await {
+                Next::Idle => {}
+                end => return Err(end),
+            }
+        }
+        Ok(())
+    }
+
     /// Waits without a buffer. An error is why the client has to leave.
-    async fn wait_for_client(&mut self) -> Result<(), Refusal> {
+    async fn wait(&mut self) -> Result<Woken, Refusal> {
         poll_fn(|cx| {
             let away = self.poll_away(cx);
             if away.is_ready() && !self.may_still_ask() {
                 return away.map(Err);
             }
             if self.stream.poll_readable(cx).is_ready() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(Woken::ByClient));
             }
             if away.is_ready() {
                 return away.map(Err);
+            }
+            if self.poll_mail(cx).is_ready() {
+                return Poll::Ready(Ok(Woken::ByMail));
             }
             self.poll_idle(cx).map(|limit| Err(limit.refusal()))
         })
@@ -351,7 +390,7 @@ impl Session {
         if self.place.client().is_killed() || self.leave.as_mut().poll(cx).is_ready() {
             return Poll::Ready(self.reason_to_leave());
         }
-        Poll::Pending
+        self.has_lost_notifications().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Ready when the client has done nothing, without a server connection, for too long.
@@ -378,6 +417,7 @@ impl Session {
         }
         admit::check_state(&self.tenant)
             .err()
+            .or_else(|| self.has_lost_notifications())
             .unwrap_or_else(|| Refusal::new(ErrorKind::TenantUnavailable, "the tenant's route has changed"))
     }
 

@@ -273,6 +273,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WireClient<S> {
         row.unwrap_or_else(|| panic!("{sql} gave no row: {messages:?}")).first_column()
     }
 
+    /// The process that serves this session, as far as it was told.
+    ///
+    /// # Panics
+    /// When the login was not given a key.
+    #[must_use]
+    pub fn process_id(&self) -> [u8; 4] {
+        self.cancel_key[..4].try_into().expect("a key begins with the process")
+    }
+
     /// The packet that cancels what this session is doing, to be sent on a connection of its own.
     ///
     /// # Panics

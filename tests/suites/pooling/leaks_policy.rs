@@ -11,13 +11,14 @@ async fn refusing() -> (Stack, Tenant) {
         gateway.state = config::StateConfig {
             setting: refuse,
             role: refuse,
-            listen: refuse,
+            listen: config::ListenPolicy::Refuse,
             prepare: refuse,
             temporary: refuse,
             hold_cursor: refuse,
             advisory_lock: refuse,
             library: refuse,
             unknown: refuse,
+            ..config::StateConfig::default()
         };
     };
     let stack = Stack::start_with(StackOptions::ephemeral().gateway(refuse_all)).await;

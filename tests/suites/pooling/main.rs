@@ -2,7 +2,7 @@
 //!
 //! [`storm`] is many clients on one connection, [`state`] and [`leaks`] what sessions leave behind, [`prepared`] statements
 //! that follow their clients, [`requests`] how single requests end, [`refusals`] those that get no
-//! connection, [`session_mode`] clients that keep theirs.
+//! connection, [`session_mode`] clients that keep theirs, [`notify`] those that listen without one.
 
 mod leaks;
 mod leaks_bound;
@@ -11,6 +11,7 @@ mod leaks_observed;
 mod leaks_policy;
 mod leaks_programs;
 mod leaks_reset;
+mod notify;
 mod prepared;
 mod refusals;
 mod requests;
@@ -27,7 +28,8 @@ use suites::plans;
 static STACK: LazyLock<SharedStack> = LazyLock::new(|| SharedStack::start(Stack::start));
 
 /// Plans of this file: how many connections, and how long to wait for one, in milliseconds.
-const PLANS: [(&str, u32, u32); 3] = [("single", 1, 30_000), ("pair", 2, 30_000), ("hasty", 1, 60)];
+const PLANS: [(&str, u32, u32); 4] =
+    [("single", 1, 30_000), ("pair", 2, 30_000), ("few", 4, 30_000), ("hasty", 1, 60)];
 
 async fn tenant(stack: &Stack, slug: &str, plan: &str) -> Tenant {
     let (_, pool_size, checkout_timeout_ms) =

@@ -5,6 +5,7 @@ use crate::metrics::family::{Family, Spec, seconds};
 use crate::metrics::tenants::View;
 use crate::metrics::tenants::totals::Total;
 use crate::metrics::usage::WAIT_BOUNDS_US;
+use crate::relay::notify::hub::HubReading;
 use std::collections::BTreeMap;
 
 static CLUSTER_CONNECTIONS: Spec = Spec::gauge(
@@ -51,6 +52,18 @@ static REFUSALS: Spec = Spec::counter(
 static CHECKOUT_WAIT: Spec = Spec::histogram(
     "tenantry_gateway_checkout_wait_seconds",
     "How long clients of all tenants waited for a server connection.",
+);
+static LISTEN_CONNECTIONS: Spec = Spec::gauge(
+    "tenantry_listen_connections",
+    &[],
+    "Server connections that listen for clients that keep none.",
+);
+static LISTEN_CLIENTS: Spec =
+    Spec::gauge("tenantry_listen_clients", &[], "Clients that listen and keep no server connection.");
+static LISTEN_CHANNELS: Spec = Spec::gauge(
+    "tenantry_listen_channels",
+    &[],
+    "Channels that clients without a server connection listen to, each counted once a pool.",
 );
 static PREPARED: Spec =
     Spec::gauge("tenantry_prepared_statements", &[], "Distinct prepared statements that the gateway knows.");
@@ -109,6 +122,7 @@ static ROUTE_EVICTIONS: Spec = Spec::counter(
 pub(super) fn families(readings: &Readings, view: &View) -> Vec<Family> {
     let mut families = Vec::from(clusters(readings));
     families.extend(clients(&readings.process));
+    families.extend(listening(&readings.process.listening));
     families.extend(prepared(&readings.process.prepared));
     families.extend(catalog(&readings.process));
     families.extend(metrics_itself(view));
@@ -147,6 +161,14 @@ fn clients(process: &ProcessReading) -> [Family; 7] {
         cancels,
         Family::new(&OUT_OF_SYNC).row(&[], process.out_of_sync),
         refusals,
+    ]
+}
+
+fn listening(listening: &HubReading) -> [Family; 3] {
+    [
+        Family::new(&LISTEN_CONNECTIONS).row(&[], listening.connections),
+        Family::new(&LISTEN_CLIENTS).row(&[], listening.clients),
+        Family::new(&LISTEN_CHANNELS).row(&[], listening.channels),
     ]
 }
 

@@ -7,6 +7,7 @@ use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::pool::{Cluster, Pool, PoolKey, Registry};
 use crate::relay::prepared::PreparedMemory;
+use crate::relay::notify::hub::HubReading;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
 use crate::tls::Acceptor;
@@ -78,6 +79,8 @@ pub struct ProcessReading {
     /// Prepared statements known, and what was counted of them.
     pub prepared: PreparedReading,
     /// Tenants whose routes are cached.
+    /// What clients listen to without connections of their own.
+    pub listening: HubReading,
     pub route_cache_entries: u64,
     /// Lookups answered from the cache.
     pub route_cache_hits: u64,
@@ -200,6 +203,14 @@ fn process_reading(shared: &Shared) -> ProcessReading {
     let client_limit = u64::from(shared.config.limits.client_limit);
     let free = u64::try_from(shared.client_places.available_permits()).unwrap_or(u64::MAX);
     ProcessReading {
+fn listening_reading(pools: &Registry) -> HubReading {
+    pools
+        .pools()
+        .iter()
+        .map(|pool| pool.notifications().reading())
+        .fold(HubReading::default(), HubReading::plus)
+}
+
         clients: client_limit.saturating_sub(free),
         client_limit,
         pg_connections: shared.usage.pg_connections.get(),
@@ -211,6 +222,7 @@ fn process_reading(shared: &Shared) -> ProcessReading {
         route_cache_entries: u64::try_from(shared.routes.len()).unwrap_or(u64::MAX),
         route_cache_hits: shared.routes.hits.load(Ordering::Relaxed),
         route_cache_misses: shared.routes.misses.load(Ordering::Relaxed),
+        listening: listening_reading(&shared.pools),
         revision_applied: u64::try_from(shared.progress.applied().get()).unwrap_or(0),
         catalog_connected: shared.progress.connected(),
     }

@@ -51,6 +51,11 @@ static SETTINGS_REPLAYED: Spec = Spec::counter(
     &["tenant"],
     "Settings set or reset on a server connection for its next client.",
 );
+static NOTIFICATIONS: Spec = Spec::counter(
+    "tenantry_notifications_total",
+    &["tenant"],
+    "Notifications that clients who listen were told of.",
+);
 static HANDOVER_RESETS: Spec = Spec::counter(
     "tenantry_handover_resets_total",
     &["tenant"],
@@ -100,6 +105,7 @@ fn counters(view: &View) -> Vec<Family> {
         (&EVICTIONS, Total::Evictions),
         (&SETTINGS_REPLAYED, Total::SettingsReplayed),
         (&HANDOVER_RESETS, Total::HandoverResets),
+        (&NOTIFICATIONS, Total::Notifications),
         (&SESSION_RESETS, Total::SessionResets),
     ];
     let of_plain = plain.map(|(spec, total)| {

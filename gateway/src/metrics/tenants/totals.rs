@@ -6,7 +6,7 @@ use crate::relay::pin::PinReason;
 use std::ops::{AddAssign, Range};
 use tenancy::ErrorKind;
 
-const SINGLES: usize = 10;
+const SINGLES: usize = 11;
 const ERRORS: Range<usize> = SINGLES..SINGLES + ErrorKind::ALL.len();
 const PINS: Range<usize> = ERRORS.end..ERRORS.end + PinReason::ALL.len();
 const WAITS: Range<usize> = PINS.end..PINS.end + WAIT_BUCKETS;
@@ -35,6 +35,8 @@ pub enum Total {
     HandoverResets,
     /// Settings set or reset on a connection for its next client.
     SettingsReplayed,
+    /// Notifications that clients were told of.
+    Notifications,
 }
 
 /// All counters of a tenant, or of several together.
@@ -63,6 +65,7 @@ impl Totals {
             (Total::SessionResets, &usage.session_resets),
             (Total::HandoverResets, &usage.handover_resets),
             (Total::SettingsReplayed, &usage.settings_replayed),
+            (Total::Notifications, &usage.notifications),
         ];
         for (total, counter) in singles {
             totals.0[total as usize] = counter.get();

@@ -26,6 +26,7 @@ pub(super) fn of_name(name: &[u8], tokens: &mut Tokens<'_>) -> Effects {
         | b"pg_try_advisory_lock"
         | b"pg_try_advisory_lock_shared" => Effects::ADVISORY_LOCK,
         b"nextval" | b"setval" => Effects::DRAWS,
+        b"pg_notify" => Effects::NOTIFIES | Effects::CALLS,
         _ if cannot_be_undone(known) => Effects::UNKNOWN,
         _ if !leaves_nothing(known) => Effects::CALLS,
         _ => Effects::NONE,
@@ -86,16 +87,16 @@ pub(super) fn unlocks_all(mut tokens: Tokens<'_>) -> bool {
 /// `set_config(name, value, true)` ends with the transaction; anything else may not.
 fn of_set_config(mut tokens: Tokens<'_>) -> Effects {
     tokens.next_if_eq(&Token::Symbol(b'('));
-    let name = match tokens.next() {
-        Some(Token::Text(name)) if tokens.peek() == Some(&Token::Symbol(b',')) => Some(name),
-        _ => None,
-    };
+    let name = next_argument(&mut tokens);
     let named = |expected: &[&str]| name.is_some_and(|name| expected.iter().any(|other| is(name, other)));
     if named(&["standard_conforming_strings"]) {
         return Effects::SETTING | Effects::UNKNOWN;
     }
-    if named(&super::REPORTED) || is_local(tokens) {
+    if named(&super::REPORTED) {
         Effects::NONE
+    } else if is_local(tokens.clone()) {
+        let may_name_path = name.is_none() || named(&["search_path"]);
+        if may_name_path { of_local_path(tokens) } else { Effects::NONE }
     } else if named(&["role"]) {
         Effects::ROLE
     } else if named(&["session_authorization"]) {
@@ -108,6 +109,25 @@ fn of_set_config(mut tokens: Tokens<'_>) -> Effects {
         Effects::SETTING
     }
 }
+
+/// The next argument, if it is a plain string and not the last.
+fn next_argument<'a>(tokens: &mut Tokens<'a>) -> Option<&'a [u8]> {
+    match tokens.next() {
+        Some(Token::Text(text)) if tokens.peek() == Some(&Token::Symbol(b',')) => Some(text),
+        _ => None,
+    }
+}
+
+/// A search path is gone with its transaction. What was made while it was in force may be temporary, and is not.
+fn of_local_path(mut tokens: Tokens<'_>) -> Effects {
+    tokens.next_if_eq(&Token::Symbol(b','));
+    let is_harmless = next_argument(&mut tokens)
+        .is_some_and(|path| !path.to_ascii_lowercase().windows(PG_TEMP.len()).any(|part| part == PG_TEMP));
+    if is_harmless { Effects::NONE } else { Effects::LOCAL_PATH }
+}
+
+/// What the schemas of temporary objects are called.
+const PG_TEMP: &[u8] = b"pg_temp";
 
 /// Is the last argument the word `true`?
 fn is_local(tokens: Tokens<'_>) -> bool {

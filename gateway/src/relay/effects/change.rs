@@ -4,10 +4,13 @@
 //! client's next connection can be given it. Whatever is written in any other way, or cannot be set again
 //! alike, is left to pin the connection.
 
+mod channel;
 mod literal;
 
 use super::{REPORTED, Tokens, is, next_is};
+use crate::relay::notify::ChannelChange;
 use crate::relay::sql_lexer::{Lexer, Token};
+pub(super) use channel::read as read_channel;
 use literal::{Values, at_end, next_is_assignment, next_name, next_word, read_text, read_values};
 
 /// Bytes of one setting's value that are kept.
@@ -69,10 +72,12 @@ pub enum Change {
     Nothing,
     /// These have new values by a call, which is not answered as SET is.
     Called(Box<[Value]>),
+    /// What the client listens to, answered by tags of its own.
+    Channel(ChannelChange),
 }
 
-/// The changes of a text, one for each statement in it that the server answers with the tag `SET` or
-/// `RESET`. A text that is nothing but one call of `set_config` has one as well, answered `SELECT 1`.
+/// The changes of a text, one for each statement in it that the server answers with the tag `SET`, `RESET`, `LISTEN`
+/// or `UNLISTEN`. A text that is nothing but one call of `set_config` has one as well, answered `SELECT 1`.
 #[must_use]
 pub fn of_sql(sql: &[u8]) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -88,6 +93,8 @@ pub fn of_sql(sql: &[u8]) -> Vec<Change> {
             Token::Word(word) if is(word, "set") && next_is(&mut tokens, "constraints") => {}
             Token::Word(word) if is(word, "set") => changes.push(read_set(&mut tokens).into_change()),
             Token::Word(word) if is(word, "reset") => changes.push(read_reset(&mut tokens).into_change()),
+            Token::Word(word) if is(word, "listen") => changes.extend(channel::read_listen(&mut tokens)),
+            Token::Word(word) if is(word, "unlisten") => changes.extend(channel::read_unlisten(&mut tokens)),
             _ => {}
         }
         tokens.by_ref().find(|token| *token == Token::End);

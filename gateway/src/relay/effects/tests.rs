@@ -22,9 +22,9 @@ fn most_statements_leave_nothing() {
             "create table t (temp int)",
             "select pg_advisory_xact_lock(1), pg_advisory_unlock_all()",
             "fetch all in c",
-            "unlisten *",
         ],
     );
+    check(Effects::FOLLOWS, &["unlisten *", "unlisten a"]);
 }
 
 #[test]
@@ -197,7 +197,8 @@ fn functions_in_languages_with_a_memory_are_not_trusted() {
 
 #[test]
 fn objects_of_the_session_stay() {
-    check(Effects::LISTEN, &["listen c", "begin; LISTEN c; commit"]);
+    check(Effects::SUBSCRIBES | Effects::FOLLOWS, &["listen c", "begin; LISTEN \"C\"; commit"]);
+    check(Effects::LISTEN, &["listen grün", "listen a.b", "listen"]);
     check(Effects::PREPARE, &["prepare p as select 1", "prepare p (int) as select $1"]);
     check(
         Effects::TEMPORARY,
@@ -243,5 +244,26 @@ fn objects_of_the_session_stay() {
 
 #[test]
 fn effects_of_several_statements_add_up() {
-    check(Effects::FOLLOWS | Effects::LISTEN, &["set a.b = 1; listen c; select 1"]);
+    check(Effects::FOLLOWS | Effects::SUBSCRIBES, &["set a.b = 1; listen c; select 1"]);
+}
+
+#[test]
+fn who_may_be_notified_and_where_tables_may_be_made_is_noted() {
+    let of = |sql: &str| of_sql(sql.as_bytes());
+    for sql in ["notify a", "NOTIFY a, 'b'", "select pg_notify('a', 'b')", "select 1; notify a"] {
+        assert!(of(sql).any_of(Effects::NOTIFIES), "{sql}");
+    }
+    assert!(!of("select 'notify a'").any_of(Effects::NOTIFIES));
+    for sql in [
+        "select set_config('search_path', 'pg_temp', true)",
+        "select set_config('search_path', $1, true)",
+        "select set_config($1, $2, true)",
+        "select set_config('search_path', 'a, ' || 'PG_TEMP', true)",
+    ] {
+        assert!(of(sql).any_of(Effects::LOCAL_PATH), "{sql}");
+        check(Effects::NONE, &[sql]);
+    }
+    for sql in ["select set_config('search_path', 'a, b', true)", "select set_config('a.b', $1, true)"] {
+        assert!(!of(sql).any_of(Effects::LOCAL_PATH), "{sql}");
+    }
 }

@@ -8,6 +8,7 @@ use crate::relay::effects::{Effects, REPORTED};
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::handover;
 use crate::relay::ledger::Request;
+use crate::relay::notify::settling;
 use crate::relay::pin::PinReason;
 use crate::relay::settings::Settings;
 use pgwire::backend::{TransactionStatus, write};
@@ -29,8 +30,12 @@ pub(super) fn keep(exchange: &mut Exchange, client: &mut ClientState, lease: &mu
     }
     let facts = lease.pool().database().facts();
     lease.server().traces.note(effects, facts);
-    let effects = with_search_path(effects, lease);
+    let mut effects = with_subscription(with_search_path(effects, lease), client, lease);
+    if exchange.changes.hides_temporary(effects) {
+        effects |= Effects::TEMPORARY;
+    }
     exchange.changes.note(effects);
+    exchange.channels.note(effects);
     // Until the transaction's end tells more.
     client.pin = client.pin.or_else(|| PinReason::from_effects(effects));
 }
@@ -45,11 +50,19 @@ fn with_search_path(effects: Effects, lease: &mut Lease) -> Effects {
     if lease.server().reports(SEARCH_PATH) { effects } else { effects | unknown }
 }
 
+/// What cannot be shared with others is the connection's own.
+fn with_subscription(effects: Effects, client: &ClientState, lease: &mut Lease) -> Effects {
+    if !effects.any_of(Effects::SUBSCRIBES) || settling::is_shared(client, lease) {
+        return effects;
+    }
+    effects.without(Effects::SUBSCRIBES) | Effects::LISTEN
+}
+
 /// A statement was completed; its reply is not settled yet.
 pub(super) fn completed(exchange: &mut Exchange, told: Told) {
     let by_execute = exchange.ledger.next_of_server().is_some_and(|due| due.request == Request::Execute);
-    if matches!(told, Told::Changed | Told::Called)
-        && let Some(change) = exchange.ledger.next_change(told == Told::Called)
+    if matches!(told, Told::Changed | Told::Called | Told::Listened)
+        && let Some(change) = exchange.ledger.next_change(told)
     {
         if by_execute {
             exchange.changes.executed();
@@ -114,6 +127,7 @@ pub(super) fn discarded(exchange: &mut Exchange, client: &mut ClientState, lease
     client.settings = Arc::clone(client.welcome.settings());
     client.kept = Effects::NONE;
     exchange.changes.clear();
+    exchange.channels.discard();
     exchange.before_reset = None;
     exchange.resetting = true;
     repin(client);
@@ -130,17 +144,21 @@ pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &
         let facts = lease.pool().database().facts();
         lease.server().traces.judge(facts);
     }
-    if exchange.changes.is_quiet() {
+    if exchange.changes.is_quiet() && !(is_over && exchange.channels.is_waiting()) {
         return;
     }
     let settlement = exchange.changes.ready(exchange.status);
     let mut left = settlement.left;
     for change in settlement.changes {
-        left |= apply(client, lease, change);
+        left |= apply(exchange, client, lease, change);
     }
     if settlement.unclear {
         lease.server().settings_uncertain = true;
         left |= Effects::SETTING;
+    }
+    if left.any_of(Effects::SUBSCRIBES) && settlement.unclear {
+        // What it listens to, only the connection knows.
+        left |= Effects::LISTEN;
     }
     if is_over
         && let Some(before) = exchange.before_reset.take()
@@ -150,6 +168,10 @@ pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &
     }
     let was = PinReason::from_effects(client.kept);
     client.kept = PinReason::pinning((client.kept | left).without(settlement.undone));
+    if is_over {
+        let stays = client.kept;
+        client.kept = stays | settling::settle(exchange, client, lease, stays);
+    }
     let is = PinReason::from_effects(client.kept);
     if is_over {
         repin(client);
@@ -174,8 +196,9 @@ fn repin(client: &mut ClientState) {
     }
 }
 
-fn apply(client: &mut ClientState, lease: &mut Lease, change: Change) -> Effects {
+fn apply(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease, change: Change) -> Effects {
     match change {
+        Change::Channel(change) => return exchange.channels.push(change),
         Change::Set(values) | Change::Called(values) => return set(client, lease, &values),
         Change::Reset(name) => {
             let server = lease.server();
