@@ -136,7 +136,7 @@ impl Start {
     fn run(self) -> Result<ShardFound, RunError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let local = LocalSet::new();
-        let shard = Shard::new(&self.plan, self.endpoints.clone(), self.index);
+        let shard = Shard::new(&self.plan, &self.endpoints, self.index);
         let used = local.block_on(&runtime, self.drive(&shard));
         // Whatever still waits for an answer is put down as unfinished when it is dropped.
         shard.clear();

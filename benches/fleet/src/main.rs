@@ -3,6 +3,7 @@
 //! See `README.md` beside this crate for the method. What it must never do: wait for an answer before the next request
 //! of an open stream, lose a request from its accounts, or touch a server that it was not told to.
 
+mod cost;
 mod draw;
 mod drive;
 mod engine;
@@ -28,6 +29,8 @@ enum Command {
     Drive(drive::Drive),
     /// Make tenants on a server, and configurations for poolers before it
     Setup(setup::Setup),
+    /// Measure what a request costs this program, beside a driver
+    Cost(cost::Cost),
     /// Play a scenario with servers and poolers of its own, and print its table
     Scenario {
         /// Which
@@ -61,6 +64,11 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         Command::Drive(drive) => Ok(drive.run().await?),
         Command::Setup(setup) => Ok(setup.run().await?),
+        Command::Cost(cost) => {
+            // On a thread of its own, outside this runtime.
+            let measured = tokio::task::spawn_blocking(|| cost.run()).await?;
+            Ok(measured?)
+        }
         Command::Scenario { name, options } => Ok(scenario::play(name, &options).await?),
     }
 }

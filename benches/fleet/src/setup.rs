@@ -94,6 +94,6 @@ impl Setup {
             config.connect(NoTls).await.map_err(WorldError::database("a login as admin"))?;
         tokio::spawn(connection);
         let place = Place::of(&self.cluster, port, self.budget, &admin).await?;
-        registry.register(&place, 1..self.known.unwrap_or(0).max(self.tenants) + 1, Some(&admin)).await
+        registry.register(&place, 1..self.known.unwrap_or(0).max(self.tenants) + 1, 1, Some(&admin)).await
     }
 }

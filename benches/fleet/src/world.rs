@@ -101,6 +101,24 @@ pub(crate) fn template(port: u16) -> crate::target::Target {
     crate::target::Target::Template(text)
 }
 
+/// The name of one of a tenant's users; the first has the name of its role.
+fn user(tenant: u32, index: u32) -> String {
+    if index == 0 { format!("u{tenant}") } else { format!("u{tenant}-{index}") }
+}
+
+/// Connection strings of all users of these tenants.
+pub(crate) fn user_target(
+    port: u16,
+    tenants: std::ops::Range<u32>,
+    users_each: u32,
+) -> crate::target::Target {
+    let line = |n, index| {
+        format!("host=127.0.0.1 port={port} user={} password={PASSWORD} dbname=t{n}", user(n, index))
+    };
+    let lines = tenants.flat_map(|n| (0..users_each).map(move |index| line(n, index)));
+    crate::target::Target::Lines(lines.collect())
+}
+
 /// A free port, found by binding and letting go.
 fn free_port() -> Result<u16, WorldError> {
     let path = std::path::Path::new("127.0.0.1");

@@ -67,7 +67,7 @@ impl Parked {
 }
 
 impl Shard {
-    pub(super) fn new(plan: &Plan, endpoints: Arc<Vec<Vec<Endpoint>>>, index: usize) -> Rc<Self> {
+    pub(super) fn new(plan: &Plan, endpoints: &Arc<Vec<Vec<Endpoint>>>, index: usize) -> Rc<Self> {
         let lane = |(at, stream): (usize, &Stream)| Lane {
             stream: stream.clone(),
             endpoints: endpoints.clone(),
@@ -180,7 +180,7 @@ impl Lane {
         loop {
             let waiting = self.slots[slot].borrow_mut().waiting.pop_front();
             match waiting {
-                Some(job) if job.due.elapsed() > patience => job.settle(Outcome::Abandoned),
+                Some(job) if job.due.elapsed() > patience => job.settle(&Outcome::Abandoned),
                 Some(job) => return Ok(job),
                 None => {
                     let parked = Rc::new(Parked::default());
@@ -197,7 +197,7 @@ impl Lane {
         loop {
             let waiting = self.slots[slot].borrow_mut().waiting.pop_front();
             match waiting {
-                Some(job) if job.due.elapsed() > patience => job.settle(Outcome::Abandoned),
+                Some(job) if job.due.elapsed() > patience => job.settle(&Outcome::Abandoned),
                 Some(job) => return Some(job),
                 None => {
                     self.slots[slot].borrow_mut().open -= 1;
@@ -252,11 +252,11 @@ impl Job {
     }
 
     /// Puts its outcome down, and has its user ask for the next.
-    pub(super) fn settle(mut self, outcome: Outcome) {
-        self.record(&outcome);
+    pub(super) fn settle(mut self, outcome: &Outcome) {
+        self.record(outcome);
         if let Some(user) = self.user.take().filter(|_| !self.shard.ended.get()) {
             // What has settled counts no more, also while its user asks again.
-            if outcome == Outcome::Ok {
+            if *outcome == Outcome::Ok {
                 next(&self.shard, self.lane, user);
             } else {
                 next_after_pause(&self.shard, self.lane, user);

@@ -61,7 +61,7 @@ pub(super) async fn serve(shard: Rc<Shard>, first: Job) {
         next = match log_in(&shard, lane, slot).await {
             Ok(wire) => ask_until_gone(&shard, wire, job).await,
             Err(code) => {
-                job.settle(Outcome::Failed(code));
+                job.settle(&Outcome::Failed(code));
                 shard.lanes[lane].next_or_leave(slot)
             }
         };
@@ -83,7 +83,7 @@ async fn ask_until_gone(shard: &Rc<Shard>, mut wire: Wire, first: Job) -> Option
             Ok(Err(failure)) => (Outcome::Failed(failure.code()), !wire.is_broken()),
             Err(_) => (Outcome::Failed("timeout".to_owned()), false),
         };
-        job.settle(outcome);
+        job.settle(&outcome);
         if !usable || !stays {
             if usable {
                 wire.close().await;

@@ -38,6 +38,8 @@ pub(super) struct Driven {
 pub(super) struct Run {
     pub(super) report: Report,
     pub(super) seen: Seen,
+    /// How often the server refused a client meanwhile, because it had no connection left.
+    pub(super) refused_by_server: usize,
     /// Between the beginning of the watch and that of the first window, seconds.
     pub(super) began: f64,
 }
@@ -99,9 +101,21 @@ impl Bench {
         known: Range<u32>,
         budget: u32,
     ) -> Result<CatalogServer, ScenarioError> {
+        self.catalog_with_users(limits, cluster, known, budget, 1).await
+    }
+
+    /// The same, with so many users for each tenant.
+    pub(super) async fn catalog_with_users(
+        &self,
+        limits: Limits,
+        cluster: &Cluster,
+        known: Range<u32>,
+        budget: u32,
+        users_each: u32,
+    ) -> Result<CatalogServer, ScenarioError> {
         eprintln!("registering {} tenants", known.len());
-        let catalog = CatalogServer::start(&self.binaries, &self.home, limits).await?;
-        self.register(&catalog, cluster, known, budget).await?;
+        let catalog = CatalogServer::start(&self.options.gateway, &self.binaries, &self.home, limits).await?;
+        self.register(&catalog, cluster, known, budget, users_each).await?;
         Ok(catalog)
     }
 
@@ -112,10 +126,11 @@ impl Bench {
         cluster: &Cluster,
         known: Range<u32>,
         budget: u32,
+        users_each: u32,
     ) -> Result<(), ScenarioError> {
         let admin = cluster.admin().await?;
         let place = Place::of(&cluster.spec.name, cluster.server.port(), budget, &admin).await?;
-        Ok(catalog.registry.register(&place, known, Some(&admin)).await?)
+        Ok(catalog.registry.register(&place, known, users_each, Some(&admin)).await?)
     }
 
     /// Starts the gateway.
@@ -171,6 +186,7 @@ impl Bench {
             Some(server) => Some(server.admin().await?),
             None => None,
         };
+        let refused = server.map_or(0, Cluster::refusals);
         let watch = Watch::start(admin, driven.pid);
         let mut running = engine::start(plan, &driven.target)?;
         running.reached(0).await;
@@ -178,13 +194,15 @@ impl Bench {
         meanwhile(&mut running).await?;
         let report = Report::new(plan, &running.finish().await?);
         let seen = watch.stop().await;
+        let refused_by_server = server.map_or(0, Cluster::refusals) - refused;
         eprint!("{}", report.table());
         self.runs.push(json!({
             "what": what, "target": driven.name, "report": report,
             "sessions_max": seen.sessions_max(), "sessions_of_one_max": seen.sessions_of_one_max(),
             "cpu_seconds": seen.cpu_seconds(), "rss_max_kib": seen.rss_max(), "files_max": seen.files_max(),
+            "refused_by_server": refused_by_server,
         }));
-        Ok(Run { report, seen, began })
+        Ok(Run { report, seen, refused_by_server, began })
     }
 
     pub(super) fn write_json(&self) -> Result<(), ScenarioError> {
@@ -208,8 +226,8 @@ pub(super) fn bouncer(bouncer: &PgBouncer) -> Driven {
 }
 
 /// Fails when the server was asked for more connections than its clients may have.
-pub(super) fn within_budget(run: &Run, cluster: &Cluster, budget: u32) -> Result<(), ScenarioError> {
-    let (seen, refused) = (run.seen.sessions_max(), cluster.refusals());
+pub(super) fn within_budget(run: &Run, budget: u32) -> Result<(), ScenarioError> {
+    let (seen, refused) = (run.seen.sessions_max(), run.refused_by_server);
     if seen > i64::from(budget) || refused > 0 {
         return Err(ScenarioError::Broken(format!(
             "the server saw {seen} connections within a budget of {budget}, and refused {refused}"

@@ -42,9 +42,9 @@ pub(super) async fn play(bench: &mut Bench) -> Result<(), ScenarioError> {
     let mut worst = Ok(());
     for rate in RATES {
         let runs = beside(bench, &gateway(&ours), &cluster, rate, [fit, many]).await?;
-        rows(&mut table, "gateway", rate, [fit, many], &runs, cluster.refusals());
+        rows(&mut table, "gateway", rate, [fit, many], &runs);
         for run in &runs {
-            worst = worst.and(within_budget(run, &cluster, budget));
+            worst = worst.and(within_budget(run, budget));
         }
     }
     drop(ours);
@@ -56,9 +56,8 @@ pub(super) async fn play(bench: &mut Bench) -> Result<(), ScenarioError> {
         prepared: false,
     };
     if let Some(theirs) = bench.pgbouncer(settings).await? {
-        let before = cluster.refusals();
         let runs = beside(bench, &bouncer(&theirs), &cluster, RATES[1], [fit, many]).await?;
-        rows(&mut table, "PgBouncer", RATES[1], [fit, many], &runs, cluster.refusals() - before);
+        rows(&mut table, "PgBouncer", RATES[1], [fit, many], &runs);
     }
     table.print();
     worst
@@ -83,7 +82,7 @@ async fn beside(
     Ok([few, many])
 }
 
-fn rows(table: &mut Table, name: &str, rate: f64, tenants: [u32; 2], runs: &[Run; 2], refused: usize) {
+fn rows(table: &mut Table, name: &str, rate: f64, tenants: [u32; 2], runs: &[Run; 2]) {
     let fits = runs[0].report.part("all", None).goodput;
     for (tenants, run) in tenants.into_iter().zip(runs) {
         let part = run.report.part("all", None);
@@ -99,7 +98,7 @@ fn rows(table: &mut Table, name: &str, rate: f64, tenants: [u32; 2], runs: &[Run
             part.refused.to_string(),
             format!("{}, given up {}", counts(&part.failed), part.abandoned + part.unfinished),
             run.seen.sessions_max().to_string(),
-            refused.to_string(),
+            run.refused_by_server.to_string(),
         ]);
     }
 }

@@ -3,7 +3,7 @@
 use super::ScenarioError;
 use super::bench::{Bench, Driven, LIMITS, Run, direct, gateway};
 use super::table::{Table, ratio};
-use crate::plan::{Arrivals, Choice, Script, Stream, Window};
+use crate::plan::{Arrivals, Choice, Stream, Window};
 use crate::world::server::Cluster;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(super) async fn play(bench: &mut Bench) -> Result<(), ScenarioError> {
     println!("## {known} tenants known, {active} active in turn, beside one\n");
     println!("The gateway was ready {:.2} s after its start.\n", ours.ready_seconds);
     warmth(bench, &[direct(&cluster), gateway(&ours)], &cluster, active).await?;
-    first_queries(bench, &gateway(&ours), &cluster, active, cold).await
+    first_visits(bench, &gateway(&ours), &cluster, active, cold).await
 }
 
 /// Tenants whose connections are all open already.
@@ -66,8 +66,9 @@ async fn warmth(
     Ok(())
 }
 
-/// The first query of tenants that nobody has asked for, beside later ones and a login to the server.
-async fn first_queries(
+/// The first visit (login and query) to tenants that nobody has asked for, beside visits to others and a login to the
+/// server.
+async fn first_visits(
     bench: &mut Bench,
     ours: &Driven,
     cluster: &Cluster,
@@ -77,30 +78,32 @@ async fn first_queries(
     // Half as many requests as tenants: chance brings a few more than planned, and none may come round twice.
     let length = Duration::from_secs_f64(f64::from(cold) / COLD_RATE / 2.0);
     let windows = vec![Window::counted("steady", length)];
-    let stream =
-        |first, tenants| Stream::selects("all", first, tenants, Arrivals::Open(COLD_RATE), Choice::Turns);
-    let colds = bench.plan(windows.clone(), vec![stream(active + 1, cold)]);
+    let visits = |first, tenants| {
+        let mut stream = Stream::selects("all", first, tenants, Arrivals::Open(COLD_RATE), Choice::Turns);
+        stream.login_each = true;
+        bench.plan(windows.clone(), vec![stream])
+    };
+    let (colds, warms, bare) = (visits(active + 1, cold), visits(1, active.min(cold)), visits(1, cold));
     let first = bench.drive("cold tenants", &colds, ours, None).await?;
-    let mut warms = stream(1, active.min(cold));
-    warms.preconnect = true;
-    let warm = bench.plan(windows.clone(), vec![warms]);
-    let later = bench.drive("warm tenants", &warm, ours, None).await?;
-    let mut login = stream(1, cold);
-    login.script = Script::Login;
-    let bare = bench.drive("logins", &bench.plan(windows, vec![login]), &direct(cluster), None).await?;
-
-    let service = |run: &Run| run.report.part("all", None).service_ms;
-    let (first, later) = (service(&first), service(&later));
-    let login = bare.report.part("all", None).login_ms;
-    let mut table = Table::new(&["query of a tenant", "p50 ms", "p95 ms"]);
-    for (name, p50, p95) in [
-        ("warm", later.p50, later.p95),
-        ("cold", first.p50, first.p95),
-        ("cold less warm", first.p50 - later.p50, first.p95 - later.p95),
-        ("a login to the server", login.p50, login.p95),
-    ] {
-        table.row([name.to_owned(), format!("{p50:.2}"), format!("{p95:.2}")]);
+    let later = bench.drive("warm tenants", &warms, ours, None).await?;
+    let bare = bench.drive("visits to the server", &bare, &direct(cluster), None).await?;
+    let mut table = Table::new(&["visit", "login p50 ms", "query p50 ms", "both p50 ms", "both p95 ms"]);
+    let both = |run: &Run| run.report.part("all", None).latency_ms;
+    for (name, run) in [("cold tenant", &first), ("warm tenant", &later), ("the server itself", &bare)] {
+        let part = run.report.part("all", None);
+        table.row([
+            name.to_owned(),
+            format!("{:.2}", part.login_ms.p50),
+            format!("{:.2}", part.service_ms.p50),
+            format!("{:.2}", part.latency_ms.p50),
+            format!("{:.2}", part.latency_ms.p95),
+        ]);
     }
     table.print();
+    let (more, login) = (both(&first).p50 - both(&later).p50, bare.report.part("all", None).login_ms.p50);
+    println!(
+        "A cold tenant costs {more:.2} ms more, a login to the server {login:.2} ms: {}.\n",
+        ratio(more, login)
+    );
     Ok(())
 }

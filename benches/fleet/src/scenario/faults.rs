@@ -11,12 +11,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Tenants of each server.
-const TENANTS: u32 = 50;
+const TENANTS: u32 = 20;
 
 /// Tenants of the server that never answers.
 const SILENT: u32 = 10;
 
-const BUDGET: u32 = 60;
+/// Enough for all that its tenants may have: it is the fault that is to be seen.
+const BUDGET: u32 = TENANTS * LIMITS.pool_size;
 
 /// Requests to each server's tenants, a second.
 const RATE: f64 = 100.0;
@@ -37,10 +38,10 @@ pub(super) async fn play(bench: &mut Bench) -> Result<(), ScenarioError> {
     let healthy = bench.cluster("faults-well", well.clone(), BUDGET).await?;
     let mut faulty = bench.cluster("faults-struck", struck.clone(), BUDGET).await?;
     let catalog = bench.catalog(LIMITS, &healthy, well, BUDGET).await?;
-    bench.register(&catalog, &faulty, struck, BUDGET).await?;
+    bench.register(&catalog, &faulty, struck, BUDGET, 1).await?;
     let silent = Silent::start().await?;
     let tenants = 2 * TENANTS + 1..2 * TENANTS + 1 + SILENT;
-    catalog.registry.register(&silent.place(), tenants, None).await?;
+    catalog.registry.register(&silent.place(), tenants, 1, None).await?;
     let ours = bench.gateway(&catalog).await?;
 
     println!("## A server fails: the tenants of another one beside its own\n");
@@ -103,11 +104,12 @@ async fn strike(
 
 /// The tenants of the silent server ask only while that is the fault.
 fn plan(bench: &Bench, fault: Fault) -> Plan {
-    let mut windows = vec![Window::warm_up(bench.options.warm_up())];
+    let mut windows = vec![Window::warm_up(3 * bench.options.warm_up())];
     windows.extend(WINDOWS.map(|name| Window::counted(name, bench.options.window())));
     let stream = |name, first, tenants, rate| {
         let mut stream = Stream::selects(name, first, tenants, Arrivals::Open(rate), Choice::Uniform);
-        (stream.connections, stream.timeout_ms, stream.patience_ms) = (4, 20_000, 20_000);
+        // So many that no request waits for another one here.
+        (stream.connections, stream.timeout_ms) = (500, 20_000);
         stream
     };
     let own = match fault {

@@ -65,5 +65,5 @@ pub(super) async fn play(bench: &mut Bench) -> Result<(), ScenarioError> {
         ]);
     }
     table.print();
-    within_budget(&alone, &cluster, BUDGET).and(within_budget(&both, &cluster, BUDGET))
+    within_budget(&alone, BUDGET).and(within_budget(&both, BUDGET))
 }

@@ -75,7 +75,7 @@ pub(super) async fn play(bench: &mut Bench) -> Result<(), ScenarioError> {
             (part.abandoned + part.unfinished).to_string(),
             run.seen.sessions_max().to_string(),
         ]);
-        kept = kept.and(within_budget(&run, &cluster, BUDGET));
+        kept = kept.and(within_budget(&run, BUDGET));
     }
     table.print();
     kept

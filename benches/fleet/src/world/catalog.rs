@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use tenancy::{
     ClusterId, CredentialId, Isolation, Limits, PlanName, RegionName, Role, Secret, TenantState, TlsMode,
 };
+use tokio::process::Command;
 use tokio_postgres::Client;
 
 /// Tenants written in one transaction.
@@ -66,8 +67,14 @@ impl Place {
 }
 
 impl CatalogServer {
-    /// Starts one with a region and a plan of these limits, and no tenants.
-    pub(crate) async fn start(binaries: &Binaries, home: &Path, limits: Limits) -> Result<Self, WorldError> {
+    /// Starts one with a region and a plan of these limits, and no tenants. Its schema is the one of `program`, whose
+    /// gateway is to read it.
+    pub(crate) async fn start(
+        program: &Path,
+        binaries: &Binaries,
+        home: &Path,
+        limits: Limits,
+    ) -> Result<Self, WorldError> {
         let options = ServerOptions::throwaway(binaries.clone(), &home.join("catalog"))
             .password(Secret::new(super::PASSWORD.to_owned()))
             .setting("shared_buffers", "128MB");
@@ -77,7 +84,7 @@ impl CatalogServer {
             admin.batch_execute(sql).await.map_err(WorldError::database(sql))?;
         }
         let dsn = server.dsn("tenantry");
-        catalog_schema::migrate(&dsn).await?;
+        migrate(program, &dsn).await?;
         let key = MasterKey::generate().map_err(|error| WorldError::Key(error.to_string()))?;
         let registry = Registry::open(&dsn, key.clone(), limits).await?;
         let made = Self { registry, home: home.to_owned(), _server: server };
@@ -100,7 +107,6 @@ impl Registry {
     /// Opens a catalog whose schema is there, and makes sure of the region and the plan that tenants get.
     pub(crate) async fn open(dsn: &Secret, key: MasterKey, limits: Limits) -> Result<Self, WorldError> {
         let registry = Self { catalog: Catalog::connect(dsn, key, 2).await? };
-        registry.catalog.check_version().await?;
         let known = registry.catalog.regions().await?.into_iter().any(|known| known.name == region());
         let mut tx = registry.begin().await?;
         if !known {
@@ -122,6 +128,7 @@ impl Registry {
         &self,
         place: &Place,
         known: Range<u32>,
+        users_each: u32,
         admin: Option<&Client>,
     ) -> Result<(), WorldError> {
         let cluster = self.register_cluster(place, u32::try_from(known.len()).unwrap_or(u32::MAX)).await?;
@@ -135,7 +142,8 @@ impl Registry {
         for some in numbers.chunks(AT_ONCE) {
             let mut tx = self.begin().await?;
             for n in some {
-                write_tenant(&mut tx, *n, cluster, (&keys, &verifier), oids.get(n).copied()).await?;
+                write_tenant(&mut tx, *n, cluster, &keys, oids.get(n).copied()).await?;
+                write_users(&mut tx, *n, users_each, &verifier).await?;
             }
             tx.commit().await?;
         }
@@ -165,11 +173,23 @@ impl Registry {
     }
 }
 
+/// The connection string is in the environment, where no list of processes shows it.
+async fn migrate(program: &Path, dsn: &Secret) -> Result<(), WorldError> {
+    let failed = |what: String| WorldError::Program { program: program.display().to_string(), what };
+    let mut command = Command::new(program);
+    command.args(["catalog", "migrate"]).env("TENANTRY_CATALOG_DSN", dsn.expose());
+    let output = command.output().await.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(format!("did not migrate: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
 async fn write_tenant(
     tx: &mut Tx,
     n: u32,
     cluster: ClusterId,
-    (keys, verifier): (&ClientKeys, &str),
+    keys: &ClientKeys,
     oids: Option<(u32, u32)>,
 ) -> Result<(), WorldError> {
     let tenant = tenant_id(n);
@@ -195,17 +215,23 @@ async fn write_tenant(
         tx.role_created(tenant, role).await?;
         tx.database_created(tenant, database).await?;
     }
-    let kind = CredentialKind::Password { user: name(&format!("u{n}")), verifier: verifier.to_owned() };
-    let credential = NewCredential {
-        id: CredentialId::generate(),
-        tenant,
-        role: Role::Owner,
-        expires_at: None,
-        pool_mode: None,
-        kind,
-    };
-    tx.credential_create(&credential).await?;
     tx.tenant_set_state(tenant, TenantState::Active).await?;
+    Ok(())
+}
+
+async fn write_users(tx: &mut Tx, n: u32, users: u32, verifier: &str) -> Result<(), WorldError> {
+    for index in 0..users {
+        let user = name(&super::user(n, index));
+        let credential = NewCredential {
+            id: CredentialId::generate(),
+            tenant: tenant_id(n),
+            role: Role::Owner,
+            expires_at: None,
+            pool_mode: None,
+            kind: CredentialKind::Password { user, verifier: verifier.to_owned() },
+        };
+        tx.credential_create(&credential).await?;
+    }
     Ok(())
 }
 

@@ -8,8 +8,11 @@ use std::ops::Range;
 use std::path::Path;
 use tenancy::Secret;
 
-/// For whoever looks at it: this program, and the control plane's checks.
+/// For administrators alone. Others are refused as soon as fewer than these are left.
 const RESERVED: u32 = 10;
+
+/// The session that watches takes one that others could have: with it, clients have exactly theirs.
+const WATCHING: u32 = 1;
 
 /// What a server is to be like.
 #[derive(Debug, Clone)]
@@ -35,7 +38,7 @@ impl Cluster {
     pub(crate) async fn start(spec: Spec, binaries: &Binaries, home: &Path) -> Result<Self, WorldError> {
         let options = ServerOptions::throwaway(binaries.clone(), &home.join(&spec.name))
             .password(Secret::new(super::PASSWORD.to_owned()))
-            .setting("max_connections", &(spec.connections + RESERVED).to_string())
+            .setting("max_connections", &(spec.connections + WATCHING + RESERVED).to_string())
             .setting("superuser_reserved_connections", &RESERVED.to_string())
             .setting("shared_buffers", "512MB")
             .setting("max_wal_size", "4GB")
