@@ -50,9 +50,17 @@ def pgbench(target, *arguments):
 
 def transactions(mode, script, clients, seconds):
     builtin = {"read-only": "select-only", "tpc-b": "tpcb-like"}[script]
+    threads = threads_needed(mode, script, clients)
     return lambda target: pgbench(
-        target, "-b", builtin, "-M", mode, "-c", str(clients), "-T", str(seconds)
+        target, "-b", builtin, "-M", mode, "-c", str(clients), "-j", str(threads), "-T", str(seconds)
     )
+
+
+def threads_needed(mode, script, clients):
+    """One, as long as that comes to an end. pgbench prepares each statement by a call that waits for the answer, on the
+    thread that all its clients share: one that waits for a server connection keeps those that have one in a transaction
+    from ever ending it."""
+    return clients if mode == "prepared" and script == "tpc-b" and clients > POOL_SIZE else 1
 
 
 def logins(seconds):
