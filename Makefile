@@ -15,7 +15,7 @@ MINUTES ?= 10
 VERSIONS ?= 15 16 17 18
 SUITES ?= drivers pooling prepared edges auth http timeouts tls faults
 
-.PHONY: matrix storm soak faults help dev test check format lint postgres drivers bench fuzz
+.PHONY: fleet matrix storm soak faults help dev test check format lint postgres drivers bench fuzz
 
 help:
 	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
@@ -26,6 +26,7 @@ help:
 	@echo 'make faults  every fault at every message; make test takes a sample'
 	@echo 'make matrix  the relay and every driver against PostgreSQL 15, 16, 17 and 18; VERSIONS, SUITES'
 	@echo 'make bench   the gateway and PgBouncer side by side; options go into ARGS'
+	@echo 'make fleet   many tenants at once, a scenario of benches/fleet; SCENARIO=share, options go into ARGS'
 	@echo 'make fuzz    look for input that breaks a decoder, for SECONDS each'
 
 # Options of `tenantry dev` go into ARGS, such as ARGS="--ephemeral".
@@ -61,6 +62,14 @@ bench: postgres
 	@command -v pgbouncer >/dev/null || apt-get install -y -qq pgbouncer >/dev/null
 	$(CARGO) build --locked --release --package tenantry
 	@benches/side_by_side.py $(ARGS)
+
+# SCENARIO is one of those in benches/fleet/README.md; ARGS="--long" for the published sizes.
+SCENARIO ?= share
+fleet: postgres
+	@command -v pgbouncer >/dev/null || apt-get install -y -qq pgbouncer >/dev/null
+	$(CARGO) build --locked --release --package tenantry --package tenantry-fleet
+	@$${CARGO_TARGET_DIR:-target}/release/fleet scenario $(SCENARIO) --pgbouncer "$$(command -v pgbouncer)" \
+		--gateway $${CARGO_TARGET_DIR:-target}/release/tenantry $(ARGS)
 
 # The long runs of suites that "make test" runs in short.
 storm: postgres

@@ -51,6 +51,9 @@ enum Command {
     /// Clusters, the PostgreSQL servers that hold tenants
     #[command(subcommand)]
     Cluster(commands::cluster::ClusterCommand),
+    /// Plans, what tenants buy
+    #[command(subcommand)]
+    Plan(commands::plan::PlanCommand),
     /// Tenants
     #[command(subcommand)]
     Tenant(commands::tenant::TenantCommand),
@@ -83,6 +86,7 @@ impl Cli {
             Command::Catalog(command) => command.run(options).await,
             Command::Region(command) => command.run(options).await,
             Command::Cluster(command) => command.run(options).await,
+            Command::Plan(command) => command.run(options).await,
             Command::Tenant(command) => command.run(options).await,
             Command::Credential(command) => command.run(options).await,
             Command::Operation(command) => command.run(options).await,

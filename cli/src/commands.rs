@@ -8,6 +8,7 @@ pub(crate) mod credential;
 pub(crate) mod dev;
 pub(crate) mod gateway;
 pub(crate) mod operation;
+pub(crate) mod plan;
 pub(crate) mod region;
 pub(crate) mod serve;
 pub(crate) mod tenant;

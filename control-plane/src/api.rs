@@ -20,11 +20,13 @@ mod observe;
 mod operations;
 mod pagination;
 mod plan;
+mod plans;
 mod preconditions;
 mod problem;
 mod refusal;
 mod regions;
 mod server;
+mod shares;
 mod tenants;
 mod words;
 
@@ -50,8 +52,11 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(clusters::cluster_register, clusters::cluster_list))
         .routes(routes!(clusters::cluster_get, clusters::cluster_update))
         .routes(routes!(gateways::gateway_list))
+        .routes(routes!(plans::plan_create, plans::plan_list))
+        .routes(routes!(plans::plan_get, plans::plan_update))
         .routes(routes!(tenants::tenant_create, tenants::tenant_list))
         .routes(routes!(tenants::tenant_get, tenants::tenant_update, tenants::tenant_delete))
+        .routes(routes!(tenants::tenant_limits, tenants::tenant_set_limits))
         .routes(routes!(tenants::tenant_suspend))
         .routes(routes!(tenants::tenant_resume))
         .routes(routes!(credentials::credential_create, credentials::credential_list))

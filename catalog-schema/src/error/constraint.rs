@@ -69,6 +69,8 @@ constraints! {
     AllowedRegionUnknown = "tenants_allowed_regions_known", "a region that the tenant allows is not registered";
     /// The tenant's data stands where it would no longer be allowed to.
     PlacedElsewhere = "tenants_allowed_regions_placed", "the tenant's data stands in a region that it would no longer allow";
+    /// A plan's name is taken.
+    PlanTaken = "plans_pkey", "there is already a plan of this name";
     /// The plan does not exist.
     PlanUnknown = "tenants_plan_fkey", "there is no such plan";
     /// The tenant is already placed.

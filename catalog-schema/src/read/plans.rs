@@ -34,6 +34,21 @@ pub struct Entitlement {
     pub weight: Option<u32>,
 }
 
+impl Entitlement {
+    /// What is set here, in place of `limits`.
+    #[must_use]
+    pub fn over(&self, limits: Limits) -> Limits {
+        Limits {
+            pool_size: self.pool_size.unwrap_or(limits.pool_size),
+            client_limit: self.client_limit.unwrap_or(limits.client_limit),
+            queue_limit: self.queue_limit.unwrap_or(limits.queue_limit),
+            checkout_timeout_ms: self.checkout_timeout_ms.unwrap_or(limits.checkout_timeout_ms),
+            floor: self.floor.unwrap_or(limits.floor),
+            weight: self.weight.unwrap_or(limits.weight),
+        }
+    }
+}
+
 impl Catalog {
     /// All plans, by name. There are few.
     ///
@@ -60,19 +75,21 @@ impl Catalog {
     pub async fn entitlement_get(&self, tenant: TenantId) -> Result<Entitlement, CatalogError> {
         let sql = "select * from catalog.entitlements where tenant_id = $1";
         let row = self.row(sql, &[uuid(tenant.as_uuid())]).await?;
-        row.map_or(Ok(Entitlement::default()), |row| {
-            Ok(Entitlement {
-                pool_size: row.number_opt("pool_size")?,
-                client_limit: row.number_opt("client_limit")?,
-                queue_limit: row.number_opt("queue_limit")?,
-                checkout_timeout_ms: row.number_opt("checkout_timeout_ms")?,
-                floor: row.number_opt("floor")?,
-                weight: row.number_opt("weight")?,
-            })
-        })
+        row.as_ref().map_or(Ok(Entitlement::default()), entitlement_of_row)
     }
 }
 
-fn plan_of_row(row: &Row) -> Result<PlanRecord, CatalogError> {
+pub(crate) fn entitlement_of_row(row: &Row) -> Result<Entitlement, CatalogError> {
+    Ok(Entitlement {
+        pool_size: row.number_opt("pool_size")?,
+        client_limit: row.number_opt("client_limit")?,
+        queue_limit: row.number_opt("queue_limit")?,
+        checkout_timeout_ms: row.number_opt("checkout_timeout_ms")?,
+        floor: row.number_opt("floor")?,
+        weight: row.number_opt("weight")?,
+    })
+}
+
+pub(crate) fn plan_of_row(row: &Row) -> Result<PlanRecord, CatalogError> {
     Ok(PlanRecord { name: row.word("name")?, limits: limits_of_row(row)? })
 }

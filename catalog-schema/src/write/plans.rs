@@ -1,13 +1,37 @@
 //! Plans, and what single tenants may beyond or below them.
 
-use crate::error::CatalogError;
-use crate::read::plans::{Entitlement, PlanRecord};
+use crate::error::{CatalogError, Constraint};
+use crate::read::plans::{Entitlement, PlanRecord, entitlement_of_row, plan_of_row};
+use crate::read::tenants::TenantRecord;
 use crate::sql::{bigint, text, uuid};
 use crate::tx::Tx;
 use serde_json::json;
-use tenancy::TenantId;
+use tenancy::{PlanName, TenantId};
 
 impl Tx {
+    /// Adds a plan.
+    ///
+    /// # Errors
+    /// [`CatalogError::Conflict`] when there is one of this name, or when a limit is out of its range, or the catalog
+    /// is unavailable.
+    pub async fn plan_create(&mut self, plan: &PlanRecord) -> Result<(), CatalogError> {
+        let sql = "select from catalog.plans where name = $1";
+        if self.row(sql, &[text(plan.name.as_str())]).await?.is_some() {
+            return Err(CatalogError::Conflict { constraint: Constraint::PlanTaken });
+        }
+        self.plan_set(plan).await
+    }
+
+    /// A plan that nobody else changes before this transaction ends.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`], or when the catalog is unavailable.
+    pub async fn plan_lock(&mut self, name: &PlanName) -> Result<PlanRecord, CatalogError> {
+        let sql = "select * from catalog.plans where name = $1 for no key update";
+        let row = self.row(sql, &[text(name.as_str())]).await?;
+        plan_of_row(&row.ok_or(CatalogError::NotFound { what: "plan" })?)
+    }
+
     /// Adds a plan or changes its limits, for all tenants that have it.
     ///
     /// # Errors
@@ -34,6 +58,25 @@ impl Tx {
         Ok(())
     }
 
+    /// A tenant's own limits, which nobody else changes before this transaction ends.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when there is no such living tenant, [`CatalogError::StaleVersion`] when it is not
+    /// at `expected_version`, or when the catalog is unavailable.
+    pub async fn entitlement_lock(
+        &mut self,
+        tenant: TenantId,
+        expected_version: Option<i64>,
+    ) -> Result<Entitlement, CatalogError> {
+        let current = self.lock_living_tenant(tenant).await?.version;
+        if expected_version.is_some_and(|expected| expected != current) {
+            return Err(CatalogError::StaleVersion { current });
+        }
+        let sql = "select * from catalog.entitlements where tenant_id = $1";
+        let row = self.row(sql, &[uuid(tenant.as_uuid())]).await?;
+        row.as_ref().map_or(Ok(Entitlement::default()), entitlement_of_row)
+    }
+
     /// Sets a tenant's own limits, all at once; an unset one falls back to the plan's.
     ///
     /// # Errors
@@ -42,7 +85,7 @@ impl Tx {
         &mut self,
         tenant: TenantId,
         entitlement: &Entitlement,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<TenantRecord, CatalogError> {
         self.lock_living_tenant(tenant).await?;
         let sql = "insert into catalog.entitlements
                      (tenant_id, pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight)
@@ -67,6 +110,6 @@ impl Tx {
             "floor": entitlement.floor, "weight": entitlement.weight,
         });
         self.audit("entitlement.set", Some(tenant), &tenant.to_string(), detail);
-        Ok(())
+        self.tenant_read(tenant).await
     }
 }

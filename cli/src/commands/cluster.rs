@@ -3,7 +3,7 @@
 use crate::cli::Options;
 use crate::client::path;
 use crate::exit::{CommandError, Exit};
-use crate::output::Column;
+use crate::output::{self, Column, Format};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,17 @@ const COLUMNS: &[Column] = &[
     ("TENANTS", "/tenant_count"),
     ("CAPACITY", "/capacity"),
     ("BUDGET", "/connection_budget"),
+];
+
+/// How gateways share its connection budget.
+const SHARES: &[Column] = &[
+    ("GATEWAY", "/gateway"),
+    ("NUMBER", "/gateway_number"),
+    ("SHARE", "/share"),
+    ("FLOOR", "/floor"),
+    ("HELD", "/held"),
+    ("WANTED", "/wanted"),
+    ("EXPIRES", "/expires_at"),
 ];
 
 /// What can be done with clusters.
@@ -44,7 +55,7 @@ pub(crate) enum ClusterCommand {
         admin_dsn: String,
         #[command(flatten)]
         tls: Tls,
-        /// Server connections that one gateway may hold to it, over all tenants [default: the API's]
+        /// Server connections that all gateways may hold to it together, over all tenants [default: the API's]
         #[arg(long)]
         connection_budget: Option<u32>,
         /// Tenants that it takes [default: the API's]
@@ -65,7 +76,7 @@ pub(crate) struct Update {
     admin_dsn: Option<String>,
     #[command(flatten)]
     tls: Tls,
-    /// Server connections that one gateway may hold to it
+    /// Server connections that all gateways may hold to it together; changes live
     #[arg(long)]
     connection_budget: Option<u32>,
     /// Tenants that it takes
@@ -119,7 +130,14 @@ impl ClusterCommand {
             }
             Self::Get { name } => {
                 let cluster = client.get(&path(&["clusters", &name])).await?;
-                options.output.item(&cluster, COLUMNS)
+                options.output.item(&cluster, COLUMNS)?;
+                match (options.output, cluster["shares"].as_array()) {
+                    (Format::Table, Some(shares)) if !shares.is_empty() => {
+                        output::print("\n")?;
+                        options.output.listing(shares, SHARES, "")
+                    }
+                    _ => Ok(()),
+                }
             }
             Self::Register { name, region, admin_dsn, tls, connection_budget, capacity } => {
                 let mut body = json!({ "name": name, "region": region, "admin_dsn": admin_dsn });

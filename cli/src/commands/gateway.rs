@@ -4,7 +4,8 @@ use super::serve::ServeCommand;
 use crate::cli::Options;
 use crate::client::path;
 use crate::exit::CommandError;
-use crate::output::Column;
+use crate::output::{Column, Format, cell};
+use serde_json::{Value, json};
 
 const COLUMNS: &[Column] = &[
     ("GATEWAY", "/name"),
@@ -14,6 +15,7 @@ const COLUMNS: &[Column] = &[
     ("LIVE", "/live"),
     ("REVISION", "/applied_revision"),
     ("HEARTBEAT", "/heartbeat_at"),
+    ("SHARES", "/shown_shares"),
 ];
 
 /// Run a gateway, or look after those that run
@@ -36,7 +38,10 @@ impl GatewayCommand {
     pub(crate) async fn run(self, options: &Options) -> Result<(), CommandError> {
         match (self.verb, self.serve) {
             (Some(Verb::List), _) => {
-                let gateways = options.client()?.list(&path(&["gateways"])).await?;
+                let mut gateways = options.client()?.list(&path(&["gateways"])).await?;
+                if options.output == Format::Table {
+                    gateways.iter_mut().for_each(tell_shares);
+                }
                 options.output.listing(&gateways, COLUMNS, "no gateway gave a sign of life lately")
             }
             (None, Some(serve)) => serve.gateway().await,
@@ -46,4 +51,12 @@ impl GatewayCommand {
             }
         }
     }
+}
+
+/// In one cell: what it may hold of each cluster's budget.
+fn tell_shares(gateway: &mut Value) {
+    let shares = gateway["shares"].as_array().into_iter().flatten();
+    let told: Vec<String> =
+        shares.map(|share| format!("{}={}", cell(share, "/cluster"), cell(share, "/share"))).collect();
+    gateway["shown_shares"] = json!(told);
 }

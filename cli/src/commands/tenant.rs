@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod limits;
 
 use crate::cli::Options;
 use crate::client::{Client, path};
@@ -10,6 +11,7 @@ use crate::output::{Column, Format};
 use crate::progress;
 use create::Create;
 use delete::Delete;
+use limits::SetLimits;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -61,6 +63,13 @@ pub(crate) enum TenantCommand {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Show what a tenant may: its plan's limits, with its own in their place
+    Limits {
+        /// Its slug or id
+        tenant: String,
+    },
+    /// Give a tenant limits of its own, at once
+    SetLimits(SetLimits),
     /// Delete a tenant: its database is dropped, and there is no way back
     Delete(Delete),
 }
@@ -84,6 +93,8 @@ impl TenantCommand {
             Self::Resume { tenant, no_wait } => {
                 change_state(&client, options.output, &tenant, "resume", no_wait).await
             }
+            Self::Limits { tenant } => limits::show(&client, options.output, &tenant).await,
+            Self::SetLimits(set) => set.run(&client, options.output).await,
             Self::Delete(delete) => delete.run(&client, options.output).await,
         }
     }

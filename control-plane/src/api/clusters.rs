@@ -13,6 +13,7 @@ use super::extract::{Named, Params};
 use super::mutation::shown;
 use super::pagination::{Page, PageQuery};
 use super::problem::{ApiResult, Problem, ProblemKind};
+use super::shares::Share;
 use super::words;
 use crate::context::ApiState;
 use axum::extract::State;
@@ -112,17 +113,31 @@ pub(super) async fn cluster_list(
     shown(&Page::cut(clusters, limit, |detail| detail.cluster.id.as_uuid(), Cluster::from))
 }
 
-/// Show a cluster.
+/// A cluster, and how its budget is shared.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SharedCluster {
+    /// The cluster.
+    #[serde(flatten)]
+    cluster: Cluster,
+    /// What each gateway may hold of its connection budget, by gateway. A gateway that was not heard from keeps its
+    /// floor for an hour.
+    shares: Vec<Share>,
+}
+
+/// Show a cluster, and how the gateways share its connection budget.
 #[utoipa::path(
     get, path = "/v1/clusters/{cluster}", tag = "clusters",
     params(("cluster" = String, Path, description = "Its id or name")),
-    responses((status = 200, description = "The cluster", body = Cluster), Problems)
+    responses((status = 200, description = "The cluster", body = SharedCluster), Problems)
 )]
 pub(super) async fn cluster_get(
     State(state): State<ApiState>,
     Named(cluster): Named<String>,
 ) -> ApiResult<Response> {
-    shown(&Cluster::from(find(&state, &cluster).await?))
+    let detail = find(&state, &cluster).await?;
+    let leases = state.catalog.budget_leases(Some(detail.cluster.id)).await?;
+    let shares = leases.into_iter().map(Share::from).collect();
+    shown(&SharedCluster { cluster: Cluster::from(detail), shares })
 }
 
 /// Finds a cluster by its id or name.

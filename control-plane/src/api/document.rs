@@ -17,7 +17,7 @@ const OPERATOR_TOKEN: &str = "operator_token";
 #[openapi(
     info(
         title = "Tenantry control plane",
-        description = "Regions, clusters, tenants, credentials and operations. What takes time answers 202 with an \
+        description = "Regions, clusters, plans, tenants, credentials and operations. What takes time answers 202 with an \
                        operation to poll or stream. Errors are RFC 9457 problems with a stable type.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
@@ -26,6 +26,7 @@ const OPERATOR_TOKEN: &str = "operator_token";
         (name = "regions", description = "Where clusters and gateways stand"),
         (name = "clusters", description = "PostgreSQL servers that tenants are placed on"),
         (name = "gateways", description = "What serves tenants' clients"),
+        (name = "plans", description = "What tenants buy, and may"),
         (name = "tenants", description = "Customers, each with a database of its own"),
         (name = "credentials", description = "What opens a tenant's database"),
         (name = "operations", description = "Durable work: polled, streamed, cancelled"),

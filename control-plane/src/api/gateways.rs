@@ -4,12 +4,15 @@ use super::document::Problems;
 use super::mutation::shown;
 use super::pagination::Page;
 use super::problem::ApiResult;
+use super::shares::Share;
 use crate::context::ApiState;
 use axum::extract::State;
 use axum::response::Response;
-use catalog_schema::{GATEWAY_LIVE_WITHIN, GatewayRecord};
+use catalog_schema::{GATEWAY_LIVE_WITHIN, GatewayRecord, LeaseRecord};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::HashMap;
+use tenancy::GatewayId;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -36,10 +39,12 @@ pub(super) struct Gateway {
     started_at: Timestamp,
     /// When its last sign of life came.
     heartbeat_at: Timestamp,
+    /// What it may hold of the clusters' connection budgets, by cluster.
+    shares: Vec<Share>,
 }
 
-impl From<GatewayRecord> for Gateway {
-    fn from(record: GatewayRecord) -> Self {
+impl Gateway {
+    fn new(record: GatewayRecord, leases: Vec<LeaseRecord>) -> Self {
         let GatewayRecord { gateway, number, started_at, heartbeat_at } = record;
         let age = Timestamp::now().duration_since(heartbeat_at);
         Self {
@@ -52,6 +57,7 @@ impl From<GatewayRecord> for Gateway {
             applied_revision: gateway.applied_revision.get(),
             started_at,
             heartbeat_at,
+            shares: leases.into_iter().map(Share::from).collect(),
         }
     }
 }
@@ -63,5 +69,13 @@ impl From<GatewayRecord> for Gateway {
 )]
 pub(super) async fn gateway_list(State(state): State<ApiState>) -> ApiResult<Response> {
     let gateways = state.catalog.gateways().await?;
-    shown(&Page::whole(gateways.into_iter().map(Gateway::from).collect()))
+    let mut leases: HashMap<GatewayId, Vec<LeaseRecord>> = HashMap::new();
+    for lease in state.catalog.budget_leases(None).await? {
+        leases.entry(lease.gateway).or_default().push(lease);
+    }
+    let with_shares = gateways.into_iter().map(|record| {
+        let leases = leases.remove(&record.gateway.id).unwrap_or_default();
+        Gateway::new(record, leases)
+    });
+    shown(&Page::whole(with_shares.collect()))
 }

@@ -2,6 +2,7 @@
 
 mod create;
 mod lifecycle;
+mod limits;
 mod read;
 mod update;
 
@@ -10,6 +11,7 @@ pub(super) use lifecycle::{
     __path_tenant_delete, __path_tenant_resume, __path_tenant_suspend, tenant_delete, tenant_resume,
     tenant_suspend,
 };
+pub(super) use limits::{__path_tenant_limits, __path_tenant_set_limits, tenant_limits, tenant_set_limits};
 pub(super) use read::{__path_tenant_get, __path_tenant_list, tenant_get, tenant_list};
 pub(super) use update::{__path_tenant_update, tenant_update};
 

@@ -111,7 +111,11 @@ problem_kinds! {
     /// Another living tenant has the slug.
     SlugTaken = "slug-taken", CONFLICT, "the slug is taken", "choose another slug";
     /// No such plan.
-    PlanUnknown = "plan-unknown", UNPROCESSABLE_ENTITY, "the plan is not known", "use free, standard or enterprise";
+    PlanUnknown = "plan-unknown", UNPROCESSABLE_ENTITY, "the plan is not known", "list the plans with GET /v1/plans";
+    /// No plan of this name is known.
+    PlanNotFound = "plan-not-found", NOT_FOUND, "there is no such plan", "list them with GET /v1/plans";
+    /// The plan exists.
+    PlanExists = "plan-exists", CONFLICT, "the plan exists already", "choose another name, or change it";
     /// This isolation level is not offered yet.
     IsolationNotAvailable = "isolation-not-available", UNPROCESSABLE_ENTITY, "the isolation level is not available yet",
         "use \"database\"";
