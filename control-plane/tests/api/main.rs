@@ -8,6 +8,7 @@ mod credentials;
 mod fixture;
 mod gateways;
 mod operations;
+mod plans;
 mod problems;
 mod recovery;
 mod secrecy;

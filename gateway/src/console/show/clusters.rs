@@ -9,7 +9,7 @@ use std::time::Instant;
 
 pub(super) const COLUMNS: &[Column] = columns! {
     cluster: Text, cluster_id: Text, state: Text, region: Text, host: Text, port: Int4, tls_mode: Text,
-    connection_budget: Int4, connections: Int4, waiting_checkouts: Int4, servers: Int4, breaker: Text, next_login_ms: Int8,
+    connection_budget: Int4, share: Int4, connections: Int4, waiting_checkouts: Int4, servers: Int4, breaker: Text, next_login_ms: Int8,
     logins: Int4, trouble: Text,
 };
 
@@ -30,6 +30,7 @@ fn row(cluster: &Cluster) -> Row {
         record.host.clone().into(),
         record.port.into(),
         word(&record.tls.mode),
+        record.connection_budget.into(),
         budget.limit().into(),
         budget.used().into(),
         budget.waiting().into(),

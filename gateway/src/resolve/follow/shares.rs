@@ -50,10 +50,9 @@ struct Table {
 struct Share {
     share: u32,
     floor: u32,
-    budget: u32,
     others_lack: bool,
     /// What the catalog was told last.
-    told: Demand,
+    told: LeaseClaim,
 }
 
 /// A renewal to be sent.
@@ -100,11 +99,16 @@ impl Shares {
         table.shares = renewal
             .claims
             .iter()
-            .map(|claim| (claim.cluster, Share::told(claim, answer.get(&claim.cluster).copied())))
+            .map(|claim| (claim.cluster, Share::told(*claim, answer.get(&claim.cluster).copied())))
             .collect();
-        table.expires = Some(renewal.sent_at + self.lease);
+        let expires = renewal.sent_at + self.lease;
+        if Instant::now() >= expires {
+            // Told too late.
+            table.shares.values_mut().for_each(Share::expire);
+        }
+        table.expires = Some(expires);
         for cluster in self.pools.clusters() {
-            cluster.set_limit(table.shares.get(&cluster.id()).map_or(0, |share| share.share));
+            cluster.set_limit(table.share_of(&cluster));
         }
         drop(table);
         self.progress.shares_renewed(renewal.sent_at);
@@ -149,11 +153,9 @@ impl Shares {
             return; // renewed in the last moment
         }
         table.expires = None;
-        for share in table.shares.values_mut() {
-            (share.share, share.others_lack) = (share.floor, false);
-        }
+        table.shares.values_mut().for_each(Share::expire);
         for cluster in self.pools.clusters() {
-            cluster.set_limit(table.shares.get(&cluster.id()).map_or(0, |share| share.floor));
+            cluster.set_limit(table.share_of(&cluster));
         }
         drop(table);
         self.progress.shares_lost();
@@ -193,6 +195,10 @@ impl Shares {
 }
 
 impl Table {
+    fn share_of(&self, cluster: &Cluster) -> u32 {
+        self.shares.get(&cluster.id()).map_or(0, |share| share.share)
+    }
+
     fn claim(&self, cluster: &Cluster) -> LeaseClaim {
         let (share, floor) =
             self.shares.get(&cluster.id()).map_or((0, 0), |share| (share.share, share.floor));
@@ -204,24 +210,79 @@ impl Table {
 
 impl Share {
     /// What was answered to a claim. A cluster that the catalog does not know has no budget.
-    fn told(claim: &LeaseClaim, answer: Option<&BudgetShare>) -> Self {
+    fn told(claim: LeaseClaim, answer: Option<&BudgetShare>) -> Self {
         Self {
             share: answer.map_or(0, |told| told.share),
             floor: answer.map_or(0, |told| told.floor),
-            budget: answer.map_or(0, |told| told.budget),
             others_lack: answer.is_some_and(|told| told.others_lack),
-            told: Demand { held: claim.held, wanted: claim.wanted },
+            told: claim,
         }
     }
 
-    /// It could use more than it has, and more than the catalog knows of. The whole budget is the most that anybody
-    /// can be given.
-    fn wants_more(&self, demand: Demand) -> bool {
-        demand.wanted > self.share && demand.wanted.min(self.budget) > self.told.wanted
+    /// Only the floor is left of it, and the catalog is not to be told of anything before it can be reached.
+    fn expire(&mut self) {
+        (self.share, self.others_lack) = (self.floor, false);
     }
 
-    /// It held what others wait for, and does no longer.
+    /// It could use more than it has, and the catalog knows nothing of that. Once it does, it says when there is more.
+    fn wants_more(&self, demand: Demand) -> bool {
+        demand.wanted > self.share && self.told.wanted <= self.share
+    }
+
+    /// It has given back some of what others wait for, since the catalog was told.
     fn gave_back(&self, demand: Demand) -> bool {
-        self.others_lack && demand.held <= self.share
+        self.others_lack && demand.held.max(self.share) < self.told.held.max(self.told.share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(share: u32, held: u32, wanted: u32) -> LeaseClaim {
+        LeaseClaim { cluster: ClusterId::generate(), share, floor: 1, held, wanted }
+    }
+
+    fn told(claim: LeaseClaim, share: u32, others_lack: bool) -> Share {
+        let answer = BudgetShare { cluster: claim.cluster, share, floor: 1, budget: 20, others_lack };
+        Share::told(claim, Some(&answer))
+    }
+
+    #[test]
+    fn the_catalog_is_asked_for_more_once() {
+        let share = told(claim(5, 5, 4), 5, false);
+        assert!(!share.wants_more(Demand { held: 5, wanted: 5 }));
+        assert!(share.wants_more(Demand { held: 5, wanted: 6 }));
+        let asked = told(claim(5, 5, 6), 5, false);
+        assert!(!asked.wants_more(Demand { held: 5, wanted: 9 }), "it says when there is more");
+        let given = told(claim(5, 5, 6), 6, false);
+        assert!(given.wants_more(Demand { held: 6, wanted: 9 }));
+    }
+
+    #[test]
+    fn what_others_wait_for_is_given_back_one_by_one_and_told_each_time() {
+        let share = told(claim(10, 10, 10), 5, true);
+        assert!(!share.gave_back(Demand { held: 10, wanted: 10 }));
+        assert!(share.gave_back(Demand { held: 9, wanted: 10 }));
+        let said = told(claim(5, 9, 10), 5, true);
+        assert!(!said.gave_back(Demand { held: 9, wanted: 10 }));
+        assert!(said.gave_back(Demand { held: 4, wanted: 10 }));
+        let done = told(claim(5, 4, 10), 5, true);
+        assert!(!done.gave_back(Demand { held: 3, wanted: 10 }), "they wait for somebody else");
+    }
+
+    #[test]
+    fn a_share_that_nobody_waits_for_is_given_back_with_the_next_heartbeat() {
+        let share = told(claim(10, 10, 2), 5, false);
+        assert!(!share.gave_back(Demand { held: 5, wanted: 2 }));
+    }
+
+    #[test]
+    fn the_floor_outlives_the_lease() {
+        let mut share = told(claim(10, 10, 10), 10, true);
+        share.expire();
+        assert_eq!((share.share, share.floor, share.others_lack), (1, 1, false));
+        let unknown = Share::told(claim(10, 10, 10), None);
+        assert_eq!((unknown.share, unknown.floor), (0, 0), "there is no such cluster");
     }
 }
