@@ -22,16 +22,15 @@ impl ConnectError {
     /// Whose fault it is.
     #[must_use]
     pub fn blame(&self) -> Blame {
-        use Prognosis::{Lasting, Passing};
+        use Prognosis::{Doubtful, Lasting, Passing};
         match self {
             Self::Io(_) | Self::Timeout | Self::Lost | Self::Standby => Blame::Cluster(Passing),
             Self::Tls(error) if is_a_broken_connection(error) => Blame::Cluster(Passing),
-            Self::Tls(_) | Self::NotEncrypted(_) | Self::TlsSettings(_) | Self::WrongServer(_) => {
-                Blame::Cluster(Lasting)
-            }
+            Self::Tls(_) | Self::NotEncrypted(_) | Self::TlsSettings(_) => Blame::Cluster(Lasting),
+            Self::WrongServer(_) => Blame::Cluster(Doubtful),
             Self::Refused { code, .. } => blame_by_code(code),
             Self::KeysOutdated | Self::TenantsLimit { .. } => Blame::Tenant(Passing),
-            Self::Mismatch(_) => Blame::Tenant(Lasting),
+            Self::Mismatch(_) => Blame::Tenant(Doubtful),
             Self::Protocol(_) => Blame::Unclear,
         }
     }
@@ -41,7 +40,7 @@ impl ConnectError {
     pub fn doubts_route(&self) -> bool {
         match self {
             Self::KeysOutdated | Self::Mismatch(_) | Self::WrongServer(_) => true,
-            Self::Refused { code, .. } => matches!(&**code, "28P01" | "28000" | "3D000"),
+            Self::Refused { code, .. } => matches!(&**code, "28P01" | "28000" | "3D000" | "57P04"),
             _ => false,
         }
     }
@@ -50,8 +49,8 @@ impl ConnectError {
 /// Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn blame_by_code(code: &str) -> Blame {
     match code {
-        // Its database was dropped.
-        "57P04" => Blame::Tenant(Prognosis::Lasting),
+        // Its database is missing, or was just dropped: the tenant may have moved.
+        "3D000" | "57P04" => Blame::Tenant(Prognosis::Doubtful),
         // Shut down by an administrator, after a crash, or not ready yet.
         "57P01" | "57P02" | "57P03" => Blame::Cluster(Prognosis::Passing),
         // A new keys' verifier, or a role that may log in again in a moment.
@@ -73,7 +72,7 @@ fn is_a_broken_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Prognosis::{Lasting, Passing};
+    use Prognosis::{Doubtful, Lasting, Passing};
 
     fn refused(code: &str) -> ConnectError {
         ConnectError::Refused { code: code.to_owned(), message: String::new() }
@@ -95,8 +94,8 @@ mod tests {
         ] {
             assert_eq!(error.blame(), Blame::Cluster(Passing), "{error}");
         }
+        assert_eq!(ConnectError::WrongServer(String::new()).blame(), Blame::Cluster(Doubtful));
         for error in [
-            ConnectError::WrongServer(String::new()),
             ConnectError::NotEncrypted(String::new()),
             ConnectError::TlsSettings(String::new()),
             ConnectError::Tls(io::ErrorKind::InvalidData.into()),
@@ -115,17 +114,23 @@ mod tests {
         ] {
             assert_eq!(error.blame(), Blame::Tenant(Passing), "{error}");
         }
-        for error in [
-            refused("3D000"),
-            refused("55000"),
-            refused("42501"),
-            refused("57P04"),
-            refused("none"),
-            refused("é"),
-            ConnectError::Mismatch(String::new()),
-        ] {
+        for error in [refused("3D000"), refused("57P04"), ConnectError::Mismatch(String::new())] {
+            assert_eq!(error.blame(), Blame::Tenant(Doubtful), "{error}");
+        }
+        for error in [refused("55000"), refused("42501"), refused("none"), refused("é")] {
             assert_eq!(error.blame(), Blame::Tenant(Lasting), "{error}");
         }
         assert_eq!(ConnectError::Protocol(String::new()).blame(), Blame::Unclear);
+    }
+
+    #[test]
+    fn whoever_is_to_be_tried_a_second_time_has_the_route_looked_up_meanwhile() {
+        let others = ["3D000", "57P04", "55000", "42501", "57P03", "53300"].map(refused);
+        let wrong = [ConnectError::WrongServer(String::new()), ConnectError::Mismatch(String::new())];
+        for error in others.into_iter().chain(wrong) {
+            let is_doubtful = matches!(error.blame(), Blame::Cluster(Doubtful) | Blame::Tenant(Doubtful));
+            assert_eq!(error.doubts_route(), is_doubtful, "{error}");
+        }
+        assert!(ConnectError::KeysOutdated.doubts_route() && refused("28P01").doubts_route());
     }
 }

@@ -34,6 +34,8 @@ pub struct Settings {
 pub enum Prognosis {
     /// It may pass by itself, and soon: worth waiting for.
     Passing,
+    /// It lasts if it happens again: what led here may be out of date, and is being looked up.
+    Doubtful,
     /// Somebody has to do something about it.
     Lasting,
 }
@@ -271,10 +273,15 @@ impl Outage {
         self.open_if_due(prognosis, now, jitter, settings);
     }
 
-    /// One failure alone is no outage, however long it took, unless it cannot pass by itself.
+    /// One failure alone is no outage, however long it took, unless it is known to last.
     fn open_if_due(&mut self, prognosis: Prognosis, now: Instant, jitter: Jitter, settings: &Settings) {
-        let lasts_too_long = now.saturating_duration_since(self.since) >= settings.patience;
-        let is_due = prognosis == Prognosis::Lasting || (self.failures > 1 && lasts_too_long);
+        let is_due = match prognosis {
+            Prognosis::Lasting => true,
+            Prognosis::Doubtful => self.failures > 1,
+            Prognosis::Passing => {
+                self.failures > 1 && now.saturating_duration_since(self.since) >= settings.patience
+            }
+        };
         if is_due && !self.is_open {
             self.is_open = true;
             self.failures = 1;

@@ -25,6 +25,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Succeed),
         3 => any::<u32>().prop_map(|jitter| Event::Fail(Prognosis::Passing, jitter)),
         1 => any::<u32>().prop_map(|jitter| Event::Fail(Prognosis::Lasting, jitter)),
+        1 => any::<u32>().prop_map(|jitter| Event::Fail(Prognosis::Doubtful, jitter)),
         1 => Just(Event::GiveUp),
         1 => Just(Event::Renew),
         4 => (0..6_000_u16).prop_map(Event::Wait),
@@ -173,6 +174,13 @@ fn what_cannot_pass_by_itself_refuses_at_once() {
     assert!(world.breaker.refuses(world.now).is_none(), "whoever comes now makes the next try");
     let _probe = world.breaker.may_try(world.now).expect("it is time");
     assert_eq!((world.breaker.refuses(world.now), world.breaker.standing()), (Some(None), Standing::Probing));
+}
+
+#[test]
+fn what_may_be_out_of_date_is_tried_a_second_time() {
+    let mut world = World::new();
+    assert!(!world.fail(Prognosis::Doubtful));
+    assert!(world.fail(Prognosis::Doubtful));
 }
 
 #[test]
