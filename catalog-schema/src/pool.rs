@@ -10,6 +10,7 @@ use bb8_postgres::PostgresConnectionManager;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_postgres::Client;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -31,17 +32,26 @@ pub(crate) enum Failure {
     Stale,
 }
 
-pub(crate) struct Manager(PostgresConnectionManager<MakeRustlsConnect>);
+pub(crate) struct Manager {
+    connector: Arc<PostgresConnectionManager<MakeRustlsConnect>>,
+    /// Where connections live, whoever is the first to need one: its thread may have better things to do.
+    runtime: Handle,
+}
 
 impl bb8::ManageConnection for Manager {
     type Connection = Link;
     type Error = Failure;
 
     async fn connect(&self) -> Result<Link, Failure> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.0.connect()).await {
-            Ok(Ok(client)) => Ok(Link { client, busy: AtomicBool::new(false) }),
-            Ok(Err(error)) => Err(Failure::Connect(error.into())),
-            Err(_) => Err(Failure::Connect(CatalogError::unavailable("the login took too long"))),
+        let connector = Arc::clone(&self.connector);
+        let login = self
+            .runtime
+            .spawn(async move { tokio::time::timeout(CONNECT_TIMEOUT, connector.connect()).await });
+        match login.await {
+            Ok(Ok(Ok(client))) => Ok(Link { client, busy: AtomicBool::new(false) }),
+            Ok(Ok(Err(error))) => Err(Failure::Connect(error.into())),
+            Ok(Err(_)) => Err(Failure::Connect(CatalogError::unavailable("the login took too long"))),
+            Err(_) => Err(Failure::Connect(CatalogError::unavailable("the process is ending"))),
         }
     }
 
@@ -78,7 +88,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Opens nothing yet. Must be called inside a tokio runtime, which reaps idle connections.
+    /// Opens nothing yet. Must be called inside a tokio runtime, which keeps the connections and reaps idle ones.
     pub(crate) fn new(way: Way, size: u32) -> Self {
         let failures = Failures(Arc::new(watch::Sender::new(None)));
         let connections = bb8::Pool::builder()
@@ -88,7 +98,10 @@ impl Pool {
             .retry_connection(false)
             .connection_timeout(CHECKOUT_TIMEOUT + CONNECT_TIMEOUT)
             .error_sink(Box::new(failures.clone()))
-            .build_unchecked(Manager(PostgresConnectionManager::new(way.config, way.tls)));
+            .build_unchecked(Manager {
+                connector: Arc::new(PostgresConnectionManager::new(way.config, way.tls)),
+                runtime: Handle::current(),
+            });
         Self { connections, failures }
     }
 
