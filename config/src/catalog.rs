@@ -15,8 +15,8 @@ pub struct CatalogConfig {
     pub dsn: Secret,
     /// `catalog.pool_size`, connections for reads, and as many for transactions, 4. Too few and route look-ups
     /// of cold tenants wait for each other; too many and a large fleet uses up the catalog's
-    /// `max_connections`. A gateway opens no transactions; each process opens one more connection, to be
-    /// notified of changes.
+    /// `max_connections`. A gateway opens no transactions; it opens two more connections, to be notified of changes
+    /// and of budgets, a control plane one.
     pub pool_size: u32,
 }
 

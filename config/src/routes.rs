@@ -20,7 +20,8 @@ pub struct RouteCacheConfig {
     pub resync_interval_ms: u64,
     /// `routes.heartbeat_interval_ms`: how often the gateway reports what it has applied,
     /// milliseconds, 2,000. The control plane waits for these reports: longer intervals make every
-    /// change that needs all gateways slower. It takes a gateway for dead after a few missed ones.
+    /// change that needs all gateways slower. It takes a gateway for dead after a few missed ones. A gateway's shares
+    /// of connection budgets are good for four of them, and for 4 s at least: then it uses only their floors.
     pub heartbeat_interval_ms: u64,
 }
 
