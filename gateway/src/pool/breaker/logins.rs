@@ -212,7 +212,7 @@ impl Attempt {
                 logins.endpoint.is_alive();
                 self.failed_here(prognosis, error, now);
             }
-            Blame::Unclear => self.failed_here(Prognosis::Lasting, error, now),
+            Blame::Unclear => self.failed_here(Prognosis::Doubtful, error, now),
         }
         drop(self);
         logins.refusal(Instant::now())

@@ -34,7 +34,7 @@ pub struct Settings {
 pub enum Prognosis {
     /// It may pass by itself, and soon: worth waiting for.
     Passing,
-    /// It lasts if it happens again: what led here may be out of date, and is being looked up.
+    /// It lasts if it happens again: what led here may be out of date, or something went wrong on the way.
     Doubtful,
     /// Somebody has to do something about it.
     Lasting,

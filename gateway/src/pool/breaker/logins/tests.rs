@@ -86,7 +86,9 @@ fn what_is_wrong_with_one_tenant_is_its_own_and_proves_that_the_server_lives() {
     let world = World::well(|settings| settings.outage_patience_ms = 0);
     assert!(try_now(&world.second).failed(&unreachable()).is_none());
     let alone = world.first.may_try(Instant::now() + LATER, true).expect("the pause is over");
-    let refusal = alone.failed(&refused("55000")).expect("a closed database does not open by itself");
+    assert!(alone.failed(&refused("55000")).is_none(), "one failure refuses nobody");
+    let again = world.first.may_try(Instant::now() + LATER, true).expect("the pause is over");
+    let refusal = again.failed(&refused("55000")).expect("a closed database does not open by itself");
     assert_eq!(refusal.kind(), ErrorKind::ClusterUnavailable);
     assert!(world.first.may_try(Instant::now(), true).is_err());
     assert!(world.second.are_well());
