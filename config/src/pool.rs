@@ -34,6 +34,11 @@ pub struct PoolConfig {
     /// its startup packet, `allow`. With `refuse` only those may whose credential says so. A client in session mode
     /// takes one connection of its tenant's pool and of its cluster's budget for as long as it stays.
     pub session_mode: SessionModeRequests,
+    /// `pool.long_held_share`: of the connections that this gateway may hold to a cluster, how many may be held for
+    /// longer than a transaction, by clients in session mode, pinned ones and listeners, percent, 80. The rest, one at
+    /// least, stays for transactions. Too little and sessions are ended or wait; too much and few of them slow
+    /// everybody else down.
+    pub long_held_share: u32,
 }
 
 /// What to do with a client that asks for session mode by itself.
@@ -68,6 +73,7 @@ impl Default for PoolConfig {
             outage_patience_ms: 10_000,
             retry_pause_max_ms: 5_000,
             session_mode: SessionModeRequests::default(),
+            long_held_share: 80,
         }
     }
 }
@@ -129,6 +135,7 @@ impl PoolConfig {
                 &(500..=600_000),
             ),
             session_mode: section.text("session_mode", defaults.session_mode),
+            long_held_share: section.number("long_held_share", defaults.long_held_share, &(0..=100)),
         };
         section.finish();
         pool

@@ -11,7 +11,7 @@ use crate::listen::bind::{self, Sharing};
 use crate::listen::door::{Orders, Visitors};
 use crate::listen::group::Place;
 use crate::metrics::{GatewayMetrics, GatewayUsage};
-use crate::pool::{Registry, sweep};
+use crate::pool::{Registry, expiry};
 use crate::resolve::Routes;
 use crate::resolve::follow::Follower;
 use crate::shared::Shared;
@@ -185,7 +185,7 @@ impl Gateway {
         if let Some(acceptor) = &shared.tls {
             background.spawn(tls::reload::run(Arc::clone(acceptor), stop.clone()));
         }
-        background.spawn(sweep::run(Arc::clone(&shared.pools), stop.clone()));
+        background.spawn(expiry::run(Arc::clone(&shared.pools), stop.clone()));
         background.spawn(admin::run(admin, Arc::clone(&shared), metrics, stop.clone()));
         if let Some(peers) = peers {
             background.spawn(listen::peers::run(peers, Arc::clone(&shared), stop.clone()));

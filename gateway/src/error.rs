@@ -131,6 +131,7 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         ErrorKind::ClientLimit
         | ErrorKind::QueueFull
         | ErrorKind::CheckoutTimeout
+        | ErrorKind::LongHolds
         | ErrorKind::ClusterFull => SqlState::TOO_MANY_CONNECTIONS,
         ErrorKind::ClusterUnavailable | ErrorKind::ServerLost => SqlState::CONNECTION_FAILURE,
         ErrorKind::ClusterMismatch => SqlState::SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION,
@@ -166,7 +167,10 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         | ErrorKind::ClusterFull
         | ErrorKind::Terminated
         | ErrorKind::Draining => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::ClientLimit | ErrorKind::QueueFull | ErrorKind::CheckoutTimeout => {
+        ErrorKind::ClientLimit
+        | ErrorKind::QueueFull
+        | ErrorKind::CheckoutTimeout
+        | ErrorKind::LongHolds => {
             StatusCode::TOO_MANY_REQUESTS
         }
         ErrorKind::ClusterMismatch | ErrorKind::ServerLost => StatusCode::BAD_GATEWAY,

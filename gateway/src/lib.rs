@@ -21,6 +21,7 @@ pub mod authenticate;
 pub mod cancel;
 pub mod clients;
 pub mod connect;
+mod counted;
 pub mod console;
 pub mod error;
 pub mod http;

@@ -1,35 +1,44 @@
 //! Server connections, shared out.
 //!
 //! ```text
-//! Registry ── per cluster ──► Cluster: one Budget over all its pools
-//!     └───── per (cluster, database, role) ──► Pool: slots, idle connections, settings, statements
+//! Registry ── per cluster ──► Cluster: one budget, shared out by the Allocator over all its pools
+//!     └───── per (cluster, database, role) ──► Pool: idle connections, who waits, settings, statements
 //!                                                └── checkout ──► Lease
 //! ```
 //!
-//! A client first gets one of the pool's slots (a permit, in order of arrival), then a connection:
-//! an idle one, or a new one for which the cluster's budget grants a [`budget::ConnectPermit`]. Both
+//! A client takes an idle connection, or waits in its pool's queue until it is handed one. Connections are opened by
+//! the pool, for whoever waits, each with a [`ConnectPermit`] that the cluster's [`allocator`] has granted. Both
 //! protocols come through here, so one limit holds for both.
+//!
+//! Two locks: a pool's own, which check-out and check-in take for a moment, and the cluster's, which is taken only when
+//! something is opened, closed or lacking. A pool's may be held when the cluster's is taken, never the other way round.
 //!
 //! A connection goes back only through [`Lease::release`], whose caller states that it is idle, in
 //! sync and clean. Every other way a lease can end closes it.
 
+pub mod allocator;
 pub mod breaker;
-pub mod budget;
 pub mod checkout;
 pub mod cluster;
+pub mod expiry;
+mod fair_queue;
 mod idle;
 pub mod key;
 pub mod lease;
+mod opening;
+pub mod permit;
 pub mod registry;
 pub mod servers;
-pub mod sweep;
+mod state;
 pub mod tenant_pool;
+mod waiters;
 
-pub use budget::{Budget, ConnectPermit};
-pub use checkout::CheckoutError;
+pub use allocator::LongHold;
+pub use checkout::{Asker, CheckoutError};
 pub use cluster::{Cluster, Demand};
 pub use key::PoolKey;
 pub use lease::Lease;
+pub use permit::ConnectPermit;
 pub use registry::Registry;
 pub use tenant_pool::Pool;
 

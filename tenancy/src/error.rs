@@ -31,6 +31,8 @@ pub enum ErrorKind {
     QueueFull,
     /// No server connection became free in time.
     CheckoutTimeout,
+    /// As many of the cluster's connections are kept by single clients as may be.
+    LongHolds,
     /// The tenant's cluster cannot be reached, or refused us.
     ClusterUnavailable,
     /// The tenant's cluster is starting up or shutting down.
@@ -73,7 +75,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::TenantMissing,
         Self::TenantConflict,
         Self::Unauthenticated,
@@ -86,6 +88,7 @@ impl ErrorKind {
         Self::ClientLimit,
         Self::QueueFull,
         Self::CheckoutTimeout,
+        Self::LongHolds,
         Self::ClusterUnavailable,
         Self::ClusterStarting,
         Self::ClusterFull,
@@ -123,6 +126,7 @@ impl ErrorKind {
             Self::ClientLimit => "client_limit",
             Self::QueueFull => "queue_full",
             Self::CheckoutTimeout => "checkout_timeout",
+            Self::LongHolds => "long_holds",
             Self::ClusterUnavailable => "cluster_unavailable",
             Self::ClusterStarting => "cluster_starting",
             Self::ClusterFull => "cluster_full",
@@ -155,6 +159,7 @@ impl ErrorKind {
             | Self::ClientLimit
             | Self::QueueFull
             | Self::CheckoutTimeout
+            | Self::LongHolds
             | Self::ClusterUnavailable
             | Self::ClusterStarting
             | Self::ClusterFull

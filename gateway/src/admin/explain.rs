@@ -108,7 +108,7 @@ fn count_credentials(credentials: &[CredentialRecord]) -> Credentials {
 fn explain_placement(placement: &PlacementRecord, pools: &Registry) -> Placement {
     let record = &placement.cluster;
     let used = pools.clusters().into_iter().find(|cluster| cluster.id() == record.id);
-    let budget = used.as_ref().map(|cluster| cluster.budget());
+    let holdings = used.as_ref().map(|cluster| cluster.holdings()).unwrap_or_default();
     Placement {
         cluster: Cluster {
             id: record.id,
@@ -118,8 +118,8 @@ fn explain_placement(placement: &PlacementRecord, pools: &Registry) -> Placement
             host: record.host.clone(),
             port: record.port,
             connection_budget: record.connection_budget,
-            connections: budget.map_or(0, |budget| budget.used()),
-            waiting_checkouts: budget.map_or(0, |budget| budget.waiting()),
+            connections: holdings.held,
+            waiting_checkouts: holdings.wanted,
         },
         database: placement.database.clone(),
         role: placement.role.clone(),
@@ -131,6 +131,6 @@ fn count_pool(pool: &Pool) -> PoolCounts {
         active: pool.leased(),
         idle: pool.idle(),
         opening: pool.opening(),
-        waiting_clients: pool.waiting(),
+        waiting_clients: pool.waiting_in_all(),
     }
 }

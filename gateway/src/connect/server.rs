@@ -2,6 +2,7 @@
 
 use super::{CancelTarget, close};
 use crate::pool::ConnectPermit;
+use crate::pool::expiry::Expiry;
 use crate::pool::servers::{Purpose, Server, ServerGuard, Servers};
 use crate::relay::handover::Traces;
 use crate::relay::prepared::ServerStatements;
@@ -34,6 +35,8 @@ pub struct ServerConnection {
     is_at_work: bool,
     opened: Instant,
     idle_since: Instant,
+    /// When its pool's turn began to use it, while there are not enough connections for all.
+    turn_began: Instant,
     /// Its place in the list that operators see; none before a pool has taken it over.
     listed: Option<ServerGuard>,
     /// What the server last reported of the parameters it reports. Changed by [`Self::report_parameter`] alone.
@@ -68,6 +71,7 @@ impl ServerConnection {
             is_at_work: false,
             opened: now,
             idle_since: now,
+            turn_began: now,
             listed: None,
             is_readable: readable::under(&parameters),
             parameters,
@@ -158,8 +162,9 @@ impl ServerConnection {
     /// connection (an error, a changed setting, the end) makes it unfit for reuse.
     ///
     /// The kernel is asked too: a thread that is busy learns late of what has arrived.
-    pub fn is_quiet(&mut self) -> bool {
-        let was_used_just_now = self.home == WorkerId::current() && self.idle_for() < USED_JUST_NOW;
+    pub fn is_quiet(&mut self, now: Instant) -> bool {
+        let idle_for = now.saturating_duration_since(self.idle_since);
+        let was_used_just_now = self.home == WorkerId::current() && idle_for < USED_JUST_NOW;
         let quiet = |stream: &mut ServerStream| {
             stream.is_quiet() && (was_used_just_now || stream.has_nothing_in_the_kernel())
         };
@@ -167,20 +172,44 @@ impl ServerConnection {
     }
 
     /// From now on it is idle.
-    pub fn mark_idle(&mut self) {
-        self.idle_since = Instant::now();
+    pub fn mark_idle(&mut self, now: Instant) {
+        self.idle_since = now;
     }
 
-    /// How long it has been idle.
+    /// Since when it is idle.
     #[must_use]
-    pub fn idle_for(&self) -> Duration {
-        self.idle_since.elapsed()
+    pub fn idle_since(&self) -> Instant {
+        self.idle_since
     }
 
     /// How long ago it was opened.
     #[must_use]
-    pub fn age(&self) -> Duration {
-        self.opened.elapsed()
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened)
+    }
+
+    /// When it is to be closed if nobody uses it before.
+    #[must_use]
+    pub fn expires(&self, expiry: &Expiry) -> Instant {
+        (self.idle_since + expiry.idle_timeout).min(self.opened + expiry.lifetime_max)
+    }
+
+    /// How long its pool's turn has lasted.
+    #[must_use]
+    pub fn turn_lasts(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.turn_began)
+    }
+
+    /// Its pool's next turn begins.
+    pub fn turn_begins(&mut self, now: Instant) {
+        self.turn_began = now;
+    }
+
+    /// It is about to be dropped, and the cluster's allocator counts on its permit.
+    pub fn is_given_up(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.is_given_up();
+        }
     }
 
     /// Reads what has arrived.

@@ -5,7 +5,7 @@ use super::negotiate;
 use super::wire::{ClientWire, WireError};
 use crate::console::{self, Operator};
 use crate::error::Refusal;
-use crate::pool::budget::Counted;
+use crate::counted::Counted;
 use crate::relay::session;
 use crate::session::{Accepted, Admitted, Refused};
 use crate::shared::Shared;

@@ -1,20 +1,28 @@
-//! From a wish to a lease: slot, then connection.
+//! From a wish to a lease: an idle connection now, or a place in the pool's queue.
 
-use super::breaker::Attempt;
-use super::budget::Counted;
+use super::allocator::LongHold;
+use super::cluster::too_many_long_holds;
 use super::registry::route_changed;
+use super::state::{Answer, Waiter};
+use super::waiters::Ticket;
 use super::{Lease, Pool};
-use crate::connect::ConnectError;
+use crate::counted::Counted;
 use crate::error::Refusal;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tenancy::ErrorKind;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 /// A pool may be retired while a client waits for it. The client then asks its successor, until it has asked
 /// this many.
 pub const POOLS_ASKED_MAX: usize = 5;
+
+/// Whose client asks: those of one user wait in one line, and the lines of a pool are served in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Asker(u64);
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -42,131 +50,162 @@ impl From<CheckoutError> for Refusal {
     }
 }
 
+impl Asker {
+    /// The gateway itself, on behalf of all.
+    pub const GATEWAY: Self = Self(0);
+
+    /// Requests over HTTP, whoever sends them.
+    pub const REQUESTS: Self = Self(1);
+
+    /// The user of that name, within its tenant. Two that hash alike share a line, which harms neither.
+    #[must_use]
+    pub fn of(user: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// A place in the queue. Dropping it leaves the queue.
+struct Queued<'a> {
+    pool: &'a Arc<Pool>,
+    ticket: Ticket<Asker>,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.pool.leave_queue(self.ticket);
+    }
+}
+
+/// A lease on its way to whoever waits for it. If that has left, it goes to the next.
+pub(super) struct Handed(Option<Lease>);
+
+impl Handed {
+    pub(super) fn new(lease: Lease) -> Self {
+        Self(Some(lease))
+    }
+
+    fn take(mut self) -> Lease {
+        self.0.take().expect("taken once, as this ends with it")
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        if let Some(lease) = self.0.take() {
+            lease.give_on();
+        }
+    }
+}
+
 impl Pool {
     /// A connection, for which the client may have to wait. Dropping the future leaves the queue.
     ///
     /// # Errors
     /// The queue is full, the wait too long, the cluster cannot be reached or refuses us, or the pool is
     /// retired.
-    pub async fn checkout(self: &Arc<Self>) -> Result<Lease, CheckoutError> {
+    pub async fn checkout(self: &Arc<Self>, asker: Asker) -> Result<Lease, CheckoutError> {
         if let Some(lease) = self.checkout_now() {
             return Ok(lease);
         }
         let asked = Instant::now();
-        let waiting = self.enter_queue()?;
-        let deadline = tokio::time::Instant::from_std(asked + self.limits.checkout_timeout());
-        let outcome = timeout_at(deadline, self.wait_for_lease()).await;
-        drop(waiting);
+        let outcome = timeout_at(self.deadline(asked), self.wait_for_lease(asker)).await;
         self.usage().checked_out(asked.elapsed());
         outcome.unwrap_or_else(|_elapsed| Err(self.too_slow().into()))
     }
 
     /// A connection, if one is idle and nobody waits for it.
     pub fn checkout_now(self: &Arc<Self>) -> Option<Lease> {
-        if self.waiting() > 0 {
-            return None;
+        let now = Instant::now();
+        loop {
+            let connection = self.take_idle()?;
+            let mut lease = Lease::new(connection, Arc::clone(self), now);
+            if lease.is_quiet(now) {
+                lease.server().come_here();
+                self.usage().checked_out(Duration::ZERO);
+                return Some(lease);
+            }
         }
-        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let lease = self.take_good_idle(slot).ok()?;
-        self.usage().checked_out(Duration::ZERO);
+    }
+
+    /// A connection for a client in session mode, if one is idle, nobody waits for it, and it may be kept.
+    pub fn checkout_for_session_now(self: &Arc<Self>) -> Option<Lease> {
+        let permit = self.cluster().keep_long(self.member(), LongHold::Session)?;
+        let mut lease = self.checkout_now()?;
+        lease.keep_with(permit);
         Some(lease)
     }
 
-    fn enter_queue(&self) -> Result<Counted<'_>, Refusal> {
-        let counted = Counted::new(&self.waiting);
-        if self.waiting() > self.limits.queue_limit {
-            return Err(Refusal::new(
-                ErrorKind::QueueFull,
-                format!("{} clients already wait for a server connection", self.limits.queue_limit),
-            )
-            .hint("try again in a moment; a larger plan has more connections and a longer queue"));
+    /// A connection for a client in session mode, which counts among those that are held for longer than a
+    /// transaction. Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    /// As for [`Pool::checkout`]; or as many are held in this way as may be, for as long as a client may wait.
+    pub async fn checkout_for_session(self: &Arc<Self>, asker: Asker) -> Result<Lease, CheckoutError> {
+        let (cluster, asked) = (Arc::clone(self.cluster()), Instant::now());
+        let permit = match cluster.keep_long(self.member(), LongHold::Session) {
+            Some(permit) => permit,
+            None => {
+                let _counted = self.count_waiting_for_long_hold()?;
+                let weight = self.limits().weight;
+                let wait = cluster.keep_long_in_turn(self.member(), weight, LongHold::Session);
+                let outcome = timeout_at(self.deadline(asked), wait).await;
+                outcome.ok().flatten().ok_or_else(too_many_long_holds)?
+            }
+        };
+        let mut lease = self.checkout(asker).await?;
+        lease.keep_with(permit);
+        Ok(lease)
+    }
+
+    async fn wait_for_lease(self: &Arc<Self>, asker: Asker) -> Result<Lease, CheckoutError> {
+        let mut is_first = false;
+        loop {
+            let mut queued = self.enter_queue(asker, is_first)?;
+            let answer = (&mut queued.answer).await;
+            let mut lease = answer.map_err(|_nobody_answers| CheckoutError::Retired)??.take();
+            if lease.is_quiet(Instant::now()) {
+                lease.server().come_here();
+                return Ok(lease);
+            }
+            // It ended on the way. That is not this client's turn.
+            is_first = true;
+        }
+    }
+
+    fn enter_queue(self: &Arc<Self>, asker: Asker, is_first: bool) -> Result<Queued<'_>, CheckoutError> {
+        if !self.holds_any()
+            && let Some(refusal) = self.connector.logins().refusal(Instant::now())
+        {
+            self.connector.logins().refused();
+            return Err(refusal.into());
+        }
+        let (sender, answer) = oneshot::channel();
+        let ticket = self.locked(|pool| pool.enqueue(asker, Waiter::new(sender), is_first))?;
+        Ok(Queued { pool: self, ticket, answer })
+    }
+
+    fn leave_queue(self: &Arc<Self>, ticket: Ticket<Asker>) {
+        self.locked(|pool| pool.dequeue(ticket));
+    }
+
+    fn count_waiting_for_long_hold(&self) -> Result<Counted<'_>, Refusal> {
+        let counted = Counted::new(&self.waiting_for_long_hold);
+        if self.waiting_for_long_hold.load(Ordering::Acquire) > self.limits().queue_limit {
+            return Err(too_many_long_holds());
         }
         Ok(counted)
     }
 
-    async fn wait_for_lease(self: &Arc<Self>) -> Result<Lease, CheckoutError> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
-        let mut slot = slot.map_err(|_closed| CheckoutError::Retired)?;
-        loop {
-            // Made before the look, so that no retirement falls between the two.
-            let returned = self.returned.notified();
-            if self.is_retired() {
-                return Err(CheckoutError::Retired);
-            }
-            match self.take_good_idle(slot) {
-                Ok(lease) => return Ok(lease),
-                Err(unused) => slot = unused,
-            }
-            let way = async {
-                // No permit is held back while there is no use in connecting.
-                let attempt = self.connector.logins().turn(|| self.holds_any()).await;
-                let attempt = attempt.inspect_err(|_| self.connector.logins().refused())?;
-                Ok::<_, Refusal>((self.cluster.permit().await, attempt))
-            };
-            let (permit, attempt) = tokio::select! {
-                biased;
-                () = returned => continue,
-                way = way => way?,
-            };
-            if self.is_retired() {
-                return Err(CheckoutError::Retired);
-            }
-            slot = self.open(permit, attempt, slot).await?;
-        }
-    }
-
-    /// Opens a connection and adds it to the idle ones. Runs to its end even if the client that wanted it
-    /// leaves: a login under way is seen by the server whether or not anybody waits for it. The slot stays
-    /// taken as long, or clients that come and go could have more opened than the pool may hold.
-    async fn open(
-        self: &Arc<Self>,
-        permit: super::ConnectPermit,
-        attempt: Attempt,
-        slot: OwnedSemaphorePermit,
-    ) -> Result<OwnedSemaphorePermit, Refusal> {
-        let pool = Arc::clone(self);
-        let opened = tokio::spawn(async move {
-            let _counted = Counted::new(&pool.opening);
-            let Some(attempt) = attempt.begin().await else { return Ok(slot) };
-            match pool.connector.connect(permit).await {
-                Ok(connection) => {
-                    attempt.succeeded();
-                    pool.add(connection);
-                    Ok(slot)
-                }
-                Err(error) => {
-                    pool.log_failure(&error);
-                    let refusal = attempt.failed(&error).filter(|_| !pool.holds_any());
-                    // Otherwise whoever waits goes on waiting, and another login is tried in time.
-                    refusal.map_or(Ok(slot), Err)
-                }
-            }
-        });
-        match opened.await {
-            Ok(outcome) => outcome,
-            Err(_panicked) => Err(Refusal::new(ErrorKind::Internal, "the connection attempt failed")),
-        }
-    }
-
-    /// An idle connection on which nothing has happened since it was put back; others are closed.
-    fn take_good_idle(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Result<Lease, OwnedSemaphorePermit> {
-        while let Some(mut claimed) = self.idle.take() {
-            if claimed.is_quiet() && !self.is_retired() {
-                claimed.come_here();
-                return Ok(Lease::new(claimed, Arc::clone(self), slot));
-            }
-        }
-        Err(slot)
+    fn deadline(&self, asked: Instant) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(asked + self.limits().checkout_timeout())
     }
 
     /// Does it have a connection that those who wait can hope for?
-    fn holds_any(&self) -> bool {
+    pub(super) fn holds_any(&self) -> bool {
         self.idle() + self.leased() > 0
-    }
-
-    fn log_failure(&self, error: &ConnectError) {
-        let cluster = self.cluster.record();
-        tracing::warn!(cluster = %cluster.name, %error, "could not open a server connection");
     }
 
     fn too_slow(&self) -> Refusal {
@@ -175,8 +214,14 @@ impl Pool {
         }
         Refusal::new(
             ErrorKind::CheckoutTimeout,
-            format!("no server connection became free within {} ms", self.limits.checkout_timeout_ms),
+            format!("no server connection became free within {} ms", self.limits().checkout_timeout_ms),
         )
         .hint("the tenant or its cluster is busy: shorten transactions, or ask for a larger plan")
     }
+}
+
+/// What a client hears when as many wait as may.
+pub(super) fn queue_full(limit: u32) -> Refusal {
+    Refusal::new(ErrorKind::QueueFull, format!("{limit} clients already wait for a server connection"))
+        .hint("try again in a moment; a larger plan has more connections and a longer queue")
 }

@@ -1,20 +1,26 @@
 //! One PostgreSQL server as this gateway uses it.
 
+mod core;
+
+use self::core::Core;
+use super::allocator::{Action, Allocator, Holdings, LongHold, MemberId, Reason, Release, Terms};
 use super::breaker::{Endpoint, LoginCounts};
+use super::idle::Glance;
+use super::permit::{ConnectPermit, LongPermit};
 use super::servers::Servers;
-use super::{Budget, ConnectPermit, Pool};
+use super::Pool;
+use crate::error::Refusal;
 use arc_swap::ArcSwap;
 use catalog_schema::ClusterRecord;
 use config::PoolConfig;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
-use tenancy::ClusterId;
-use tokio::sync::Notify;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tenancy::{ClusterId, ErrorKind};
+use tokio::sync::{Notify, oneshot};
 
-/// A connection is not taken from a pool that used it this recently: its client is likely to
-/// come back at once, and closing and opening would cost both more than waiting costs one.
-const IDLE_BEFORE_TAKEN: Duration = Duration::from_millis(5);
+/// Of a cluster's budget, what may be held for longer than a transaction where nothing else is said, in percent.
+const LONG_PERCENT: u32 = 80;
 
 /// What a gateway does with its share of a cluster's budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,17 +31,34 @@ pub struct Demand {
     pub wanted: u32,
 }
 
+/// What has become of connections so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Turnover {
+    /// Permits granted.
+    pub grants: u64,
+    /// Idle connections closed for others, by reason.
+    pub evictions: [u64; Reason::ALL.len()],
+    /// Connections closed for others when they were given back, by reason.
+    pub yields: [u64; Reason::ALL.len()],
+}
+
 /// A cluster, its budget, and the pools that share it.
 pub struct Cluster {
     record: ArcSwap<ClusterRecord>,
     /// Held while a newer record comes into force, so that it does so whole.
     updating: Mutex<()>,
-    budget: Arc<Budget>,
+    core: Mutex<Core>,
+    /// Somebody lacks a connection that is neither free nor on its way. Looked at whenever one is given back.
+    is_short: AtomicBool,
+    /// When the allocator looks again by itself, in microseconds on `clock`.
+    looks_at_us: AtomicU64,
+    clock: Instant,
     /// What this gateway may hold of the cluster's connection budget.
     share: AtomicU32,
     /// Told when check-outs wait for more than the share allows.
     wanting: Arc<Notify>,
-    pools: Mutex<Vec<Weak<Pool>>>,
+    /// Told when nothing is held any more.
+    emptied: Notify,
     servers: Arc<Servers>,
     /// Where it is, and where routes say that it is that have not heard of its move.
     endpoints: Mutex<Vec<Arc<Endpoint>>>,
@@ -47,24 +70,35 @@ impl Cluster {
     #[must_use]
     pub fn new(record: ClusterRecord) -> Self {
         let whole = record.connection_budget;
-        Self::with_share(record, whole, Arc::default())
+        Self::with_share(record, whole, Arc::default(), LONG_PERCENT)
     }
 
     /// A cluster that no pool uses yet, of whose budget this gateway may hold nothing before it has been given a
     /// share: see [`Cluster::set_limit`]. `wanting` is told when it could use more than it may hold.
     #[must_use]
     pub fn shared(record: ClusterRecord, wanting: Arc<Notify>) -> Self {
-        Self::with_share(record, 0, wanting)
+        Self::with_share(record, 0, wanting, LONG_PERCENT)
     }
 
-    fn with_share(record: ClusterRecord, limit: u32, wanting: Arc<Notify>) -> Self {
+    /// The same with another share of the budget, in percent, for connections that are held for longer than a
+    /// transaction.
+    #[must_use]
+    pub fn holding_long(self, percent: u32) -> Self {
+        let limit = self.limit();
+        Self { core: Mutex::new(Core::new(Allocator::new(limit, percent))), ..self }
+    }
+
+    fn with_share(record: ClusterRecord, limit: u32, wanting: Arc<Notify>, long_percent: u32) -> Self {
         Self {
-            budget: Budget::new(limit),
+            core: Mutex::new(Core::new(Allocator::new(limit, long_percent))),
+            is_short: AtomicBool::new(false),
+            looks_at_us: AtomicU64::new(u64::MAX),
+            clock: Instant::now(),
             share: AtomicU32::new(if limit == 0 { 0 } else { u32::MAX }),
             wanting,
+            emptied: Notify::new(),
             record: ArcSwap::from_pointee(record),
             updating: Mutex::new(()),
-            pools: Mutex::new(Vec::new()),
             servers: Arc::default(),
             endpoints: Mutex::default(),
             login_counts: Arc::default(),
@@ -83,12 +117,6 @@ impl Cluster {
         self.record.load_full()
     }
 
-    /// The connections it may be asked for.
-    #[must_use]
-    pub fn budget(&self) -> &Arc<Budget> {
-        &self.budget
-    }
-
     /// Its open connections.
     #[must_use]
     pub fn servers(&self) -> &Arc<Servers> {
@@ -97,7 +125,7 @@ impl Cluster {
 
     /// Puts what a route says of the cluster in force, unless another route has said something newer. Routes are
     /// read one by one, so an older one may well come after a newer one.
-    pub fn update(&self, record: &ClusterRecord) {
+    pub fn update(self: &Arc<Self>, record: &ClusterRecord) {
         if record.version <= self.record.load().version {
             return;
         }
@@ -109,19 +137,19 @@ impl Cluster {
 
     /// Puts what the catalog says of the cluster in force although it is older than what is known: the catalog was
     /// restored.
-    pub fn restore(&self, record: &ClusterRecord) {
+    pub fn restore(self: &Arc<Self>, record: &ClusterRecord) {
         let _one_at_a_time = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         self.put_in_force(record);
     }
 
-    fn put_in_force(&self, record: &ClusterRecord) {
+    fn put_in_force(self: &Arc<Self>, record: &ClusterRecord) {
         self.record.store(Arc::new(record.clone()));
         self.limit_to(self.share(), record);
     }
 
-    /// What this gateway may hold of the cluster's budget from now on. What it holds beyond that is given up as it
-    /// becomes idle.
-    pub fn set_limit(&self, share: u32) {
+    /// What this gateway may hold of the cluster's budget from now on. What it holds beyond that is given up as
+    /// transactions end.
+    pub fn set_limit(self: &Arc<Self>, share: u32) {
         let _one_at_a_time = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         self.share.store(share, Ordering::Release);
         self.limit_to(share, &self.record());
@@ -133,20 +161,55 @@ impl Cluster {
         self.share.load(Ordering::Acquire)
     }
 
-    fn limit_to(&self, share: u32, record: &ClusterRecord) {
-        self.budget.set_limit(share.min(record.connection_budget));
-        while self.budget.excess() > 0 && self.close_least_recently_used() {}
+    fn limit_to(self: &Arc<Self>, share: u32, record: &ClusterRecord) {
+        let limit = share.min(record.connection_budget);
+        if limit != self.limit() {
+            self.limit_is(limit);
+        }
+    }
+
+    /// The most connections that may be held now.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.core().allocator.limit()
+    }
+
+    /// What its connections are used for.
+    #[must_use]
+    pub fn holdings(&self) -> Holdings {
+        self.core().allocator.holdings()
+    }
+
+    /// What has become of connections so far.
+    #[must_use]
+    pub fn turnover(&self) -> Turnover {
+        let core = self.core();
+        let allocator = &core.allocator;
+        Turnover {
+            grants: allocator.grants(),
+            evictions: allocator.evictions(),
+            yields: allocator.yields(),
+        }
     }
 
     /// What is held, and what could be used.
     #[must_use]
     pub fn demand(&self) -> Demand {
-        let pools: Vec<Arc<Pool>> = {
-            let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-            pools.iter().filter_map(Weak::upgrade).collect()
-        };
-        let wanted = pools.iter().map(|pool| pool.leased() + pool.opening()).sum();
-        Demand { held: self.budget.used(), wanted }
+        let core = self.core();
+        let Holdings { held, closing, wanted, .. } = core.allocator.holdings();
+        Demand { held, wanted: held.saturating_sub(closing + core.idle()) + wanted }
+    }
+
+    /// Resolves when nothing is held any more.
+    pub async fn all_returned(&self) {
+        loop {
+            // Made before the look, so that no return falls between the two.
+            let emptied = self.emptied.notified();
+            if self.core().allocator.held() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// The address in this record, shared by all pools that lead there.
@@ -176,31 +239,16 @@ impl Cluster {
         endpoints.iter().find(|endpoint| endpoint.is_of(&record)).cloned()
     }
 
-    /// Adds a pool to those that share the budget.
-    pub fn join(&self, pool: &Arc<Pool>) {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        pools.retain(|other| other.strong_count() > 0);
-        pools.push(Arc::downgrade(pool));
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// The right to open one connection, closing idle ones of other pools if need be.
-    pub async fn permit(&self) -> ConnectPermit {
-        if self.budget.used() >= self.budget.limit() {
-            self.wanting.notify_one();
-        }
-        self.budget.acquire(|| self.close_least_recently_used()).await
-    }
-
-    /// Closes the idle connection whose pool was used longest ago.
-    fn close_least_recently_used(&self) -> bool {
-        let candidates: Vec<Arc<Pool>> = {
-            let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-            pools.iter().filter_map(Weak::upgrade).filter(|pool| pool.idle() > 0).collect()
-        };
-        candidates
-            .iter()
-            .filter(|pool| pool.unused_for() >= IDLE_BEFORE_TAKEN)
-            .max_by_key(|pool| pool.unused_for())
-            .is_some_and(|pool| pool.evict_one())
-    }
+/// What a client hears for whom no connection may be kept.
+pub(super) fn too_many_long_holds() -> Refusal {
+    let message = "too many of the cluster's connections are kept by single clients";
+    Refusal::new(ErrorKind::LongHolds, message).hint(
+        "a session that listens, locks, has temporary objects or is in session mode keeps a connection: end such \
+         sessions sooner, or ask for more connections",
+    )
 }

@@ -1,5 +1,6 @@
 //! What makes two connections interchangeable.
 
+use catalog_schema::PlacementRecord;
 use tenancy::{ClusterId, DatabaseName, RoleName};
 
 /// Connections to the same database of the same cluster as the same role may serve each other's
@@ -12,4 +13,16 @@ pub struct PoolKey {
     pub database: DatabaseName,
     /// The physical role.
     pub role: RoleName,
+}
+
+impl PoolKey {
+    /// What the placement leads to.
+    #[must_use]
+    pub fn of(placement: &PlacementRecord) -> Self {
+        Self {
+            cluster: placement.cluster.id,
+            database: placement.database.clone(),
+            role: placement.role.clone(),
+        }
+    }
 }

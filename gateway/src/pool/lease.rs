@@ -1,17 +1,12 @@
 //! A server connection that is checked out.
 
-use super::Pool;
-use super::servers::Server;
+use super::allocator::LongHold;
+use super::permit::LongPermit;
+use super::{Pool, cluster};
 use crate::connect::ServerConnection;
+use crate::error::Refusal;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
-
-/// While others wait for the cluster's budget, a connection serves its own pool for this long before it
-/// makes room for theirs. Opening one costs some milliseconds, so that shorter turns would spend the
-/// server on logins.
-const TURN: Duration = Duration::from_millis(50);
+use std::time::{Duration, Instant};
 
 /// A connection for one transaction or one session.
 ///
@@ -21,23 +16,18 @@ pub struct Lease {
     pool: Arc<Pool>,
     /// When, after the pool was made.
     taken: Duration,
-    /// Given back last, so that whoever gets it next finds the connection idle.
-    _slot: OwnedSemaphorePermit,
+    /// It is held for longer than a transaction.
+    long: Option<LongPermit>,
 }
 
 impl Lease {
-    pub(super) fn new(
-        connection: Box<ServerConnection>,
-        pool: Arc<Pool>,
-        slot: OwnedSemaphorePermit,
-    ) -> Self {
-        // Whoever closes a tenant's gate looks at this number afterwards; whoever takes a lease looks at the gate.
-        pool.leased.fetch_add(1, Ordering::SeqCst);
-        let taken = pool.touch();
+    /// The pool has counted it.
+    pub(super) fn new(connection: Box<ServerConnection>, pool: Arc<Pool>, now: Instant) -> Self {
+        let taken = pool.touch(now);
         if let Some(server) = connection.listed() {
             server.taken(taken);
         }
-        Self { connection: Some(connection), pool, taken, _slot: slot }
+        Self { connection: Some(connection), pool, taken, long: None }
     }
 
     /// The connection.
@@ -51,30 +41,67 @@ impl Lease {
         &self.pool
     }
 
-    /// Returns the connection, which the caller has proved to be idle, in sync and clean. It is closed all
-    /// the same when its route has changed, when an operator wants it closed, or when others have waited for
-    /// their turn.
-    pub fn release(mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
-        let budget = self.pool.cluster.budget();
-        let yields = budget.excess() > 0 || (budget.waiting() > 0 && connection.age() >= TURN);
-        let is_unwanted = connection.listed().is_some_and(Server::close_needed);
-        if !self.pool.is_retired() && !yields && !is_unwanted {
-            connection.mark_idle();
-            if let Some(server) = connection.listed() {
-                server.given_back();
-            }
-            self.pool.put_idle(connection);
+    /// Is it counted among those that are held for longer than a transaction?
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.long.is_some()
+    }
+
+    /// The connection is kept for longer than a transaction from now on, until the lease ends. Counted once.
+    ///
+    /// # Errors
+    /// As many of the cluster's connections are kept as may be: this one has to be given up.
+    pub fn keep_long(&mut self, kind: LongHold) -> Result<(), Refusal> {
+        if self.long.as_ref().is_none_or(|long| long.kind() != kind) {
+            // The old one first, or the same connection would be counted twice.
+            self.long = None;
+            let permit = self.pool.cluster().keep_long(self.pool.member(), kind);
+            self.long = Some(permit.ok_or_else(cluster::too_many_long_holds)?);
         }
+        Ok(())
+    }
+
+    /// The same with a permit that is there.
+    pub(super) fn keep_with(&mut self, permit: LongPermit) {
+        self.long = Some(permit);
+    }
+
+    /// Returns the connection, which the caller has proved to be idle, in sync and clean. It is closed all
+    /// the same when its route has changed, when an operator wants it closed, when it is too old, or when it is others'
+    /// turn.
+    pub fn release(mut self) {
+        self.long = None;
+        let Some(connection) = self.connection.take() else { return };
+        let now = Instant::now();
+        self.count(now);
+        self.pool.give_back(connection, now);
+    }
+
+    /// It goes to somebody else, as it is: whoever it was handed to has left.
+    pub(super) fn give_on(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.give_back(connection, Instant::now());
+        }
+    }
+
+    /// Looks whether the connection is still good.
+    pub(super) fn is_quiet(&mut self, now: Instant) -> bool {
+        self.server().is_quiet(now)
+    }
+
+    fn count(&self, now: Instant) {
+        let held = self.pool.touch(now).saturating_sub(self.taken);
+        self.pool.usage().leased_us.add(u64::try_from(held.as_micros()).unwrap_or(u64::MAX));
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Dropped after it was returned, or else closed.
-        drop(self.connection.take());
-        self.pool.leased.fetch_sub(1, Ordering::AcqRel);
-        let held = self.pool.touch().saturating_sub(self.taken);
-        self.pool.usage().leased_us.add(u64::try_from(held.as_micros()).unwrap_or(u64::MAX));
+        self.long = None;
+        if let Some(connection) = self.connection.take() {
+            let now = Instant::now();
+            self.count(now);
+            self.pool.lose(connection);
+        }
     }
 }

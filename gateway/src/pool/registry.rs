@@ -2,7 +2,8 @@
 
 use super::breaker::Logins;
 use super::checkout::POOLS_ASKED_MAX;
-use super::{CheckoutError, Cluster, Lease, Pool, PoolKey};
+use super::expiry::Expiry;
+use super::{Asker, CheckoutError, Cluster, Lease, Pool, PoolKey};
 use crate::admit;
 use crate::connect::Connector;
 use crate::error::Refusal;
@@ -26,6 +27,7 @@ pub struct Registry {
     prepared: Arc<PreparedMemory>,
     pools: DashMap<PoolKey, Arc<Pool>>,
     clusters: DashMap<ClusterId, Arc<Cluster>>,
+    expiry: Arc<Expiry>,
     doubts: Arc<Doubts>,
     /// Told when a cluster could use more of its budget than this gateway's share; none when it has it all.
     wanting: Option<Arc<Notify>>,
@@ -37,7 +39,8 @@ impl Registry {
     pub fn new(settings: PoolConfig, server_tls: ServerTlsSettings) -> Self {
         let prepared = PreparedMemory::new(PreparedConfig::default());
         let (pools, clusters) = (DashMap::new(), DashMap::new());
-        Self { settings, server_tls, prepared, pools, clusters, doubts: Arc::default(), wanting: None }
+        let expiry = Expiry::new(settings.idle_timeout(), settings.max_lifetime());
+        Self { settings, server_tls, prepared, pools, clusters, expiry, doubts: Arc::default(), wanting: None }
     }
 
     /// The same with these bounds on prepared statements.
@@ -64,6 +67,12 @@ impl Registry {
     #[must_use]
     pub fn prepared(&self) -> &PreparedMemory {
         &self.prepared
+    }
+
+    /// When connections and pools go.
+    #[must_use]
+    pub fn expiry(&self) -> &Arc<Expiry> {
+        &self.expiry
     }
 
     /// Routes that servers have cast doubt on.
@@ -102,10 +111,10 @@ impl Registry {
     ///
     /// # Errors
     /// See [`Registry::pool_of`] and [`Pool::checkout`].
-    pub async fn checkout(&self, tenant: &Tenant) -> Result<Lease, Refusal> {
+    pub async fn checkout(&self, tenant: &Tenant, asker: Asker) -> Result<Lease, Refusal> {
         let mut asked = 0;
         loop {
-            let outcome = self.pool_of(tenant)?.checkout().await;
+            let outcome = self.pool_of(tenant)?.checkout(asker).await;
             asked += 1;
             match outcome {
                 Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
@@ -116,10 +125,11 @@ impl Registry {
 
     fn pool_for(&self, tenant: &Tenant, route: &RouteRecord) -> Result<Arc<Pool>, Refusal> {
         let placement = usable_placement(route)?;
-        let key = key_of(placement);
+        let key = PoolKey::of(placement);
         if let Some(pool) = self.pools.get(&key)
             && fits(&pool, tenant, route)
         {
+            pool.set_limits(route.limits);
             return Ok(Arc::clone(&pool));
         }
         let cluster = self.cluster(placement);
@@ -130,7 +140,8 @@ impl Registry {
             let connector = Connector::new(route.tenant_id, placement, &self.server_tls, timeout, logins);
             let (cluster, usage) = (Arc::clone(&cluster), Arc::clone(tenant.usage()));
             let statements = StatementCache::new(Arc::clone(&self.prepared));
-            Pool::new(key.clone(), placement.clone(), cluster, connector, route.limits, usage, statements)
+            let (expiry, limits) = (Arc::clone(&self.expiry), route.limits);
+            Pool::new(placement.clone(), cluster, connector, expiry, limits, usage, statements)
         };
         let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
         if !fits(&entry, tenant, route) {
@@ -140,7 +151,8 @@ impl Registry {
         Ok(Arc::clone(&entry))
     }
 
-    /// Retires the pool of a route that is no longer in force.
+    /// Has the pool follow its route: other limits come into force, and where the route leads elsewhere the pool is
+    /// retired.
     pub fn route_changed(&self, old: &RouteRecord, new: Option<&RouteRecord>) {
         if let Some(placement) = new.and_then(|route| route.placement.as_ref()) {
             self.cluster(placement);
@@ -150,8 +162,18 @@ impl Registry {
             route.state == TenantState::Active
                 && route.placement.as_ref().is_some_and(|now| same_database(placement, now))
         });
-        if !kept && let Some((_, pool)) = self.pools.remove(&key_of(placement)) {
-            pool.retire();
+        let key = PoolKey::of(placement);
+        match new.filter(|_| kept) {
+            Some(route) => {
+                if let Some(pool) = self.pools.get(&key).map(|pool| Arc::clone(&pool)) {
+                    pool.set_limits(route.limits);
+                }
+            }
+            None => {
+                if let Some((_, pool)) = self.pools.remove(&key) {
+                    pool.retire();
+                }
+            }
         }
     }
 
@@ -167,11 +189,14 @@ impl Registry {
         self.clusters.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 
-    /// Forgets a pool that holds nothing; it is made again when somebody asks.
-    pub fn forget_empty(&self, key: &PoolKey) {
+    /// Forgets a pool that holds nothing and that nobody uses; it is made again when somebody asks. One with a floor
+    /// stays for as long as its tenant is known, for what is kept for it.
+    pub(super) fn forget_unused(&self, key: &PoolKey) {
         // The map's own reference is the only one: nobody is about to check out of it.
         let removed = self.pools.remove_if(key, |_, pool| {
-            Arc::strong_count(pool) == 1 && pool.idle() == 0 && pool.leased() == 0 && pool.opening() == 0
+            let is_kept = pool.limits().floor > 0 && Arc::strong_count(pool.usage()) > 1;
+            let is_empty = pool.idle() == 0 && pool.leased() == 0 && pool.opening() == 0;
+            Arc::strong_count(pool) == 1 && is_empty && !is_kept
         });
         if let Some((_, pool)) = removed {
             pool.retire();
@@ -193,7 +218,7 @@ impl Registry {
     /// Resolves when every server has let go of every connection.
     pub async fn all_closed(&self) {
         for cluster in self.clusters() {
-            cluster.budget().all_returned().await;
+            cluster.all_returned().await;
         }
     }
 
@@ -209,9 +234,12 @@ impl Registry {
     }
 
     fn new_cluster(&self, record: ClusterRecord) -> Arc<Cluster> {
-        let Some(wanting) = &self.wanting else { return Arc::new(Cluster::new(record)) };
+        let long_percent = self.settings.long_held_share;
+        let Some(wanting) = &self.wanting else {
+            return Arc::new(Cluster::new(record).holding_long(long_percent));
+        };
         wanting.notify_one();
-        Arc::new(Cluster::shared(record, Arc::clone(wanting)))
+        Arc::new(Cluster::shared(record, Arc::clone(wanting)).holding_long(long_percent))
     }
 
     /// Puts what the catalog says of a cluster in force although something newer is known: it was restored.
@@ -222,12 +250,11 @@ impl Registry {
     }
 }
 
-/// Does the pool serve this route? A change of plan makes a new pool, and so does a tenant that was forgotten
-/// and looked up again: what it uses is counted for the tenant that is known now.
+/// Does the pool serve this route? A tenant that was forgotten and looked up again gets another: what it uses is
+/// counted for the tenant that is known now.
 fn fits(pool: &Pool, tenant: &Tenant, route: &RouteRecord) -> bool {
     route.state == TenantState::Active
         && route.placement.as_ref().is_some_and(|now| same_database(pool.placement(), now))
-        && *pool.limits() == route.limits
         && Arc::ptr_eq(pool.usage(), tenant.usage())
         && !pool.is_retired()
 }
@@ -237,17 +264,9 @@ pub(super) fn route_changed() -> Refusal {
     Refusal::new(ErrorKind::TenantUnavailable, "the tenant's route has just changed").hint("try again")
 }
 
-fn key_of(placement: &PlacementRecord) -> PoolKey {
-    PoolKey {
-        cluster: placement.cluster.id,
-        database: placement.database.clone(),
-        role: placement.role.clone(),
-    }
-}
-
 /// Do both lead to the same database in the same way, so that open connections stay good?
 fn same_database(old: &PlacementRecord, new: &PlacementRecord) -> bool {
-    key_of(old) == key_of(new)
+    PoolKey::of(old) == PoolKey::of(new)
         && (&old.cluster.host, old.cluster.port) == (&new.cluster.host, new.cluster.port)
         && old.cluster.system_identifier == new.cluster.system_identifier
         && old.cluster.tls == new.cluster.tls

@@ -1,7 +1,9 @@
 //! The connections to one (cluster, database, role).
 
-use super::idle::IdleConnections;
-use super::servers::Purpose;
+use super::allocator::MemberId;
+use super::expiry::Expiry;
+use super::idle::Glance;
+use super::state::{self, State};
 use super::{Cluster, PoolKey};
 use crate::connect::{Connector, ServerConnection};
 use crate::metrics::TenantUsage;
@@ -10,31 +12,30 @@ use crate::relay::notify::hub::Hub;
 use crate::relay::prepared::StatementCache;
 use crate::relay::welcome::Welcomes;
 use catalog_schema::PlacementRecord;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tenancy::Limits;
-use tokio::sync::{Notify, Semaphore};
-
-/// The largest pool that any plan can ask for.
-const POOL_SIZE_MAX: u32 = 10_000;
 
 /// A pool of interchangeable server connections.
 pub struct Pool {
     key: PoolKey,
     placement: PlacementRecord,
-    pub(super) cluster: Arc<Cluster>,
+    cluster: Arc<Cluster>,
     pub(super) connector: Connector,
-    /// One for every connection that the plan lets the tenant use at once. Closed once the pool is retired.
-    pub(super) slots: Arc<Semaphore>,
-    pub(super) limits: Limits,
-    pub(super) idle: IdleConnections,
+    pub(super) expiry: Arc<Expiry>,
+    /// Which member of the cluster's budget it is.
+    member: MemberId,
+    state: Mutex<State>,
+    // Changed under the lock only, and looked at without it.
     pub(super) opening: AtomicU32,
     pub(super) leased: AtomicU32,
     pub(super) waiting: AtomicU32,
-    /// Rung when a connection became idle while somebody waits for the cluster's budget.
-    pub(super) returned: Notify,
-    created: Instant,
+    pub(super) retired: AtomicBool,
+    glance: Arc<Glance>,
+    /// Clients in session mode that wait until they may have a connection at all.
+    pub(super) waiting_for_long_hold: AtomicU32,
+    pub(super) created: Instant,
     last_used_ms: AtomicU64,
     usage: Arc<TenantUsage>,
     statements: StatementCache,
@@ -47,24 +48,27 @@ impl Pool {
     /// An empty pool. It opens nothing before somebody asks.
     #[must_use]
     pub fn new(
-        key: PoolKey,
         placement: PlacementRecord,
         cluster: Arc<Cluster>,
         connector: Connector,
+        expiry: Arc<Expiry>,
         limits: Limits,
         usage: Arc<TenantUsage>,
         statements: StatementCache,
     ) -> Arc<Self> {
-        let pool = Arc::new(Self {
-            key,
+        let glance = Glance::new(cluster.clock());
+        let pool = Arc::new_cyclic(|pool| Self {
+            key: PoolKey::of(&placement),
             placement,
-            slots: Arc::new(Semaphore::new(limits.pool_size.min(POOL_SIZE_MAX) as usize)),
-            limits,
-            idle: IdleConnections::default(),
+            member: cluster.join(state::terms(&limits), pool.clone(), Arc::clone(&glance)),
+            state: Mutex::new(State::new(limits, Arc::clone(&glance))),
+            expiry,
             opening: AtomicU32::new(0),
             leased: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
-            returned: Notify::new(),
+            retired: AtomicBool::new(false),
+            glance,
+            waiting_for_long_hold: AtomicU32::new(0),
             created: Instant::now(),
             last_used_ms: AtomicU64::new(0),
             usage,
@@ -75,7 +79,8 @@ impl Pool {
             cluster,
             connector,
         });
-        pool.cluster.join(&pool);
+        // It goes when nobody has used it for a while.
+        pool.locked(|pool| pool.expire_when_empty());
         pool
     }
 
@@ -97,16 +102,29 @@ impl Pool {
         &self.cluster
     }
 
-    /// The limits it was made with; a change of plan makes a new pool.
+    /// Its place among those who share the cluster's budget.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn member(&self) -> MemberId {
+        self.member
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.state().limits
+    }
+
+    /// Puts other limits in force, for whoever waits as well. Connections beyond them go as they become idle.
+    pub fn set_limits(self: &Arc<Self>, limits: Limits) {
+        if self.limits() != limits {
+            self.locked(|pool| pool.set_limits(limits));
+        }
     }
 
     /// Idle connections.
     #[must_use]
     pub fn idle(&self) -> u32 {
-        self.idle.count()
+        self.glance.count()
     }
 
     /// Connections in use.
@@ -115,7 +133,7 @@ impl Pool {
         self.leased.load(Ordering::Acquire)
     }
 
-    /// Connections being opened, or waiting for the budget to allow it.
+    /// Connections being opened.
     #[must_use]
     pub fn opening(&self) -> u32 {
         self.opening.load(Ordering::Acquire)
@@ -125,6 +143,12 @@ impl Pool {
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::Acquire)
+    }
+
+    /// The same, and those that wait until they may keep one for their session.
+    #[must_use]
+    pub fn waiting_in_all(&self) -> u32 {
+        self.waiting() + self.waiting_for_long_hold.load(Ordering::Acquire)
     }
 
     /// What the tenant used, for the metrics.
@@ -160,72 +184,79 @@ impl Pool {
     /// How long nobody has taken or returned a connection.
     #[must_use]
     pub fn unused_for(&self) -> Duration {
-        let last = Duration::from_millis(self.last_used_ms.load(Ordering::Acquire));
-        self.created.elapsed().saturating_sub(last)
+        self.last_used().elapsed()
+    }
+
+    /// When somebody last took or returned a connection; when it was made, if nobody did.
+    pub(super) fn last_used(&self) -> Instant {
+        self.created + Duration::from_millis(self.last_used_ms.load(Ordering::Acquire))
     }
 
     /// The route has changed: nothing new is opened, what is idle is closed, what is in use is
     /// closed when it comes back, and whoever waits is told at once.
-    pub fn retire(&self) {
-        self.slots.close();
-        self.returned.notify_waiters();
-        while self.evict_one() {}
+    pub fn retire(self: &Arc<Self>) {
+        self.locked(|pool| pool.retire());
+        self.cluster.leave(self.member);
+        self.cluster.carry_out();
         self.notifications.close();
     }
 
     /// No longer the pool of any route.
     #[must_use]
     pub fn is_retired(&self) -> bool {
-        self.slots.is_closed()
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Closes one idle connection. Says whether there was one.
-    pub fn evict_one(&self) -> bool {
-        let closed = self.idle.take().is_some();
-        if closed {
-            self.usage.evictions.inc();
-        }
-        closed
+    pub fn evict_one(self: &Arc<Self>) -> bool {
+        self.locked(|pool| pool.evict())
     }
 
-    /// Closes idle connections that are older or longer unused than allowed.
-    pub fn close_stale(&self, idle_timeout: Duration, lifetime_max: Duration) {
-        drop(self.idle.take_unless(|connection| {
-            connection.idle_for() < idle_timeout && connection.age() < lifetime_max && connection.is_quiet()
-        }));
+    /// The same for others, as the allocator says.
+    pub(super) fn evict_for_others(self: &Arc<Self>) {
+        self.locked(|pool| pool.evict_for_others());
     }
 
-    /// Takes over a connection that was just opened.
-    pub(super) fn add(&self, mut connection: ServerConnection) {
-        self.welcomes.logged_in(&connection.parameters);
-        connection.list(self.cluster.servers(), |address, local, process_id, is_encrypted| Purpose {
-            usage: Arc::clone(&self.usage),
-            clock: self.created,
-            database: self.key.database.clone(),
-            role: self.key.role.clone(),
-            address,
-            local,
-            process_id,
-            is_encrypted,
-        });
-        self.put_idle(Box::new(connection));
+    /// Others lack connections, and this pool has more than its share.
+    pub(super) fn yield_to_others(self: &Arc<Self>) {
+        self.locked(|pool| pool.asked());
     }
 
-    /// Gives a connection to whoever asks next.
-    pub(super) fn put_idle(&self, connection: Box<ServerConnection>) {
-        self.idle.put(connection);
-        self.returned.notify_one();
-        if self.is_retired() {
-            // It was retired after its idle connections were closed and before this one was among them.
-            while self.evict_one() {}
-        }
+    /// Closes idle connections that are stale. Says whether the pool itself may be forgotten.
+    pub(super) fn let_go_of_stale(self: &Arc<Self>, due: Instant, now: Instant) -> bool {
+        self.locked(|pool| pool.let_go_of_stale(due, now))
     }
 
-    /// Notes that it was used, and says when: how long after it was made.
-    pub(super) fn touch(&self) -> Duration {
-        let now = self.created.elapsed();
+    /// An idle connection, unless somebody waits for one. It counts as leased.
+    pub(super) fn take_idle(self: &Arc<Self>) -> Option<Box<ServerConnection>> {
+        self.locked(|pool| pool.lease_idle())
+    }
+
+    /// A leased connection comes back, clean.
+    pub(super) fn give_back(self: &Arc<Self>, connection: Box<ServerConnection>, now: Instant) {
+        self.locked(|pool| pool.give_back(connection, now));
+    }
+
+    /// A leased connection does not.
+    pub(super) fn lose(self: &Arc<Self>, connection: Box<ServerConnection>) {
+        self.locked(|pool| pool.lose(connection));
+    }
+
+    /// Notes that it is used now, and says when that is: how long after it was made.
+    pub(super) fn touch(&self, now: Instant) -> Duration {
+        let now = now.saturating_duration_since(self.created);
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.last_used_ms.store(now_ms, Ordering::Release);
         now
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.cluster.leave(self.member);
     }
 }

@@ -20,7 +20,7 @@ use crate::clients::{Client, ClientGuard, Introduction, Mortal};
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
 use crate::pool::checkout::POOLS_ASKED_MAX;
-use crate::pool::{CheckoutError, Pool};
+use crate::pool::{Asker, CheckoutError, Pool};
 use crate::resolve::Tenant;
 use crate::session::Admitted;
 use crate::shared::Shared;
@@ -57,6 +57,8 @@ struct Session {
     /// The route that `pool` belongs to.
     route: Arc<RouteRecord>,
     pool: Arc<Pool>,
+    /// Whose line it waits in.
+    asker: Asker,
     /// Resolves when the client has to leave. Kept across waits, so that waiting costs nothing.
     leave: Pin<Box<WaitForCancellationFutureOwned>>,
     place: ClientGuard,
@@ -115,6 +117,7 @@ async fn begin(
     place: ClientGuard,
     shared: Arc<Shared>,
 ) -> Option<(Session, Vec<u8>)> {
+    let asker = Asker::of(&admitted.user);
     let Admitted { wire, settings, pool_mode, tenant, permit, .. } = *admitted;
     let (mut stream, early, mut out) = wire.into_parts();
     let route = tenant.route();
@@ -159,6 +162,7 @@ async fn begin(
         deadlines: Deadlines::default(),
         route,
         pool,
+        asker,
         leave,
         place,
         turns: Turns::default(),

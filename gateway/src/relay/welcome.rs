@@ -7,7 +7,7 @@ use super::own_request::{self, OwnRequestError};
 use super::settings::{self, Settings};
 use crate::connect::ServerConnection;
 use crate::error::Refusal;
-use crate::pool::{CheckoutError, Pool};
+use crate::pool::{Asker, CheckoutError, Pool};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenancy::ErrorKind;
 
@@ -97,7 +97,7 @@ pub async fn welcome(pool: &Arc<Pool>, wanted: &Arc<Settings>) -> Result<Arc<Wel
     if let Some(welcome) = pool.welcomes().find(wanted) {
         return Ok(welcome);
     }
-    let mut lease = pool.checkout().await?;
+    let mut lease = pool.checkout(Asker::GATEWAY).await?;
     let server = lease.server();
     apply(server, wanted).await.map_err(refusal_of)?;
     let welcome = Arc::new(Welcome { settings: Arc::clone(wanted), parameters: server.parameters.clone() });

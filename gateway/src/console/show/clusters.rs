@@ -18,7 +18,7 @@ pub(super) fn rows(shared: &Shared) -> Rows {
 }
 
 fn row(cluster: &Cluster) -> Row {
-    let (record, budget) = (cluster.record(), cluster.budget());
+    let (record, holdings) = (cluster.record(), cluster.holdings());
     let outlook = cluster.current_endpoint().map(|endpoint| endpoint.outlook(Instant::now()));
     let standing = outlook.as_ref().map_or(Standing::Closed, |outlook| outlook.standing);
     let next = outlook.as_ref().and_then(|outlook| outlook.next);
@@ -31,9 +31,9 @@ fn row(cluster: &Cluster) -> Row {
         record.port.into(),
         word(&record.tls.mode),
         record.connection_budget.into(),
-        budget.limit().into(),
-        budget.used().into(),
-        budget.waiting().into(),
+        holdings.limit.into(),
+        holdings.held.into(),
+        holdings.wanted.into(),
         cluster.servers().len().into(),
         standing.as_str().into(),
         Value::or_null(next.map(|next| u64::try_from(next.as_millis()).unwrap_or(u64::MAX))),

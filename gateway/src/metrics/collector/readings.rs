@@ -162,18 +162,18 @@ fn sample(tenant: &Tenant, pools: &OpenPools) -> Sample {
         holding.active = pool.leased().into();
         holding.idle = pool.idle().into();
         holding.opening = pool.opening().into();
-        holding.waiting = pool.waiting().into();
+        holding.waiting = pool.waiting_in_all().into();
     }
     Sample { id: tenant.id(), label: tenant.usage().label(), holding, totals: Totals::read(tenant.usage()) }
 }
 
 fn cluster_reading(cluster: &Cluster) -> ClusterReading {
-    let budget = cluster.budget();
+    let holdings = cluster.holdings();
     ClusterReading {
         name: cluster.record().name.to_string(),
-        connections: budget.used().into(),
+        connections: holdings.held.into(),
         budget: budget.limit().into(),
-        waiting: budget.waiting().into(),
+        waiting: holdings.wanted.into(),
     }
 }
 

@@ -39,7 +39,7 @@ impl ShareReading {
         Self {
             clusters: clusters
                 .iter()
-                .map(|cluster| (cluster.record().name.to_string(), cluster.budget().limit().into()))
+                .map(|cluster| (cluster.record().name.to_string(), cluster.limit().into()))
                 .collect(),
             age: shared.progress.shares_age().map(|age| age.as_secs_f64()),
             fallbacks: shared.progress.share_fallbacks(),

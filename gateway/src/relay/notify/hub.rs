@@ -3,7 +3,7 @@
 use super::board::Board;
 use super::listener;
 use super::mailbox::Lost;
-use crate::pool::Lease;
+use crate::pool::{Lease, LongHold};
 use crate::pool::servers::Server;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -81,10 +81,12 @@ impl Hub {
 
 impl Claim {
     /// Brings the connection, which is idle, in sync and clean but for the channels that it listens to. One that an
-    /// operator wants closed, or whose route has changed, is none to listen on.
+    /// operator wants closed, or whose route has changed, is none to listen on; nor is one where the share of connections
+    /// that may be kept is used up.
     pub fn fulfil(mut self, mut lease: Lease) {
         let is_unwanted = lease.server().listed().is_some_and(Server::close_needed);
-        if !is_unwanted && !lease.pool().is_retired() {
+        let may_be_kept = lease.keep_long(LongHold::Listener).is_ok();
+        if may_be_kept && !is_unwanted && !lease.pool().is_retired() {
             self.is_fulfilled = true;
             tokio::spawn(listener::run(lease, Arc::clone(&self.board)));
         }

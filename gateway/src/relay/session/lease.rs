@@ -43,7 +43,10 @@ impl Session {
             return Ok(None);
         }
         // The gate may have closed before the lease was counted: then nobody waits for it to end.
-        Ok(self.pool()?.checkout_now().filter(|_lease| self.may_pass()))
+        let is_native = self.client.is_native();
+        let pool = self.pool()?;
+        let lease = if is_native { pool.checkout_for_session_now() } else { pool.checkout_now() };
+        Ok(lease.filter(|_lease| self.may_pass()))
     }
 
     fn may_pass(&self) -> bool {
@@ -55,6 +58,7 @@ impl Session {
     async fn wait_for_lease(&mut self) -> Result<Option<Lease>, Refusal> {
         let mut asked = 0;
         let wait_max = self.shared.config.console.pause_timeout();
+        let (is_native, asker) = (self.client.is_native(), self.asker);
         self.place.client().waiting();
         self.cancel.slot().waiting();
         loop {
@@ -62,7 +66,7 @@ impl Session {
             let (slot, stream, client) = (self.cancel.slot(), &mut self.stream, self.place.client());
             let passed_and_leased = async {
                 gate::passage(&self.tenant, &self.shared.gate, wait_max).await?;
-                pool.checkout().await
+                if is_native { pool.checkout_for_session(asker).await } else { pool.checkout(asker).await }
             };
             let outcome = tokio::select! {
                 biased;

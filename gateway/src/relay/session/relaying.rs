@@ -3,7 +3,7 @@
 use super::{FAREWELL_MAX, Next, Session};
 use crate::cancel::PassingOn;
 use crate::error::Refusal;
-use crate::pool::Lease;
+use crate::pool::{Lease, LongHold};
 use crate::relay::deadlines::Limit;
 use crate::relay::exchange::{Exchange, Outcome};
 use crate::relay::handover;
@@ -61,6 +61,11 @@ impl Session {
             self.client.pin = Some(PinReason::SessionMode);
             lease.pool().usage().pinned(PinReason::SessionMode);
         }
+    }
+
+    /// A client that keeps its connection between transactions counts among those that may.
+    fn keep_while_pinned(&self, lease: &mut Lease) -> Result<(), Refusal> {
+        if self.client.pin.is_some() && !lease.is_long() { lease.keep_long(LongHold::Pinned) } else { Ok(()) }
     }
 
     /// Returns the connection if it is proved clean, which one of a session may have to be made first; closes it
@@ -175,6 +180,9 @@ impl Session {
             }
             if let Some(server) = lease.server().listed() {
                 server.pinned(self.client.pin);
+            }
+            if let Err(refusal) = self.keep_while_pinned(lease) {
+                return Poll::Ready(Ended::Itself(Outcome::Refused(refusal)));
             }
             if self.leave.poll(cx).is_ready() && !self.may_stay() {
                 return Poll::Ready(Ended::SentAway);

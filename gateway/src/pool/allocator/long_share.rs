@@ -1,0 +1,86 @@
+//! Connections that clients keep for longer than a transaction.
+//!
+//! Nothing can be taken from such a client before it lets go by itself, so only a share of the budget may be held in
+//! this way: the rest stays for transactions, whoever listens or pins.
+
+use super::{Allocator, MemberId};
+
+/// Why a connection is kept for longer than a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LongHold {
+    /// Its client is in session mode.
+    Session,
+    /// Its client's session has something that exists on this connection only.
+    Pinned,
+    /// The gateway listens on it for clients.
+    Listener,
+}
+
+impl LongHold {
+    /// Every kind, for the metrics.
+    pub const ALL: [Self; 3] = [Self::Session, Self::Pinned, Self::Listener];
+
+    /// The metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Pinned => "pinned",
+            Self::Listener => "listener",
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Session => 0,
+            Self::Pinned => 1,
+            Self::Listener => 2,
+        }
+    }
+}
+
+/// What is held for long, and how much of the budget may be.
+#[derive(Debug)]
+pub(super) struct LongShare {
+    percent: u32,
+    held: [u32; LongHold::ALL.len()],
+}
+
+impl LongShare {
+    pub(super) fn new(percent: u32) -> Self {
+        Self { percent: percent.min(100), held: [0; LongHold::ALL.len()] }
+    }
+
+    pub(super) fn held(&self) -> [u32; LongHold::ALL.len()] {
+        self.held
+    }
+
+    /// The most that may be held for long. One connection at least stays for transactions.
+    pub(super) fn limit(&self, budget: u32) -> u32 {
+        let share = u64::from(budget) * u64::from(self.percent) / 100;
+        u32::try_from(share).unwrap_or(budget).min(budget.saturating_sub(1))
+    }
+}
+
+impl Allocator {
+    /// Counts one of the member's connections as held for long. `false`: as many are as may be.
+    pub fn keep_long(&mut self, id: MemberId, kind: LongHold) -> bool {
+        let held: u32 = self.long.held.iter().sum();
+        let is_allowed = held < self.long.limit(self.limit);
+        if is_allowed && let Some(member) = self.members.get_mut(&id) {
+            member.long += 1;
+            self.long.held[kind.index()] += 1;
+            return true;
+        }
+        false
+    }
+
+    /// One of them is no longer held for long.
+    pub fn end_long(&mut self, id: MemberId, kind: LongHold) {
+        let held = &mut self.long.held[kind.index()];
+        *held = held.saturating_sub(1);
+        if let Some(member) = self.members.get_mut(&id) {
+            member.long = member.long.saturating_sub(1);
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Pools, their clients and a server, as far as the allocator can tell them from real ones.
+
+use super::super::reclaim::TURN;
+use super::super::{Action, Allocator, Idle, LongHold, MemberId, Release, Terms};
+use std::collections::{BTreeMap, BinaryHeap};
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// How long a server takes to let go of a connection that is closed.
+const CLOSE: Duration = Duration::from_millis(1);
+/// How long a login takes.
+const LOGIN: Duration = Duration::from_millis(4);
+/// More looks than this at one instant do not come to an end.
+const LOOKS_MAX: usize = 10_000;
+
+pub(super) struct Pool {
+    pub(super) id: MemberId,
+    pub(super) terms: Terms,
+    /// How long its transactions take.
+    pub(super) work: Duration,
+    /// Whether a client that was served wants to be served again at once.
+    pub(super) is_greedy: bool,
+    pub(super) waiters: u32,
+    pub(super) opening: u32,
+    /// Since when each is idle, and when its turn began; the longest idle first.
+    pub(super) idle: Vec<(Duration, Duration)>,
+    pub(super) leased: u32,
+    pub(super) long: u32,
+    pub(super) served: u64,
+    is_asked: bool,
+    has_left: bool,
+}
+
+impl Pool {
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Opened(usize),
+    Closed(usize),
+    /// A transaction ends on a connection whose turn began then.
+    Ended(usize, Duration),
+    Look,
+}
+
+/// One cluster.
+pub(super) struct World {
+    pub(super) allocator: Allocator,
+    pub(super) pools: Vec<Pool>,
+    pub(super) now: Duration,
+    pub(super) grants_in_order: Vec<usize>,
+    events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
+    events_made: u64,
+    closing: u32,
+    looks: BTreeMap<Duration, usize>,
+}
+
+impl World {
+    pub(super) fn new(limit: u32) -> Self {
+        Self {
+            allocator: Allocator::new(limit, 80),
+            pools: Vec::new(),
+            now: Duration::ZERO,
+            grants_in_order: Vec::new(),
+            events: BinaryHeap::new(),
+            events_made: 0,
+            closing: 0,
+            looks: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn join(&mut self, terms: Terms, work_ms: u64) -> usize {
+        let id = self.allocator.join(terms);
+        let work = Duration::from_millis(work_ms);
+        self.pools.push(Pool {
+            id,
+            terms,
+            work,
+            is_greedy: false,
+            waiters: 0,
+            opening: 0,
+            idle: Vec::new(),
+            leased: 0,
+            long: 0,
+            served: 0,
+            is_asked: false,
+            has_left: false,
+        });
+        self.pools.len() - 1
+    }
+
+    /// Pools whose clients come back as soon as they were served.
+    pub(super) fn greedy(&mut self, terms: Terms, clients: u32, work_ms: u64) -> usize {
+        let pool = self.join(terms, work_ms);
+        self.pools[pool].is_greedy = true;
+        self.arrive(pool, clients);
+        pool
+    }
+
+    pub(super) fn arrive(&mut self, pool: usize, clients: u32) {
+        self.pools[pool].waiters += clients;
+        self.serve_waiters(pool);
+        self.settle();
+    }
+
+    /// Clients that wait leave.
+    pub(super) fn give_up(&mut self, pool: usize, clients: u32) {
+        let pool_now = &mut self.pools[pool];
+        pool_now.waiters -= clients.min(pool_now.waiters);
+        self.report(pool);
+        self.settle();
+    }
+
+    /// A client in session mode takes an idle connection and does not give it back.
+    pub(super) fn keep_long(&mut self, pool: usize) -> bool {
+        let id = self.pools[pool].id;
+        if self.pools[pool].idle.is_empty() || !self.allocator.keep_long(id, LongHold::Session) {
+            return false;
+        }
+        let pool = &mut self.pools[pool];
+        pool.idle.pop();
+        pool.leased += 1;
+        pool.long += 1;
+        true
+    }
+
+    /// It gives it back after all.
+    pub(super) fn end_long(&mut self, pool: usize) {
+        if self.pools[pool].long > 0 {
+            self.pools[pool].long -= 1;
+            self.allocator.end_long(self.pools[pool].id, LongHold::Session);
+            self.ended(pool, self.now);
+            self.settle();
+        }
+    }
+
+    pub(super) fn set_terms(&mut self, pool: usize, terms: Terms) {
+        if !self.pools[pool].has_left {
+            self.pools[pool].terms = terms;
+            self.allocator.set_terms(self.pools[pool].id, terms);
+            while self.open_in(pool) > terms.cap && !self.pools[pool].idle.is_empty() {
+                self.pools[pool].idle.remove(0);
+                self.close(pool, true);
+            }
+            self.report(pool);
+            self.settle();
+        }
+    }
+
+    pub(super) fn set_limit(&mut self, limit: u32) {
+        self.allocator.set_limit(limit);
+        self.settle();
+    }
+
+    pub(super) fn leave(&mut self, pool: usize) {
+        self.pools[pool].has_left = true;
+        self.pools[pool].waiters = 0;
+        self.allocator.leave(self.pools[pool].id);
+        for _ in 0..std::mem::take(&mut self.pools[pool].idle).len() {
+            self.close(pool, true);
+        }
+        self.settle();
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(Reverse((at, _, event))) = self.events.peek().copied()
+            && at <= until
+        {
+            self.events.pop();
+            self.now = at;
+            match event {
+                Event::Opened(pool) => self.opened(pool),
+                Event::Closed(pool) => {
+                    self.closing -= 1;
+                    self.allocator.returned(self.pools[pool].id, true);
+                }
+                Event::Ended(pool, turn_began) => self.ended(pool, turn_began),
+                Event::Look => {}
+            }
+            self.settle();
+        }
+        self.now = until;
+    }
+
+    /// Connections that the pool has or opens.
+    pub(super) fn open_in(&self, pool: usize) -> u32 {
+        let pool = &self.pools[pool];
+        pool.opening + pool.leased + u32::try_from(pool.idle.len()).expect("few")
+    }
+
+    /// Permits that are out, as those who hold them count.
+    pub(super) fn held(&self) -> u32 {
+        self.closing + (0..self.pools.len()).map(|pool| self.open_in(pool)).sum::<u32>()
+    }
+
+    fn opened(&mut self, pool: usize) {
+        let now = self.now;
+        self.pools[pool].opening -= 1;
+        if self.pools[pool].has_left {
+            return self.close(pool, true);
+        }
+        self.pools[pool].idle.push((now, now));
+        self.serve_waiters(pool);
+    }
+
+    fn ended(&mut self, pool: usize, turn_began: Duration) {
+        let now = self.now;
+        let world_pool = &mut self.pools[pool];
+        world_pool.leased -= 1;
+        world_pool.served += 1;
+        world_pool.waiters += u32::from(world_pool.is_greedy && !world_pool.has_left);
+        let turn_is_over = now - turn_began >= TURN;
+        let mut turn_began = turn_began;
+        if world_pool.has_left || self.open_in(pool) >= self.pools[pool].terms.cap + 1 {
+            return self.close(pool, true);
+        }
+        if self.allocator.is_short() && (self.pools[pool].is_asked || turn_is_over) {
+            match self.allocator.release(self.pools[pool].id, turn_is_over) {
+                Release::Close => return self.close(pool, false),
+                Release::NextTurn => turn_began = now,
+                Release::Keep => self.pools[pool].is_asked = false,
+            }
+        }
+        self.pools[pool].idle.push((now, turn_began));
+        self.serve_waiters(pool);
+    }
+
+    /// The connection is no longer the pool's. `tell`: the allocator does not know yet.
+    fn close(&mut self, pool: usize, tell: bool) {
+        if tell {
+            self.allocator.closing(self.pools[pool].id);
+        }
+        self.closing += 1;
+        self.later(CLOSE, Event::Closed(pool));
+        self.report(pool);
+    }
+
+    fn serve_waiters(&mut self, pool: usize) {
+        while self.pools[pool].waiters > 0
+            && let Some((_, turn_began)) = self.pools[pool].idle.pop()
+        {
+            self.pools[pool].waiters -= 1;
+            self.pools[pool].leased += 1;
+            self.later(self.pools[pool].work, Event::Ended(pool, turn_began));
+        }
+        self.report(pool);
+    }
+
+    fn wanted(&self, pool: usize) -> u32 {
+        let room = self.pools[pool].terms.cap.saturating_sub(self.open_in(pool));
+        self.pools[pool].waiters.saturating_sub(self.pools[pool].opening).min(room)
+    }
+
+    fn report(&mut self, pool: usize) {
+        self.allocator.want(self.pools[pool].id, self.wanted(pool));
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let looks = self.looks.entry(self.now).or_default();
+            *looks += 1;
+            assert!(*looks < LOOKS_MAX, "no end of looks at {:?}", self.now);
+            self.looks = self.looks.split_off(&self.now);
+            let pools: BTreeMap<MemberId, Idle> = self.pools.iter().map(idle_of).collect();
+            let again = self.allocator.settle(self.now, |id| pools[&id]);
+            if let Some(again) = again.filter(|again| *again > self.now) {
+                self.events_made += 1;
+                self.events.push(Reverse((again, self.events_made, Event::Look)));
+            }
+            let mut acted = false;
+            while let Some(action) = self.allocator.next_action() {
+                acted = true;
+                self.carry_out(action);
+            }
+            if !acted {
+                return self.check();
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        let find = |id| self.pools.iter().position(|pool| pool.id == id).expect("known");
+        match action {
+            Action::Grant(id) => {
+                let pool = find(id);
+                self.granted(pool);
+            }
+            Action::Evict(id) => {
+                let pool = find(id);
+                let has_idle = !self.pools[pool].idle.is_empty();
+                self.allocator.evicted(id, has_idle);
+                if has_idle {
+                    self.pools[pool].idle.remove(0);
+                    self.close(pool, false);
+                }
+            }
+            Action::Yield(id) => {
+                let pool = find(id);
+                self.pools[pool].is_asked = true;
+            }
+        }
+    }
+
+    fn granted(&mut self, pool: usize) {
+        self.grants_in_order.push(pool);
+        assert!(self.held() < self.allocator.limit(), "a connection too many");
+        let is_wanted = self.wanted(pool) > 0;
+        if is_wanted {
+            self.pools[pool].opening += 1;
+            assert!(self.open_in(pool) <= self.pools[pool].terms.cap, "beyond the cap");
+            self.later(LOGIN, Event::Opened(pool));
+        }
+        self.allocator.took(self.pools[pool].id, self.wanted(pool));
+        if !is_wanted {
+            self.allocator.returned(self.pools[pool].id, false);
+        }
+    }
+
+    fn later(&mut self, time: Duration, event: Event) {
+        self.events_made += 1;
+        self.events.push(Reverse((self.now + time, self.events_made, event)));
+    }
+
+    /// What holds whenever everything was carried out.
+    fn check(&self) {
+        let holdings = self.allocator.holdings();
+        assert_eq!(holdings.held, self.held(), "no permit is lost or made");
+        assert_eq!(holdings.closing, self.closing);
+        let lacking: u32 = (0..self.pools.len()).map(|pool| self.wanted(pool)).sum();
+        assert_eq!(holdings.wanted, lacking);
+        let free = holdings.limit.saturating_sub(holdings.held);
+        assert!(lacking == 0 || free <= holdings.reserved, "{free} free, {lacking} lacking");
+        assert!(holdings.reserved <= holdings.limit);
+        let long: u32 = self.pools.iter().map(|pool| pool.long).sum();
+        assert_eq!(holdings.long.iter().sum::<u32>(), long);
+    }
+}
+
+fn idle_of(pool: &Pool) -> (MemberId, Idle) {
+    let since = pool.idle.first().map_or(Duration::ZERO, |(since, _)| *since);
+    (pool.id, Idle { count: u32::try_from(pool.idle.len()).expect("few"), since })
+}

@@ -1,0 +1,296 @@
+//! The allocator's surroundings: who its members are, and how what it decides is carried out.
+//!
+//! A pool may speak to the allocator while it holds its own lock; what comes of it is carried out later, by whoever
+//! holds no pool's lock: [`Cluster::carry_out`].
+
+use super::*;
+use crate::pool::allocator::Idle;
+use crate::pool::allocator::reclaim::IDLE_BEFORE_TAKEN;
+use crate::pool::waiters::{Ticket, Waiters};
+use std::collections::HashMap;
+use tokio::runtime::Handle;
+
+/// What the cluster's lock protects.
+pub(super) struct Core {
+    pub(super) allocator: Allocator,
+    members: HashMap<MemberId, Member>,
+    /// Who waits for the right to hold a connection for long.
+    long_waiters: Waiters<MemberId, LongWaiter>,
+    /// When to look again by itself.
+    looks_at: Option<Duration>,
+    /// Somebody is at it.
+    is_carrying_out: bool,
+    /// It was said that the share is too small.
+    has_complained: bool,
+}
+
+struct LongWaiter {
+    id: MemberId,
+    kind: LongHold,
+    sender: oneshot::Sender<LongPermit>,
+}
+
+struct Member {
+    pool: Weak<Pool>,
+    glance: Arc<Glance>,
+}
+
+/// Leaves the queue for long holds when it is dropped.
+struct LongWait<'a> {
+    cluster: &'a Cluster,
+    ticket: Ticket<MemberId>,
+}
+
+impl Core {
+    pub(super) fn new(allocator: Allocator) -> Self {
+        Self {
+            allocator,
+            members: HashMap::new(),
+            long_waiters: Waiters::default(),
+            looks_at: None,
+            is_carrying_out: false,
+            has_complained: false,
+        }
+    }
+
+    /// Idle connections of all pools.
+    pub(super) fn idle(&self) -> u32 {
+        self.members.values().map(|member| member.glance.count()).sum()
+    }
+
+    fn settle(&mut self, now: Duration) -> Option<Duration> {
+        let members = &self.members;
+        let idle = |id| members.get(&id).map_or_else(Idle::default, |member| member.glance.idle());
+        self.allocator.settle(now, idle)
+    }
+}
+
+impl Cluster {
+    /// What times of the allocator's count from.
+    pub(in crate::pool) fn clock(&self) -> Instant {
+        self.clock
+    }
+
+    /// The budget is another one.
+    pub(super) fn limit_is(self: &Arc<Self>, limit: u32) {
+        self.note(|core| {
+            core.allocator.set_limit(limit);
+            core.has_complained = false;
+        });
+        self.carry_out();
+        self.serve_long();
+    }
+
+    /// Adds a pool to those that share the budget.
+    pub(in crate::pool) fn join(&self, terms: Terms, pool: Weak<Pool>, glance: Arc<Glance>) -> MemberId {
+        let mut core = self.core();
+        let id = core.allocator.join(terms);
+        core.members.insert(id, Member { pool, glance });
+        id
+    }
+
+    /// The pool wants nothing any more. What it holds still counts. May be called under its lock.
+    pub(in crate::pool) fn leave(self: &Arc<Self>, id: MemberId) {
+        let left = self.note(|core| {
+            core.allocator.leave(id);
+            core.members.remove(&id)
+        });
+        // Not under the lock: it might be the last to know the pool.
+        drop(left);
+    }
+
+    /// Has the allocator know something, and carries out what it says. Not under a pool's lock.
+    pub(in crate::pool) fn tell(self: &Arc<Self>, change: impl FnOnce(&mut Allocator)) {
+        self.note(|core| change(&mut core.allocator));
+        self.carry_out();
+    }
+
+    /// Has the allocator know something. May be called under a pool's lock; [`Cluster::carry_out`] comes after it.
+    pub(in crate::pool) fn note_only(self: &Arc<Self>, change: impl FnOnce(&mut Allocator)) {
+        self.note(|core| change(&mut core.allocator));
+    }
+
+    /// Does somebody lack a connection? As of a moment ago.
+    pub(in crate::pool) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Acquire)
+    }
+
+    /// What becomes of a connection that is given back while somebody lacks one. Under its pool's lock.
+    pub(in crate::pool) fn release(self: &Arc<Self>, id: MemberId, turn_is_over: bool) -> Release {
+        self.note(|core| core.allocator.release(id, turn_is_over))
+    }
+
+    /// A connection has become idle while somebody lacks one: it may be taken in a moment.
+    pub(in crate::pool) fn went_idle(self: &Arc<Self>, now: Instant) {
+        let at = now.saturating_duration_since(self.clock) + IDLE_BEFORE_TAKEN;
+        if self.looks_at_us.load(Ordering::Acquire) > micros(at) {
+            self.look_again(&mut self.core(), at);
+        }
+    }
+
+    /// A permit is free again.
+    pub(in crate::pool) fn returned(self: &Arc<Self>, id: MemberId, was_closing: bool) {
+        let is_empty = self.note(|core| {
+            core.allocator.returned(id, was_closing);
+            core.allocator.held() == 0
+        });
+        if is_empty {
+            self.emptied.notify_waiters();
+        }
+        self.carry_out();
+    }
+
+    /// A permit that the pool has not waited for.
+    #[cfg(test)]
+    pub(in crate::pool) fn permit_for(self: &Arc<Self>, id: MemberId) -> ConnectPermit {
+        self.note(|core| core.allocator.take(id));
+        ConnectPermit::new(Arc::clone(self), id)
+    }
+
+    /// Carries out what the allocator has decided. Not under a pool's lock.
+    pub(in crate::pool) fn carry_out(self: &Arc<Self>) {
+        if std::mem::replace(&mut self.core().is_carrying_out, true) {
+            // Whoever is at it goes on until nothing is left.
+            return;
+        }
+        let _at_it = AtIt(self);
+        while let Some((action, pool)) = self.next_action() {
+            match (action, pool) {
+                (Action::Grant(id), Some(pool)) => pool.granted(ConnectPermit::new(Arc::clone(self), id)),
+                (Action::Grant(id), None) => {
+                    self.note(|core| core.allocator.took(id, 0));
+                    self.returned(id, false);
+                }
+                (Action::Evict(_), Some(pool)) => pool.evict_for_others(),
+                (Action::Evict(id), None) => self.tell(|allocator| allocator.evicted(id, false)),
+                (Action::Yield(_), Some(pool)) => pool.yield_to_others(),
+                (Action::Yield(_), None) => {}
+            }
+        }
+    }
+
+    fn next_action(&self) -> Option<(Action, Option<Arc<Pool>>)> {
+        let mut core = self.core();
+        let Some(action) = core.allocator.next_action() else {
+            core.is_carrying_out = false;
+            return None;
+        };
+        let (Action::Grant(id) | Action::Evict(id) | Action::Yield(id)) = action;
+        let pool = core.members.get(&id).and_then(|member| member.pool.upgrade());
+        Some((action, pool))
+    }
+
+    fn note<R>(self: &Arc<Self>, change: impl FnOnce(&mut Core) -> R) -> R {
+        let now = self.clock.elapsed();
+        let mut core = self.core();
+        let result = change(&mut core);
+        if let Some(again) = core.settle(now) {
+            self.look_again(&mut core, again);
+        }
+        let is_short = core.allocator.is_short();
+        self.is_short.store(is_short, Ordering::Release);
+        let complains = is_short && core.allocator.held() >= core.allocator.limit();
+        let has_complained = std::mem::replace(&mut core.has_complained, complains);
+        drop(core);
+        if complains && !has_complained {
+            self.wanting.notify_one();
+        }
+        result
+    }
+
+    /// Looks again then, at the latest.
+    fn look_again(self: &Arc<Self>, core: &mut Core, at: Duration) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if core.looks_at.is_some_and(|known| known <= at) {
+            return;
+        }
+        core.looks_at = Some(at);
+        self.looks_at_us.store(micros(at), Ordering::Release);
+        let (cluster, wakes) = (Arc::downgrade(self), self.clock + at);
+        runtime.spawn(async move {
+            tokio::time::sleep_until(wakes.into()).await;
+            if let Some(cluster) = cluster.upgrade() {
+                cluster.look(at);
+            }
+        });
+    }
+
+    fn look(self: &Arc<Self>, at: Duration) {
+        self.note(|core| {
+            // An earlier look may have been asked for since, and another after that.
+            if core.looks_at == Some(at) {
+                core.looks_at = None;
+                self.looks_at_us.store(u64::MAX, Ordering::Release);
+            }
+        });
+        self.carry_out();
+    }
+
+    /// The right to hold one of the pool's connections for longer than a transaction, if it is to be had now and
+    /// nobody waits for it.
+    pub(in crate::pool) fn keep_long(self: &Arc<Self>, id: MemberId, kind: LongHold) -> Option<LongPermit> {
+        let mut core = self.core();
+        let is_kept = core.long_waiters.is_empty() && core.allocator.keep_long(id, kind);
+        drop(core);
+        is_kept.then(|| LongPermit::new(Arc::clone(self), id, kind))
+    }
+
+    /// The same for whoever can wait for it. Dropping the future leaves the queue.
+    pub(in crate::pool) async fn keep_long_in_turn(
+        self: &Arc<Self>,
+        id: MemberId,
+        weight: u32,
+        kind: LongHold,
+    ) -> Option<LongPermit> {
+        let (sender, receiver) = oneshot::channel();
+        let ticket = self.core().long_waiters.push(id, weight, LongWaiter { id, kind, sender });
+        let _wait = LongWait { cluster: self, ticket };
+        self.serve_long();
+        receiver.await.ok()
+    }
+
+    pub(in crate::pool) fn end_long(self: &Arc<Self>, id: MemberId, kind: LongHold) {
+        self.core().allocator.end_long(id, kind);
+        self.serve_long();
+    }
+
+    /// Gives what may be held for long to those who wait for it.
+    pub(super) fn serve_long(self: &Arc<Self>) {
+        while let Some((sender, permit)) = self.next_long() {
+            // If the receiver has left, the permit ends here, and it is the next one's turn.
+            let _ = sender.send(permit);
+        }
+    }
+
+    fn next_long(self: &Arc<Self>) -> Option<(oneshot::Sender<LongPermit>, LongPermit)> {
+        let mut core = self.core();
+        let (id, kind) = core.long_waiters.peek().map(|waiter| (waiter.id, waiter.kind))?;
+        if !core.allocator.keep_long(id, kind) {
+            return None;
+        }
+        let sender = core.long_waiters.pop()?.sender;
+        drop(core);
+        Some((sender, LongPermit::new(Arc::clone(self), id, kind)))
+    }
+}
+
+impl Drop for LongWait<'_> {
+    fn drop(&mut self) {
+        self.cluster.core().long_waiters.remove(self.ticket);
+    }
+}
+
+/// Somebody carries actions out. Should it panic, others go on.
+struct AtIt<'a>(&'a Cluster);
+
+impl Drop for AtIt<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.core().is_carrying_out = false;
+        }
+    }
+}
+
+fn micros(at: Duration) -> u64 {
+    u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,459 @@
+//! What a pool's lock protects, and every change of it.
+//!
+//! A change is made under the lock and has its effects outside: connections are handed over or closed, clients told
+//! and the allocator's decisions carried out when it has been let go.
+
+use super::allocator::reclaim::TURN;
+use super::allocator::{Release, Terms};
+use super::breaker::Attempt;
+use super::checkout::{Asker, CheckoutError, Handed, queue_full};
+use super::idle::{Glance, IdleConnections};
+use super::permit::ConnectPermit;
+use super::servers::Server;
+use super::waiters::{Ticket, Waiters};
+use super::{Lease, Pool};
+use crate::connect::ServerConnection;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::Instant;
+use tenancy::Limits;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// The largest pool that any plan can ask for.
+const POOL_SIZE_MAX: u32 = 10_000;
+
+/// A pool that nobody uses, and that is not forgotten because clients are connected, is looked at again after so many
+/// idle time-outs.
+const IDLE_TIMEOUTS_BETWEEN_LOOKS: u32 = 10;
+
+/// What whoever waits is answered.
+pub(super) type Answer = Result<Handed, CheckoutError>;
+
+/// Somebody who waits for a connection.
+pub(super) struct Waiter {
+    sender: oneshot::Sender<Answer>,
+    /// Where it waits: a connection that is opened for it is opened there.
+    runtime: Option<Handle>,
+}
+
+impl Waiter {
+    pub(super) fn new(sender: oneshot::Sender<Answer>) -> Self {
+        Self { sender, runtime: Handle::try_current().ok() }
+    }
+}
+
+/// A pool's changing parts.
+pub(super) struct State {
+    pub(super) limits: Limits,
+    pub(super) idle: IdleConnections,
+    pub(super) waiters: Waiters<Asker, Waiter>,
+    /// What the allocator was told last: permits that are wanted.
+    wanted: u32,
+    /// The allocator is to be asked about connections that are given back.
+    is_asked: bool,
+    /// No login may be tried now: a task waits until one may.
+    is_barred: bool,
+    /// The right to try the next login, when a task has waited for it.
+    attempt: Option<Attempt>,
+    /// When the pool is due to be looked at for what is stale.
+    due: Option<Instant>,
+}
+
+impl State {
+    pub(super) fn new(limits: Limits, glance: Arc<Glance>) -> Self {
+        Self {
+            limits,
+            idle: IdleConnections::new(glance),
+            waiters: Waiters::default(),
+            wanted: 0,
+            is_asked: false,
+            is_barred: false,
+            attempt: None,
+            due: None,
+        }
+    }
+}
+
+/// A pool under its lock, and what is to happen after it.
+pub(super) struct Locked<'a> {
+    pool: &'a Arc<Pool>,
+    pub(super) state: MutexGuard<'a, State>,
+    after: After,
+}
+
+/// Making one allocates nothing.
+#[derive(Default)]
+struct After {
+    handed: Option<(oneshot::Sender<Answer>, Handed)>,
+    told: Vec<(oneshot::Sender<Answer>, CheckoutError)>,
+    #[expect(clippy::vec_box, reason = "they are boxed already")]
+    closed: Vec<Box<ServerConnection>>,
+    closed_one: Option<Box<ServerConnection>>,
+    permit: Option<ConnectPermit>,
+    attempt: Option<Attempt>,
+    allocator_was_told: bool,
+}
+
+/// What a pool may have of its cluster's budget.
+pub(super) fn terms(limits: &Limits) -> Terms {
+    Terms { floor: limits.floor, weight: limits.weight, cap: cap(limits) }
+}
+
+fn cap(limits: &Limits) -> u32 {
+    limits.pool_size.min(POOL_SIZE_MAX)
+}
+
+impl Pool {
+    /// Changes the pool, then does what follows from that.
+    pub(super) fn locked<R>(self: &Arc<Self>, change: impl FnOnce(&mut Locked<'_>) -> R) -> R {
+        let mut locked = Locked { pool: self, state: self.state(), after: After::default() };
+        let result = change(&mut locked);
+        let Locked { state, after, .. } = locked;
+        drop(state);
+        after.happen(self);
+        result
+    }
+}
+
+impl After {
+    fn happen(self, pool: &Arc<Pool>) {
+        if let Some((sender, handed)) = self.handed {
+            // If it has left meanwhile, the connection goes to the next.
+            drop(sender.send(Ok(handed)));
+        }
+        for (sender, why) in self.told {
+            drop(sender.send(Err(why)));
+        }
+        drop((self.closed, self.closed_one, self.permit, self.attempt));
+        if self.allocator_was_told {
+            pool.cluster().carry_out();
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// An idle connection, unless somebody waits for one. It counts as leased.
+    pub(super) fn lease_idle(&mut self) -> Option<Box<ServerConnection>> {
+        if !self.state.waiters.is_empty() {
+            return None;
+        }
+        let connection = self.state.idle.take()?;
+        // Whoever closes a tenant's gate looks at this number afterwards; whoever takes a lease looks at the gate.
+        self.pool.leased.fetch_add(1, Ordering::SeqCst);
+        Some(connection)
+    }
+
+    /// Adds a client to the queue.
+    pub(super) fn enqueue(
+        &mut self,
+        asker: Asker,
+        waiter: Waiter,
+        is_first: bool,
+    ) -> Result<Ticket<Asker>, CheckoutError> {
+        if self.pool.is_retired() {
+            return Err(CheckoutError::Retired);
+        }
+        let limit = self.state.limits.queue_limit;
+        if !is_first && self.state.waiters.len() >= limit as usize {
+            return Err(queue_full(limit).into());
+        }
+        let ticket = match is_first {
+            true => self.state.waiters.push_first(asker, waiter),
+            false => self.state.waiters.push(asker, 1, waiter),
+        };
+        // One may have become idle since the client looked.
+        if let Some(connection) = self.state.idle.take() {
+            self.pool.leased.fetch_add(1, Ordering::SeqCst);
+            self.hand_on(connection, Instant::now());
+        }
+        self.sync();
+        Ok(ticket)
+    }
+
+    /// A client waits no longer.
+    pub(super) fn dequeue(&mut self, ticket: Ticket<Asker>) {
+        if self.state.waiters.remove(ticket).is_some() {
+            self.sync();
+        }
+    }
+
+    /// A leased connection is given back, clean: to the next who waits, to the idle ones, or to nobody.
+    pub(super) fn give_back(&mut self, mut connection: Box<ServerConnection>, now: Instant) {
+        if self.must_close(&mut connection, now) {
+            return self.lose(connection);
+        }
+        connection.mark_idle(now);
+        if let Some(server) = connection.listed() {
+            server.given_back();
+        }
+        self.hand_on(connection, now);
+    }
+
+    /// A leased connection is closed.
+    pub(super) fn lose(&mut self, connection: Box<ServerConnection>) {
+        self.pool.leased.fetch_sub(1, Ordering::AcqRel);
+        self.after.closed_one = Some(connection);
+        self.expire_when_empty();
+        self.sync();
+    }
+
+    /// A connection was opened.
+    pub(super) fn opened(&mut self, connection: Box<ServerConnection>, now: Instant) {
+        self.pool.opening.fetch_sub(1, Ordering::AcqRel);
+        if self.pool.is_retired() {
+            self.after.closed_one = Some(connection);
+            return;
+        }
+        self.pool.leased.fetch_add(1, Ordering::SeqCst);
+        self.hand_on(connection, now);
+        self.sync();
+    }
+
+    /// An attempt to open one has ended without.
+    pub(super) fn not_opened(&mut self) {
+        self.pool.opening.fetch_sub(1, Ordering::AcqRel);
+        self.expire_when_empty();
+        self.sync();
+    }
+
+    /// A connection that counts as leased goes to the next who waits, or is idle from now on.
+    fn hand_on(&mut self, connection: Box<ServerConnection>, now: Instant) {
+        match self.state.waiters.pop() {
+            Some(waiter) => {
+                self.sync();
+                let lease = Lease::new(connection, Arc::clone(self.pool), now);
+                self.after.handed = Some((waiter.sender, Handed::new(lease)));
+            }
+            None => {
+                let expires = connection.expires(&self.pool.expiry);
+                self.state.idle.put(connection);
+                self.pool.leased.fetch_sub(1, Ordering::AcqRel);
+                self.expire_at(expires);
+                if self.pool.cluster().is_short() {
+                    self.pool.cluster().went_idle(now);
+                }
+            }
+        }
+    }
+
+    /// Is it of no more use here, or to be given up for others?
+    fn must_close(&mut self, connection: &mut ServerConnection, now: Instant) -> bool {
+        let is_unwanted = connection.listed().is_some_and(Server::close_needed);
+        self.pool.is_retired()
+            || is_unwanted
+            || connection.age(now) >= self.pool.expiry.lifetime_max
+            || self.size() > cap(&self.state.limits)
+            || (self.pool.cluster().is_short() && self.yields(connection, now))
+    }
+
+    fn yields(&mut self, connection: &mut ServerConnection, now: Instant) -> bool {
+        let turn_is_over = connection.turn_lasts(now) >= TURN;
+        if !turn_is_over && !self.state.is_asked {
+            return false;
+        }
+        self.after.allocator_was_told = true;
+        match self.pool.cluster().release(self.pool.member(), turn_is_over) {
+            Release::Close => {
+                connection.is_given_up();
+                self.pool.usage().evictions.inc();
+                return true;
+            }
+            Release::NextTurn => connection.turn_begins(now),
+            Release::Keep => self.state.is_asked = false,
+        }
+        false
+    }
+
+    /// The allocator has granted a permit. A login that is to begin counts as opening.
+    pub(super) fn granted(&mut self, permit: ConnectPermit) -> Option<Begin> {
+        let begin = match self.runtime().filter(|_| self.lacking() > 0) {
+            Some(runtime) => Some(self.begin(permit, runtime)),
+            None => {
+                self.after.permit = Some(permit);
+                None
+            }
+        };
+        self.state.wanted = self.lacking();
+        let wanted = self.state.wanted;
+        self.tell(|allocator, id| allocator.took(id, wanted));
+        begin
+    }
+
+    fn begin(&mut self, permit: ConnectPermit, runtime: Handle) -> Begin {
+        let logins = self.pool.connector.logins();
+        let allowed = match self.state.attempt.take() {
+            Some(attempt) => Ok(attempt),
+            None => logins.may_try(Instant::now(), self.pool.holds_any()),
+        };
+        match allowed {
+            Ok(attempt) => {
+                self.pool.opening.fetch_add(1, Ordering::AcqRel);
+                Begin::Login(permit, attempt, runtime)
+            }
+            Err(_not_now) => {
+                self.state.is_barred = true;
+                self.after.permit = Some(permit);
+                Begin::Wait(runtime)
+            }
+        }
+    }
+
+    /// A login may be tried again.
+    pub(super) fn may_log_in(&mut self, attempt: Attempt) {
+        self.state.is_barred = false;
+        self.state.attempt = Some(attempt);
+        self.sync();
+    }
+
+    /// Nobody who waits is to wait any longer.
+    pub(super) fn refuse_all(&mut self, why: impl Fn() -> CheckoutError) {
+        self.state.is_barred = false;
+        while let Some(waiter) = self.state.waiters.pop() {
+            self.after.told.push((waiter.sender, why()));
+        }
+        self.sync();
+    }
+
+    /// Closes the idle connection that was unused for longest. Says whether there was one.
+    pub(super) fn evict(&mut self) -> bool {
+        let Some(connection) = self.state.idle.take_oldest() else { return false };
+        self.pool.usage().evictions.inc();
+        self.after.closed_one = Some(connection);
+        self.expire_when_empty();
+        self.sync();
+        true
+    }
+
+    /// The same because the allocator has said so.
+    pub(super) fn evict_for_others(&mut self) {
+        let closes = self.evict();
+        if let Some(connection) = &mut self.after.closed_one {
+            connection.is_given_up();
+        }
+        self.tell(|allocator, id| allocator.evicted(id, closes));
+    }
+
+    /// The allocator wants to be asked about what is given back.
+    pub(super) fn asked(&mut self) {
+        self.state.is_asked = true;
+    }
+
+    /// The pool is no longer any route's.
+    pub(super) fn retire(&mut self) {
+        self.pool.retired.store(true, Ordering::Release);
+        self.refuse_all(|| CheckoutError::Retired);
+        self.after.closed.extend(self.state.idle.take_all());
+        self.after.attempt = self.state.attempt.take();
+        self.after.allocator_was_told = true;
+    }
+
+    /// Other limits are in force. What exceeds them goes as it becomes idle; whoever waits goes on waiting.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.state.limits = limits;
+        let terms = terms(&limits);
+        self.tell(|allocator, id| allocator.set_terms(id, terms));
+        while self.size() > terms.cap
+            && let Some(connection) = self.state.idle.take_oldest()
+        {
+            self.after.closed.push(connection);
+        }
+        self.sync();
+    }
+
+    /// Closes idle connections that are stale. Says whether the pool itself is.
+    pub(super) fn let_go_of_stale(&mut self, at: Instant, now: Instant) -> bool {
+        if self.state.due != Some(at) {
+            return false;
+        }
+        self.state.due = None;
+        let expiry = &self.pool.expiry;
+        let stale = self.state.idle.take_unless(|connection| {
+            connection.expires(expiry) > now && connection.is_quiet(now)
+        });
+        self.pool.usage().evictions.add(u64::try_from(stale.len()).unwrap_or(u64::MAX));
+        self.after.closed.extend(stale);
+        if let Some(next) = self.state.idle.iter().map(|connection| connection.expires(expiry)).min() {
+            self.expire_at(next);
+        }
+        let is_unused = self.size() == 0 && self.pool.unused_for() >= self.pool.expiry.idle_timeout;
+        if is_unused {
+            // As long as somebody is connected who may yet use it, it stays.
+            self.expire_at(now + self.pool.expiry.idle_timeout * IDLE_TIMEOUTS_BETWEEN_LOOKS);
+        } else {
+            self.expire_when_empty();
+        }
+        is_unused
+    }
+
+    /// A pool that has nothing is forgotten after a while.
+    pub(super) fn expire_when_empty(&mut self) {
+        if self.size() == 0 && !self.pool.is_retired() {
+            let expiry = &self.pool.expiry;
+            let at = (self.pool.last_used() + expiry.idle_timeout).max(Instant::now());
+            self.expire_at(at);
+        }
+    }
+
+    /// Enters the pool for then, unless it is looked at before.
+    fn expire_at(&mut self, at: Instant) {
+        if self.state.due.is_none_or(|due| at < due) {
+            self.state.due = Some(at);
+            self.pool.expiry.enter(self.pool, at);
+        }
+    }
+
+    /// Connections that it has or opens.
+    fn size(&self) -> u32 {
+        self.pool.leased() + self.pool.opening() + self.state.idle.count()
+    }
+
+    /// Connections that it would open now. A pool that has none opens one to begin with.
+    fn lacking(&self) -> u32 {
+        if self.state.is_barred || self.pool.is_retired() {
+            return 0;
+        }
+        let waiting = u32::try_from(self.state.waiters.len()).unwrap_or(u32::MAX);
+        let useful = if self.pool.holds_any() { waiting } else { waiting.min(1) };
+        let room = cap(&self.state.limits).saturating_sub(self.size());
+        useful.saturating_sub(self.pool.opening()).min(room)
+    }
+
+    /// Has the allocator know how many connections are lacking.
+    fn sync(&mut self) {
+        self.show_waiting();
+        let wanted = self.lacking();
+        if self.state.waiters.is_empty() && self.state.attempt.is_some() {
+            self.after.attempt = self.state.attempt.take();
+        }
+        if wanted != self.state.wanted {
+            self.state.wanted = wanted;
+            self.tell(|allocator, id| allocator.want(id, wanted));
+        }
+    }
+
+    fn show_waiting(&self) {
+        let waiting = u32::try_from(self.state.waiters.len()).unwrap_or(u32::MAX);
+        self.pool.waiting.store(waiting, Ordering::Release);
+    }
+
+    fn tell(&mut self, change: impl FnOnce(&mut super::allocator::Allocator, super::allocator::MemberId)) {
+        let id = self.pool.member();
+        self.pool.cluster().note_only(|allocator| change(allocator, id));
+        self.after.allocator_was_told = true;
+    }
+
+    /// Where whoever is next waits.
+    fn runtime(&self) -> Option<Handle> {
+        let of_next = self.state.waiters.peek().and_then(|waiter| waiter.runtime.clone());
+        of_next.or_else(|| Handle::try_current().ok())
+    }
+}
+
+/// What a granted permit begins.
+pub(super) enum Begin {
+    /// A login.
+    Login(ConnectPermit, Attempt, Handle),
+    /// Waiting until one may be tried.
+    Wait(Handle),
+}
