@@ -30,6 +30,10 @@ pub struct TimeoutsConfig {
     /// `timeouts.cancel_grace_ms`: how long a server may take to end a statement that was cancelled because of
     /// `query_ms`, milliseconds, 5,000. Then both connections are closed.
     pub cancel_grace_ms: u64,
+    /// `timeouts.half_closed_ms`: how long what a client has asked for goes on once it has closed its sending side,
+    /// milliseconds, 1,000. It may want to read the answers, or have gone altogether, which looks the same. Then its
+    /// statement is cancelled; 0 does so at once.
+    pub half_closed_ms: u64,
 }
 
 impl Default for TimeoutsConfig {
@@ -41,6 +45,7 @@ impl Default for TimeoutsConfig {
             client_idle_ms: 0,
             pinned_idle_ms: 3_600_000,
             cancel_grace_ms: 5_000,
+            half_closed_ms: 1_000,
         }
     }
 }
@@ -76,6 +81,12 @@ impl TimeoutsConfig {
         limit(self.pinned_idle_ms)
     }
 
+    /// [`Self::half_closed_ms`] as a duration.
+    #[must_use]
+    pub const fn half_closed(&self) -> Duration {
+        Duration::from_millis(self.half_closed_ms)
+    }
+
     /// [`Self::cancel_grace_ms`] as a duration.
     #[must_use]
     pub const fn cancel_grace(&self) -> Duration {
@@ -91,6 +102,7 @@ impl TimeoutsConfig {
             idle_in_transaction_ms: limit("idle_in_transaction_ms", defaults.idle_in_transaction_ms),
             client_idle_ms: limit("client_idle_ms", defaults.client_idle_ms),
             pinned_idle_ms: limit("pinned_idle_ms", defaults.pinned_idle_ms),
+            half_closed_ms: section.number("half_closed_ms", defaults.half_closed_ms, &(0..=60_000)),
             cancel_grace_ms: section.number("cancel_grace_ms", defaults.cancel_grace_ms, &(100..=60_000)),
         };
         section.finish();

@@ -295,12 +295,14 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
         if client.is_native() {
             effects = in_session(effects) | effects.and(Effects::RESET_ALL);
         }
-        if effects.any_of(Effects::FOLLOWS) {
+        if effects.any_of(Effects::CHANGES) {
             changes = effects::change::last_first(text);
         }
         if changes.len() > WAITING_MAX {
             changes = Vec::new();
-            effects |= Effects::SETTING;
+            // Only the connection knows what is set, and what is listened to.
+            let listens = effects.any_of(Effects::SUBSCRIBES);
+            effects |= if listens { Effects::SETTING | Effects::LISTEN } else { Effects::SETTING };
         }
         (effects, reading::calls_setter(text))
     };

@@ -30,11 +30,13 @@ pub enum Doing {
     PinnedIdle,
     /// Its request took too long, and the server was asked to end it.
     Cancelling,
+    /// It will send nothing more, and may want to read the answers.
+    Leaving,
 }
 
 impl Doing {
     const fn is_within_transaction(self) -> bool {
-        matches!(self, Self::Working | Self::IdleInTransaction | Self::Cancelling)
+        matches!(self, Self::Working | Self::IdleInTransaction | Self::Cancelling | Self::Leaving)
     }
 }
 
@@ -110,6 +112,8 @@ pub enum Limit {
     Query,
     /// On how long a server may take to end a request that was cancelled.
     CancelGrace,
+    /// On requests of a client that has closed its sending side.
+    HalfClosed,
     /// On one transaction.
     Transaction,
     /// On a client that does nothing in a transaction.
@@ -134,6 +138,11 @@ impl Limit {
                 ErrorKind::QueryTimeout,
                 "terminating connection due to query timeout",
                 "the gateway's query_ms; the server did not end the statement when it was cancelled",
+            ),
+            Self::HalfClosed => (
+                ErrorKind::ClientTimeout,
+                "terminating connection because the client has closed its sending side",
+                "the gateway's half_closed_ms",
             ),
             Self::Transaction => (
                 ErrorKind::TransactionTimeout,
@@ -246,6 +255,7 @@ fn limit_on(doing: Doing, limits: &TimeoutsConfig) -> Option<(Duration, Limit)> 
         Doing::IdleInTransaction => (limits.idle_in_transaction(), Limit::IdleInTransaction),
         Doing::PinnedIdle => (limits.pinned_idle(), Limit::PinnedIdle),
         Doing::Cancelling => (Some(limits.cancel_grace()), Limit::CancelGrace),
+        Doing::Leaving => (Some(limits.half_closed()), Limit::HalfClosed),
     };
     most.map(|most| (most, limit))
 }

@@ -71,6 +71,10 @@ impl Effects {
     pub const LOCAL_PATH: Self = Self(1 << 21);
     /// A table may be made by a query.
     pub const MAKES: Self = Self(1 << 22);
+    /// A subscription of the client's ends, to be read likewise.
+    pub const UNSUBSCRIBES: Self = Self(1 << 23);
+    /// There are changes to be read.
+    pub const CHANGES: Self = Self(Self::FOLLOWS.0 | Self::UNSUBSCRIBES.0);
 
     /// What must not be there when the connection goes to another client.
     pub const STAYS: Self = Self(
@@ -236,7 +240,7 @@ fn of_head(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
         b"set" => of_set(&change::read_set(tokens)),
         b"reset" => of_set(&change::read_reset(tokens)),
         b"listen" => of_listen(tokens),
-        b"unlisten" => Effects::FOLLOWS | undone_if(next_is_symbol(tokens, b'*'), Effects::LISTEN),
+        b"unlisten" => Effects::UNSUBSCRIBES | undone_if(next_is_symbol(tokens, b'*'), Effects::LISTEN),
         b"close" => undone_if(next_is(tokens, "all"), Effects::HOLD_CURSOR),
         b"prepare" if next_is(tokens, "transaction") => Effects::NONE,
         b"prepare" => Effects::PREPARE,

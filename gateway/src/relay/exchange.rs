@@ -189,6 +189,8 @@ pub struct Exchange {
     pub restage: bool,
     /// A Flush was sent since so many replies are due that the client is not read on.
     pub is_flushed: bool,
+    /// The client has closed its sending side.
+    pub client_has_ended: bool,
     /// What the limits of time need to know.
     pub pace: Pace,
     /// The current transaction may have given names a meaning of its own: a statement of the same text that
@@ -224,6 +226,7 @@ impl Default for Exchange {
             has_begun: false,
             restage: false,
             is_flushed: false,
+            client_has_ended: false,
             pace: Pace::default(),
             names_changed: false,
             schema_changed: false,
@@ -271,6 +274,7 @@ impl Exchange {
         (self.unnamed_on_server, self.doubtful) = (false, false);
         (self.server_is_leaving, self.has_begun, self.is_flushed) = (false, false, false);
         (self.resetting, self.restage, self.suspects_schema) = (false, false, false);
+        self.client_has_ended = false;
         self.forget_changes();
         self.discard = Discard::None;
         self.status = TransactionStatus::Idle;
@@ -356,7 +360,9 @@ impl Exchange {
 
     /// What goes on between the two now, for the limits on it.
     pub fn moment(&mut self) -> Moment {
-        let doing = if !self.ledger.is_empty() {
+        let doing = if self.client_has_ended {
+            Doing::Leaving
+        } else if !self.ledger.is_empty() {
             if self.pace.is_overtime() { Doing::Cancelling } else { Doing::Working }
         } else if self.status != TransactionStatus::Idle || !self.ledger.is_settled() {
             Doing::IdleInTransaction
@@ -398,6 +404,10 @@ impl Exchange {
             }
             moved |= was_held && !self.channels.is_held();
             if !moved && !self.is_answered_now(cx, client) {
+                let is_served = self.ledger.is_empty() && self.up.is_written() && self.down.is_written();
+                if self.client_has_ended && is_served {
+                    return Poll::Ready(Outcome::ClientLeft);
+                }
                 return Poll::Pending;
             }
         }
@@ -432,9 +442,11 @@ impl Exchange {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if self.up.may_fill() {
+        if self.up.may_fill() && !self.client_has_ended {
             match self.up.poll_fill(cx, Pin::new(client_stream)) {
                 Poll::Ready(Ok(1..)) => moved = true,
+                // It may want to read what it has asked for.
+                Poll::Ready(Ok(0)) if !self.ledger.is_empty() => self.client_has_ended = true,
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Outcome::ClientLeft)),
                 Poll::Pending => {}
             }

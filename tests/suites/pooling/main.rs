@@ -2,8 +2,10 @@
 //!
 //! [`storm`] is many clients on one connection, [`state`] and [`leaks`] what sessions leave behind, [`prepared`] statements
 //! that follow their clients, [`requests`] how single requests end, [`refusals`] those that get no
-//! connection, [`session_mode`] clients that keep theirs, [`notify`] those that listen without one.
+//! connection, [`session_mode`] clients that keep theirs, [`notify`] those that listen without one,
+//! [`half_closed`] those that have said their last word.
 
+mod half_closed;
 mod leaks;
 mod leaks_bound;
 mod leaks_hidden;

@@ -23,6 +23,16 @@ async fn session_state_never_reaches_another_client() {
         ("create temp view leak as select 1", "select to_regclass('leak') is null", "t"),
         ("select 1 as a into temp leak", "select to_regclass('leak') is null", "t"),
         (
+            "begin; select set_config('search_path', 'pg_temp', true); create table leak (a int); commit",
+            "select to_regclass('pg_temp.leak') is null",
+            "t",
+        ),
+        (
+            "begin; select set_config('search_path', 'pg_' || 'temp', true); select 1 as a into leak; commit",
+            "select to_regclass('pg_temp.leak') is null",
+            "t",
+        ),
+        (
             "select pg_advisory_lock(42)",
             "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
             "0",

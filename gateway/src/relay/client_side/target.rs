@@ -78,7 +78,7 @@ impl Target {
 
     /// Settings that it changes and that follow the client, the last one first.
     pub(super) fn changes(&self, client: &ClientState) -> Vec<Change> {
-        if !self.effects(client).any_of(Effects::FOLLOWS) {
+        if !self.effects(client).any_of(Effects::CHANGES) {
             return Vec::new();
         }
         let text = match self {

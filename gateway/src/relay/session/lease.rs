@@ -64,6 +64,12 @@ impl Session {
         loop {
             let pool = Arc::clone(self.pool()?);
             let (slot, stream, client) = (self.cancel.slot(), &mut self.stream, self.place.client());
+            let half_closed = self.shared.config.timeouts.half_closed();
+            let has_left = async {
+                poll_fn(|cx| stream.poll_gone(cx)).await;
+                // It may want to read what it has asked for.
+                tokio::time::sleep(half_closed).await;
+            };
             let passed_and_leased = async {
                 gate::passage(&self.tenant, &self.shared.gate, wait_max).await?;
                 if is_native { pool.checkout_for_session(asker).await } else { pool.checkout(asker).await }
@@ -73,7 +79,7 @@ impl Session {
                 lease = passed_and_leased => lease.map(Some),
                 () = client.until_killed() => Err(terminated().into()),
                 () = slot.cancelled() => Err(cancelled().into()),
-                () = poll_fn(|cx| stream.poll_gone(cx)) => Ok(None),
+                () = has_left => Ok(None),
             };
             asked += 1;
             match outcome {
