@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
+use tenancy::PoolMode;
 
 /// The clients of this gateway, by their numbers.
 pub struct Clients {
@@ -51,6 +52,8 @@ pub struct Introduction {
     pub local: Option<SocketAddr>,
     /// Its connection is encrypted.
     pub is_encrypted: bool,
+    /// How long it keeps a server connection.
+    pub pool_mode: PoolMode,
 }
 
 /// One client.

@@ -14,6 +14,7 @@ fn introduction() -> Introduction {
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
         local: None,
         is_encrypted: false,
+        pool_mode: PoolMode::Transaction,
     }
 }
 

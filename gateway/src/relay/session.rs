@@ -102,6 +102,7 @@ fn introduction(admitted: &Admitted) -> Introduction {
         peer: admitted.peer,
         local: admitted.wire.local_addr(),
         is_encrypted: admitted.wire.is_encrypted(),
+        pool_mode: admitted.pool_mode,
     }
 }
 

@@ -164,6 +164,37 @@ async fn a_client_at_work_and_its_server_point_to_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_mode_of_a_pool_is_that_of_its_clients() {
+    let tenant = tenant("modes", 4).await;
+    let mut client = console(&stats()).await;
+    let of_pool = async |client: &mut WireClient| {
+        let pool = row(client, "SHOW POOLS", "database", "modes").await.expect("a pool");
+        pool["pool_mode"].clone().expect("a mode")
+    };
+    let session = [("user", "app"), ("database", "modes"), ("pool_mode", "session")];
+    let keeps = WireClient::login_as(&tenant.config(), &session).await.expect("let in");
+    wait_until("the pool is one of sessions", async || of_pool(&mut client).await == "session").await;
+    let shares = WireClient::login(&tenant.config()).await.expect("let in");
+    assert_eq!(of_pool(&mut client).await, "mixed");
+    drop(keeps);
+    wait_until("the session has ended", async || of_pool(&mut client).await == "transaction").await;
+    drop(shares);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_listens_for_all_is_nobodys() {
+    let tenant = tenant("heard", 2).await;
+    let mut ear = WireClient::login(&tenant.config()).await.expect("let in");
+    ear.query("listen news").await.expect("an answer");
+    let mut client = console(&stats()).await;
+    let server = row(&mut client, "SHOW SERVERS", "database", "heard").await.expect("a server");
+    let column = |name: &str| server[name].as_deref();
+    assert_eq!((column("state"), column("pinned"), column("client_id")), (Some("active"), Some("listen"), None));
+    let idle = row(&mut client, "SHOW CLIENTS", "database", "heard").await.expect("a client");
+    assert_eq!((idle["state"].as_deref(), idle["link"].as_deref()), (Some("idle"), Some("")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_waits_is_counted_and_timed() {
     let tenant = tenant("awaited", 1).await;
     let mut first = WireClient::login(&tenant.config()).await.expect("let in");

@@ -3,13 +3,15 @@
 //! [`handshakes`] how a connection becomes encrypted or does not, [`names`] what the name that a client asks for
 //! decides, [`logins`] what TLS has to do with who gets in, [`tools`] libpq's own view of all that, [`reloads`] new
 //! certificates, [`traffic`] what then passes through, [`https`] the other listener, [`strict`] a gateway that
-//! demands everything, [`servers`] the way to the clusters, [`console`] operators.
+//! demands everything, [`servers`] the way to the clusters, and [`middle`] who may be on it,
+//! [`console`] operators.
 
 mod client;
 mod console;
 mod handshakes;
 mod https;
 mod logins;
+mod middle;
 mod names;
 mod reloads;
 mod servers;

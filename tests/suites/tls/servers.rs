@@ -2,6 +2,7 @@
 
 use crate::STACK;
 use crate::certs::{Authority, Signed};
+use crate::middle::Middle;
 use harness::{Tenant, eventually};
 use reqwest::Method;
 use serde_json::json;
@@ -100,6 +101,8 @@ async fn a_cluster_is_connected_to_as_its_settings_say_or_not_at_all() {
 
     with(&tenant, full(&ca, NAME), Met::Encrypted).await;
     cancels_are_heard(&tenant).await;
+    nothing_passes_in_clear(&tenant).await;
+    a_login_cannot_be_passed_on(&tenant, &authority).await;
 
     // Sessions that are open go on; new ones are not had in clear.
     equip(None).await;
@@ -122,4 +125,42 @@ async fn cancels_are_heard(tenant: &Tenant) {
     cancel.cancel_query(tokio_postgres::NoTls).await.expect("it is taken");
     let error = sleeping.await.expect("no panic").expect_err("it was cancelled");
     assert_eq!(error.code().map(|code| code.code()), Some("57014"));
+}
+
+/// Whoever only looks at the way to the cluster sees requests for TLS, also before cancels, whose keys are secrets.
+async fn nothing_passes_in_clear(tenant: &Tenant) {
+    let server = STACK.cluster_address(CLUSTER);
+    let middle = Middle::looking(server).await;
+    STACK.readdress_cluster(CLUSTER, middle.address()).await;
+    eventually("the new way is taken", async || {
+        let met = meet(tenant).await;
+        (met == Met::Encrypted && middle.requests_for_tls().0 > 0).then_some(())
+    })
+    .await;
+    let (logins, _) = middle.requests_for_tls();
+    cancels_are_heard(tenant).await;
+    let (asked, otherwise) = middle.requests_for_tls();
+    assert!(asked > logins, "the cancel has a connection of its own");
+    assert_eq!(otherwise, 0, "something was sent in clear");
+    STACK.readdress_cluster(CLUSTER, server).await;
+}
+
+/// Even with a certificate that the gateway trusts nobody can log in with what it says: its login is bound to the
+/// certificate that it has seen (SCRAM-SHA-256-PLUS), and that is not the server's.
+async fn a_login_cannot_be_passed_on(tenant: &Tenant, authority: &Authority) {
+    let server = STACK.cluster_address(CLUSTER);
+    let middle = Middle::taking_part(server, authority, NAME).await;
+    STACK.readdress_cluster(CLUSTER, middle.address()).await;
+    eventually("the login fails", async || {
+        let met = meet(tenant).await;
+        (matches!(met, Met::Refused(_)) && middle.requests_for_tls().0 > 0).then_some(())
+    })
+    .await;
+    let admin = STACK.cluster_admin(CLUSTER, "postgres").await;
+    let log = "select pg_read_file(current_setting('data_directory') || '.log') like '%channel binding check failed%'";
+    let is_said: bool = admin.query_one(log, &[]).await.expect("an administrator may").get(0);
+    assert!(is_said, "the server has refused it for the binding");
+    STACK.readdress_cluster(CLUSTER, server).await;
+    eventually("the way is the old one again", async || (meet(tenant).await == Met::Encrypted).then_some(()))
+        .await;
 }

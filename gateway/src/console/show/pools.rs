@@ -49,7 +49,7 @@ fn row(tenant: &Tenant, pool: Option<&Pool>, clients: u32, waits: waits::Waits) 
         count(Pool::opening),
         maxwait.into(),
         maxwait_us.into(),
-        "transaction".into(),
+        waits.pool_mode().into(),
         Value::Null,
         Value::or_null(placement.map(|placement| placement.cluster.name.to_string())),
         route.limits.pool_size.into(),

@@ -1,25 +1,43 @@
-//! Who waits, tenant by tenant.
+//! Who waits, and who keeps its connection, tenant by tenant.
 
 use crate::clients::{Clients, Doing};
 use std::collections::HashMap;
 use std::time::Duration;
-use tenancy::TenantId;
+use tenancy::{PoolMode, TenantId};
 
-/// A tenant's waiting clients.
+/// A tenant's clients.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Waits {
-    /// How many.
+    /// How many wait.
     pub(super) clients: u32,
     /// How long the first of them has waited.
     pub(super) longest: Duration,
+    /// How many are in session mode, and how many are not.
+    by_mode: (u32, u32),
 }
 
-/// All who wait. As many entries as there are tenants with somebody who waits.
+impl Waits {
+    /// How the tenant's pool is used, in PgBouncer's words where there is one: the mode is the client's own here, and
+    /// they may differ.
+    pub(super) fn pool_mode(self) -> &'static str {
+        match self.by_mode {
+            (0, _) => PoolMode::Transaction.as_str(),
+            (_, 0) => PoolMode::Session.as_str(),
+            _ => "mixed",
+        }
+    }
+}
+
+/// All tenants with somebody connected.
 pub(super) fn of_all(clients: &Clients) -> HashMap<TenantId, Waits> {
     let mut all: HashMap<TenantId, Waits> = HashMap::new();
     for client in clients.all() {
+        let waits = all.entry(client.about.tenant.id()).or_default();
+        match client.about.pool_mode {
+            PoolMode::Session => waits.by_mode.0 += 1,
+            PoolMode::Transaction => waits.by_mode.1 += 1,
+        }
         if client.doing() == Doing::Waiting {
-            let waits = all.entry(client.about.tenant.id()).or_default();
             waits.clients += 1;
             waits.longest = waits.longest.max(client.since());
         }
