@@ -2,7 +2,7 @@
 
 use super::super::reclaim::TURN;
 use super::super::{Action, Allocator, Idle, LongHold, MemberId, Release, Terms};
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -35,6 +35,11 @@ impl Pool {
     pub(super) fn has_left(&self) -> bool {
         self.has_left
     }
+
+    fn idle(&self) -> Idle {
+        let since = self.idle.first().map_or(Duration::ZERO, |(since, _)| *since);
+        Idle { count: u32::try_from(self.idle.len()).expect("few"), since }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +60,8 @@ pub(super) struct World {
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     events_made: u64,
     closing: u32,
-    looks: BTreeMap<Duration, usize>,
+    /// How often the allocator was asked at the last instant at which it was.
+    looks: (Duration, usize),
 }
 
 impl World {
@@ -68,7 +74,7 @@ impl World {
             events: BinaryHeap::new(),
             events_made: 0,
             closing: 0,
-            looks: BTreeMap::new(),
+            looks: (Duration::ZERO, 0),
         }
     }
 
@@ -261,12 +267,11 @@ impl World {
 
     fn settle(&mut self) {
         loop {
-            let looks = self.looks.entry(self.now).or_default();
-            *looks += 1;
-            assert!(*looks < LOOKS_MAX, "no end of looks at {:?}", self.now);
-            self.looks = self.looks.split_off(&self.now);
-            let pools: BTreeMap<MemberId, Idle> = self.pools.iter().map(idle_of).collect();
-            let again = self.allocator.settle(self.now, |id| pools[&id]);
+            self.looks = if self.looks.0 == self.now { (self.now, self.looks.1 + 1) } else { (self.now, 0) };
+            assert!(self.looks.1 < LOOKS_MAX, "no end of looks at {:?}", self.now);
+            let pools = &self.pools;
+            let idle_of = |id| pools.iter().find(|pool| pool.id == id).map_or_else(Idle::default, Pool::idle);
+            let again = self.allocator.settle(self.now, idle_of);
             if let Some(again) = again.filter(|again| *again > self.now) {
                 self.events_made += 1;
                 self.events.push(Reverse((again, self.events_made, Event::Look)));
@@ -338,9 +343,4 @@ impl World {
         let long: u32 = self.pools.iter().map(|pool| pool.long).sum();
         assert_eq!(holdings.long.iter().sum::<u32>(), long);
     }
-}
-
-fn idle_of(pool: &Pool) -> (MemberId, Idle) {
-    let since = pool.idle.first().map_or(Duration::ZERO, |(since, _)| *since);
-    (pool.id, Idle { count: u32::try_from(pool.idle.len()).expect("few"), since })
 }
