@@ -1,9 +1,11 @@
 //! The registry that `/metrics` shows: everything is read when it is asked for.
 
+pub mod budget_families;
 mod console_families;
 mod gateway_families;
 pub mod login_families;
 pub mod readings;
+pub mod share_families;
 mod tenant_families;
 mod tls_families;
 
@@ -93,6 +95,8 @@ fn families(readings: &Readings, view: &View) -> Vec<Family> {
     let mut families = tenant_families::families(view);
     families.extend(gateway_families::families(readings, view));
     families.extend(login_families::families(&readings.logins));
+    families.extend(share_families::families(&readings.shares));
+    families.extend(budget_families::families(&readings.budgets));
     families.extend(console_families::families(&readings.console));
     families.extend(tls_families::families(readings.tls.as_ref()));
     families

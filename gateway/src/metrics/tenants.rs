@@ -10,8 +10,10 @@
 //! takes its own series along but nothing out of [`OTHER`]. What a tenant did after the last scrape
 //! before it left is not seen.
 
+pub mod packed;
 pub mod totals;
 
+use packed::Packed;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
@@ -68,7 +70,7 @@ pub struct Sample {
     /// What it holds.
     pub holding: Holding,
     /// What it has used since the gateway knows it.
-    pub totals: Totals,
+    pub totals: Packed,
 }
 
 /// What is shown under one value of the label `tenant`.
@@ -106,7 +108,7 @@ pub struct Tenants {
 #[derive(Debug, Default)]
 struct Known {
     /// The counters at the last scrape.
-    last: Totals,
+    last: Packed,
     /// What its own series show; `None` while it is folded. Boxed, as most tenants may be.
     exact: Option<Box<Totals>>,
     /// What it did since the last judgement.
@@ -147,7 +149,7 @@ impl Tenants {
             *places -= usize::from(exact.is_some());
             Known { exact, ..Known::default() }
         });
-        let counted = sample.totals.since(&known.last);
+        let counted = Totals::from(&sample.totals).since(&Totals::from(&known.last));
         known.last = sample.totals.clone();
         known.activity = known.activity.saturating_add(counted.activity());
         self.all += &counted;

@@ -87,6 +87,15 @@ pub struct Holdings {
     pub long_limit: u32,
 }
 
+/// What one member has, and what is due to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Connections that are due to it beside the others that hold or want some now.
+    pub share: u32,
+    /// Connections that it holds for longer than a transaction.
+    pub long: u32,
+}
+
 impl Allocator {
     /// A budget of so many connections that nobody shares yet. `long_percent` of them may be held for longer than
     /// a transaction.
@@ -213,6 +222,18 @@ impl Allocator {
         self.grants
     }
 
+    /// What a member has, and what is due to it: its part by weight, no less than its floor, no more than its cap.
+    #[must_use]
+    pub fn standing(&self, id: MemberId) -> Standing {
+        let Some(member) = self.members.get(&id) else { return Standing::default() };
+        let own = u64::from(member.terms.weight());
+        let others = u64::from(count(self.sums.weight - member.share.weight));
+        let by_weight = u64::from(self.limit) * own / (own + others);
+        let floor = self.floors.of(member.terms.floor());
+        let share = u32::try_from(by_weight).unwrap_or(self.limit).max(floor).min(member.terms.cap);
+        Standing { share, long: member.long }
+    }
+
     /// What is held, and for what.
     #[must_use]
     pub fn holdings(&self) -> Holdings {
@@ -306,6 +327,7 @@ impl Share {
         self.lacking += new.lacking - old.lacking;
         self.floors_held += new.floors_held - old.floors_held;
         self.floors_lacking += new.floors_lacking - old.floors_lacking;
+        self.weight += new.weight - old.weight;
     }
 }
 

@@ -179,7 +179,7 @@ impl Pool {
         if !self.holds_any()
             && let Some(refusal) = self.connector.logins().refusal(Instant::now())
         {
-            self.connector.logins().refused();
+            self.connector.logins().refused(1);
             return Err(refusal.into());
         }
         let (sender, answer) = oneshot::channel();

@@ -3,7 +3,7 @@
 mod core;
 
 use self::core::Core;
-use super::allocator::{Action, Allocator, Holdings, LongHold, MemberId, Reason, Release, Terms};
+use super::allocator::{Action, Allocator, Holdings, LongHold, MemberId, Reason, Release, Standing, Terms};
 use super::breaker::{Endpoint, LoginCounts};
 use super::idle::Glance;
 use super::permit::{ConnectPermit, LongPermit};
@@ -178,6 +178,12 @@ impl Cluster {
     #[must_use]
     pub fn holdings(&self) -> Holdings {
         self.core().allocator.holdings()
+    }
+
+    /// What one pool has, and what is due to it.
+    #[must_use]
+    pub fn standing(&self, pool: MemberId) -> Standing {
+        self.core().allocator.standing(pool)
     }
 
     /// What has become of connections so far.

@@ -77,8 +77,7 @@ async fn wait_until_logins_may_be_tried(pool: Arc<Pool>) {
     match logins.turn(|| pool.holds_any()).await {
         Ok(attempt) => pool.locked(|pool| pool.may_log_in(attempt)),
         Err(refusal) => {
-            logins.refused();
-            pool.locked(|pool| pool.refuse_all(|| CheckoutError::Refused(refusal.clone())));
+            logins.refused(pool.locked(|pool| pool.refuse_all(|| CheckoutError::Refused(refusal.clone()))));
         }
     }
 }
@@ -97,10 +96,11 @@ impl Opening {
         let Some(pool) = self.pool.take() else { return };
         let cluster = pool.cluster().record();
         tracing::warn!(cluster = %cluster.name, %error, "could not open a server connection");
+        let logins = Arc::clone(pool.connector.logins());
         let refusal = attempt.failed(error).filter(|_| !pool.holds_any());
         pool.locked(|pool| {
             if let Some(refusal) = refusal {
-                pool.refuse_all(|| CheckoutError::Refused(refusal.clone()));
+                logins.refused(pool.refuse_all(|| CheckoutError::Refused(refusal.clone())));
             }
             pool.not_opened();
         });

@@ -306,13 +306,15 @@ impl Locked<'_> {
         self.sync();
     }
 
-    /// Nobody who waits is to wait any longer.
-    pub(super) fn refuse_all(&mut self, why: impl Fn() -> CheckoutError) {
+    /// Nobody who waits is to wait any longer. Says how many did.
+    pub(super) fn refuse_all(&mut self, why: impl Fn() -> CheckoutError) -> usize {
         self.state.is_barred = false;
+        let told_before = self.after.told.len();
         while let Some(waiter) = self.state.waiters.pop() {
             self.after.told.push((waiter.sender, why()));
         }
         self.sync();
+        self.after.told.len() - told_before
     }
 
     /// Closes the idle connection that was unused for longest. Says whether there was one.
@@ -423,7 +425,8 @@ impl Locked<'_> {
     fn sync(&mut self) {
         self.show_waiting();
         let wanted = self.lacking();
-        if self.state.waiters.is_empty() && self.state.attempt.is_some() {
+        if wanted == 0 && self.state.attempt.is_some() {
+            // Others of the cluster wait for what comes of it.
             self.after.attempt = self.state.attempt.take();
         }
         if wanted != self.state.wanted {

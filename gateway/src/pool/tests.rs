@@ -132,3 +132,26 @@ fn an_older_record_of_a_cluster_changes_nothing() {
     cluster.update(&older);
     assert_eq!((cluster.limit(), cluster.record().version), (7, newer.version));
 }
+
+#[test]
+fn what_a_restored_catalog_says_of_a_cluster_holds_although_it_is_older() {
+    let older = route().placement.expect("it is placed").cluster;
+    let mut newer = ClusterRecord::clone(&older);
+    (newer.version, newer.connection_budget) = (older.version + 1, 7);
+    let cluster = Arc::new(Cluster::new(newer));
+    cluster.restore(&older);
+    assert_eq!((cluster.limit(), cluster.record().version), (3, older.version));
+}
+
+#[test]
+fn a_share_is_within_the_budget_and_nothing_before_it_is_given() {
+    let record = ClusterRecord::clone(&route().placement.expect("it is placed").cluster);
+    let cluster = Arc::new(Cluster::shared(record.clone(), Arc::default()));
+    assert_eq!(cluster.limit(), 0);
+    cluster.set_limit(2);
+    assert_eq!(cluster.limit(), 2);
+    cluster.set_limit(9);
+    assert_eq!((cluster.limit(), cluster.share()), (3, 9), "of a budget of three");
+    cluster.update(&ClusterRecord { version: record.version + 1, connection_budget: 1, ..record });
+    assert_eq!((cluster.limit(), cluster.share()), (1, 9));
+}

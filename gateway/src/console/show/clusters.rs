@@ -9,7 +9,7 @@ use std::time::Instant;
 
 pub(super) const COLUMNS: &[Column] = columns! {
     cluster: Text, cluster_id: Text, state: Text, region: Text, host: Text, port: Int4, tls_mode: Text,
-    connection_budget: Int4, share: Int4, connections: Int4, waiting_checkouts: Int4, servers: Int4, breaker: Text, next_login_ms: Int8,
+    connection_budget: Int4, share: Int4, connections: Int4, waiting_checkouts: Int4, servers: Int4, waiting_pools: Int4, reserved: Int4, long_held: Int4, long_held_limit: Int4, breaker: Text, next_login_ms: Int8,
     logins: Int4, trouble: Text,
 };
 
@@ -35,6 +35,10 @@ fn row(cluster: &Cluster) -> Row {
         holdings.held.into(),
         holdings.wanted.into(),
         cluster.servers().len().into(),
+        holdings.waiting_pools.into(),
+        holdings.reserved.into(),
+        holdings.long.iter().sum::<u32>().into(),
+        holdings.long_limit.into(),
         standing.as_str().into(),
         Value::or_null(next.map(|next| u64::try_from(next.as_millis()).unwrap_or(u64::MAX))),
         outlook.as_ref().map_or(0, |outlook| outlook.logins).into(),

@@ -15,6 +15,7 @@ pub(super) const COLUMNS: &[Column] = columns! {
     sv_tested: Int4, sv_login: Int4,
     maxwait: Int4, maxwait_us: Int4, pool_mode: Text, load_balance_hosts: Text,
     cluster: Text, pool_size: Int4,
+    floor: Int4, weight: Int4, share: Int4, sv_long: Int4,
 };
 
 /// A row for each tenant that has a pool or a client.
@@ -32,6 +33,7 @@ fn row(tenant: &Tenant, pool: Option<&Pool>, clients: u32, waits: waits::Waits) 
     let route = tenant.route();
     let placement = route.placement.as_ref();
     let count = |of: fn(&Pool) -> u32| Value::Number(pool.map_or(0, of).into());
+    let standing = pool.map(|pool| pool.cluster().standing(pool.member()));
     let (maxwait, maxwait_us) = seconds_and_micros(waits.longest);
     vec![
         route.slug.to_string().into(),
@@ -53,5 +55,9 @@ fn row(tenant: &Tenant, pool: Option<&Pool>, clients: u32, waits: waits::Waits) 
         Value::Null,
         Value::or_null(placement.map(|placement| placement.cluster.name.to_string())),
         route.limits.pool_size.into(),
+        route.limits.floor.into(),
+        route.limits.weight.into(),
+        Value::or_null(standing.map(|standing| standing.share)),
+        standing.map_or(0, |standing| standing.long).into(),
     ]
 }

@@ -16,7 +16,7 @@ static CLUSTER_CONNECTIONS: Spec = Spec::gauge(
 static CLUSTER_BUDGET: Spec = Spec::gauge(
     "tenantry_cluster_connection_budget",
     &["cluster"],
-    "Server connections to the cluster that this gateway may hold.",
+    "Server connections to the cluster that all gateways may hold together.",
 );
 static CLUSTER_WAITING: Spec = Spec::gauge(
     "tenantry_cluster_waiting_checkouts",
@@ -95,6 +95,12 @@ static ROUTE_HITS: Spec =
     Spec::counter("tenantry_route_cache_hits_total", &[], "Tenant lookups answered from the cache.");
 static ROUTE_MISSES: Spec =
     Spec::counter("tenantry_route_cache_misses_total", &[], "Tenant lookups that had to ask the catalog.");
+
+static ROUTE_EVICTIONS: Spec = Spec::counter(
+    "tenantry_route_cache_evictions_total",
+    &[],
+    "Tenants that nobody was connected for, forgotten to make room for others.",
+);
 static REVISION: Spec = Spec::gauge(
     "tenantry_catalog_revision_applied",
     &[],
@@ -108,12 +114,6 @@ static TENANTS_EXACT: Spec =
     Spec::gauge("tenantry_metrics_tenants_exact", &[], "Tenants that have series of their own.");
 static SERIES_FOLDED: Spec = Spec::gauge(
     "tenantry_metrics_tenants_folded",
-
-static ROUTE_EVICTIONS: Spec = Spec::counter(
-    "tenantry_route_cache_evictions_total",
-    &[],
-    "Tenants that nobody was connected for, forgotten to make room for others.",
-);
     &[],
     "Tenants whose series are summed under tenant=\"_other\".",
 );
@@ -188,6 +188,7 @@ fn catalog(process: &ProcessReading) -> [Family; 6] {
         Family::new(&ROUTE_ENTRIES).row(&[], process.route_cache_entries),
         Family::new(&ROUTE_HITS).row(&[], process.route_cache_hits),
         Family::new(&ROUTE_MISSES).row(&[], process.route_cache_misses),
+        Family::new(&ROUTE_EVICTIONS).row(&[], process.route_cache_evictions),
         Family::new(&REVISION).row(&[], process.revision_applied),
         Family::new(&CATALOG_CONNECTED).row(&[], process.catalog_connected),
     ]
@@ -203,4 +204,3 @@ fn metrics_itself(view: &View) -> [Family; 4] {
         Family::new(&SERIES_FOLDED).row(&[], count(view.folded)),
     ]
 }
-        Family::new(&ROUTE_EVICTIONS).row(&[], process.route_cache_evictions),

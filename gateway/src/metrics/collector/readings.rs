@@ -2,12 +2,14 @@
 
 use super::console_families::ConsoleReading;
 use super::login_families::LoginReading;
+use super::budget_families::BudgetReading;
+use super::share_families::ShareReading;
 use crate::cancel::CancelOutcome;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::pool::{Cluster, Pool, PoolKey, Registry};
-use crate::relay::prepared::PreparedMemory;
 use crate::relay::notify::hub::HubReading;
+use crate::relay::prepared::PreparedMemory;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
 use crate::tls::Acceptor;
@@ -27,6 +29,10 @@ pub struct Readings {
     pub clusters: Vec<ClusterReading>,
     /// Logins to them.
     pub logins: Vec<LoginReading>,
+    /// Its shares of their connection budgets.
+    pub shares: ShareReading,
+    /// How these are shared out over pools.
+    pub budgets: BudgetReading,
     /// TLS with clients, if there is any.
     pub tls: Option<TlsReading>,
     /// What operators do.
@@ -42,7 +48,7 @@ pub struct ClusterReading {
     pub name: String,
     /// Connections open, being opened or being closed.
     pub connections: u64,
-    /// The most allowed.
+    /// The most that all gateways may hold together.
     pub budget: u64,
     /// Check-outs that wait for the budget.
     pub waiting: u64,
@@ -76,24 +82,24 @@ pub struct ProcessReading {
     pub out_of_sync: u64,
     /// Refusals before a tenant was known for sure.
     pub refusals: Vec<(ErrorKind, u64)>,
+    /// What clients listen to without connections of their own.
+    pub listening: HubReading,
     /// Prepared statements known, and what was counted of them.
     pub prepared: PreparedReading,
     /// Tenants whose routes are cached.
-    /// What clients listen to without connections of their own.
-    pub listening: HubReading,
     pub route_cache_entries: u64,
     /// Lookups answered from the cache.
     pub route_cache_hits: u64,
     /// Lookups that had to ask the catalog.
     pub route_cache_misses: u64,
+    /// Tenants forgotten to make room.
+    pub route_cache_evictions: u64,
     /// The last catalog revision whose changes are in force. The catalog counts from 0.
     pub revision_applied: u64,
     /// The catalog can be reached.
     pub catalog_connected: bool,
 }
 
-    /// Tenants forgotten to make room.
-    pub route_cache_evictions: u64,
 /// The prepared statements of all pools.
 #[derive(Debug, Clone, Default)]
 pub struct PreparedReading {
@@ -123,6 +129,8 @@ impl Readings {
             console: ConsoleReading::take(shared, &tenants),
             clusters: shared.pools.clusters().iter().map(|cluster| cluster_reading(cluster)).collect(),
             logins: shared.pools.clusters().iter().map(|cluster| LoginReading::take(cluster)).collect(),
+            shares: ShareReading::take(shared),
+            budgets: BudgetReading::take(shared),
             tls: shared.tls.as_deref().map(tls_reading),
             process: process_reading(shared),
         }
@@ -164,7 +172,7 @@ fn sample(tenant: &Tenant, pools: &OpenPools) -> Sample {
         holding.opening = pool.opening().into();
         holding.waiting = pool.waiting_in_all().into();
     }
-    Sample { id: tenant.id(), label: tenant.usage().label(), holding, totals: Totals::read(tenant.usage()) }
+    Sample { id: tenant.id(), label: tenant.usage().label(), holding, totals: (&Totals::read(tenant.usage())).into() }
 }
 
 fn cluster_reading(cluster: &Cluster) -> ClusterReading {
@@ -172,7 +180,7 @@ fn cluster_reading(cluster: &Cluster) -> ClusterReading {
     ClusterReading {
         name: cluster.record().name.to_string(),
         connections: holdings.held.into(),
-        budget: budget.limit().into(),
+        budget: cluster.record().connection_budget.into(),
         waiting: holdings.wanted.into(),
     }
 }
@@ -199,10 +207,6 @@ fn prepared_reading(prepared: &PreparedMemory) -> PreparedReading {
     }
 }
 
-fn process_reading(shared: &Shared) -> ProcessReading {
-    let client_limit = u64::from(shared.config.limits.client_limit);
-    let free = u64::try_from(shared.client_places.available_permits()).unwrap_or(u64::MAX);
-    ProcessReading {
 fn listening_reading(pools: &Registry) -> HubReading {
     pools
         .pools()
@@ -211,6 +215,10 @@ fn listening_reading(pools: &Registry) -> HubReading {
         .fold(HubReading::default(), HubReading::plus)
 }
 
+fn process_reading(shared: &Shared) -> ProcessReading {
+    let client_limit = u64::from(shared.config.limits.client_limit);
+    let free = u64::try_from(shared.client_places.available_permits()).unwrap_or(u64::MAX);
+    ProcessReading {
         clients: client_limit.saturating_sub(free),
         client_limit,
         pg_connections: shared.usage.pg_connections.get(),
@@ -218,13 +226,13 @@ fn listening_reading(pools: &Registry) -> HubReading {
         cancels: shared.usage.cancels().collect(),
         out_of_sync: shared.usage.out_of_sync.get(),
         refusals: shared.usage.refusals.errors().collect(),
+        listening: listening_reading(&shared.pools),
         prepared: prepared_reading(shared.pools.prepared()),
         route_cache_entries: u64::try_from(shared.routes.len()).unwrap_or(u64::MAX),
         route_cache_hits: shared.routes.hits.load(Ordering::Relaxed),
         route_cache_misses: shared.routes.misses.load(Ordering::Relaxed),
-        listening: listening_reading(&shared.pools),
+        route_cache_evictions: shared.routes.evictions.get(),
         revision_applied: u64::try_from(shared.progress.applied().get()).unwrap_or(0),
         catalog_connected: shared.progress.connected(),
     }
 }
-        route_cache_evictions: shared.routes.evictions.get(),

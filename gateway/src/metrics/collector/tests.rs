@@ -6,6 +6,10 @@ use crate::metrics::tenants::{Holding, Sample};
 use crate::relay::pin::PinReason;
 use login_families::LoginReading;
 use readings::{ClusterReading, ProcessReading, TlsReading};
+use crate::pool::allocator::Holdings;
+use crate::pool::cluster::Turnover;
+use budget_families::BudgetReading;
+use share_families::ShareReading;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -27,7 +31,7 @@ fn tenant(number: u8) -> Sample {
         id: TenantId::from(Uuid::from_u128(u128::from(number))),
         label: format!("tenant-{number}").into(),
         holding: Holding { active: 1, idle: 2, opening: 3, pool_size: 20, waiting: 4, clients: 5 },
-        totals: Totals::read(&usage),
+        totals: (&Totals::read(&usage)).into(),
     }
 }
 
@@ -52,6 +56,12 @@ fn full() -> Readings {
         tenants: (1..=4).map(tenant).collect(),
         clusters: vec![cluster(7)],
         logins: vec![logins(), logins()],
+        budgets: BudgetReading(vec![(
+            "eu-1".to_owned(),
+            Holdings { long: [1, 2, 0], long_limit: 9, ..Holdings::default() },
+            Turnover { grants: 7, evictions: [3, 0, 0], yields: [0, 4, 0] },
+        )]),
+        shares: ShareReading { clusters: vec![("eu-1".to_owned(), 12)], age: Some(0.5), fallbacks: 2 },
         console: Default::default(),
         tls: Some(TlsReading {
             handshakes: [5, 2],
@@ -103,6 +113,14 @@ fn what_was_counted_is_shown() {
         r#"tenantry_pool_evictions_total{tenant="_other"} 2"#,
         r#"tenantry_cluster_connections{cluster="eu-1"} 7"#,
         r#"tenantry_cluster_connection_budget{cluster="eu-1"} 20"#,
+        r#"tenantry_cluster_share{cluster="eu-1"} 12"#,
+        r#"tenantry_cluster_long_held_connections{cluster="eu-1",kind="pinned"} 2"#,
+        r#"tenantry_cluster_long_held_limit{cluster="eu-1"} 9"#,
+        r#"tenantry_cluster_grants_total{cluster="eu-1"} 7"#,
+        r#"tenantry_cluster_evictions_total{cluster="eu-1",reason="share"} 3"#,
+        r#"tenantry_cluster_yields_total{cluster="eu-1",reason="turn"} 4"#,
+        "tenantry_shares_age_seconds 0.5",
+        "tenantry_share_fallbacks_total 2",
         r#"tenantry_cluster_waiting_checkouts{cluster="eu-1"} 1"#,
         "tenantry_gateway_clients 3",
         "tenantry_gateway_client_limit 10000",

@@ -15,7 +15,7 @@ fn sample(number: u8, transactions: u64) -> Sample {
         id: id(number),
         label: format!("tenant-{number}").into(),
         holding: Holding { clients: 1, ..Holding::default() },
-        totals: Totals::read(&usage),
+        totals: (&Totals::read(&usage)).into(),
     }
 }
 

@@ -76,6 +76,17 @@ impl Totals {
         totals
     }
 
+    /// Every counter, in an order that does not change.
+    #[must_use]
+    pub(super) fn values(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// The same, to be filled in.
+    pub(super) fn values_mut(&mut self) -> &mut [u64] {
+        &mut self.0
+    }
+
     /// One counter.
     #[must_use]
     pub fn get(&self, total: Total) -> u64 {

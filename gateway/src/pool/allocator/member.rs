@@ -69,6 +69,8 @@ pub(super) struct Share {
     pub(super) floors_held: i64,
     /// Of what is missing of the floor, what is lacking.
     pub(super) floors_lacking: i64,
+    /// The weight, if it holds or wants anything.
+    pub(super) weight: i64,
 }
 
 #[derive(Debug)]
@@ -170,6 +172,7 @@ impl Member {
             lacking: self.lacking().into(),
             floors_held: self.held.min(floor).into(),
             floors_lacking: self.lacking().min(missing).into(),
+            weight: if self.held > 0 || self.lacking() > 0 { self.terms.weight().into() } else { 0 },
         }
     }
 

@@ -96,9 +96,9 @@ impl Logins {
         self.endpoint.trouble().or_else(|| self.own().trouble.as_ref().map(|trouble| trouble.refusal.clone()))
     }
 
-    /// A client was refused with [`Logins::refusal`].
-    pub fn refused(&self) {
-        self.endpoint.counts().refused.inc();
+    /// So many clients were refused with [`Logins::refusal`].
+    pub fn refused(&self, clients: usize) {
+        self.endpoint.counts().refused.add(u64::try_from(clients).unwrap_or(u64::MAX));
     }
 
     /// Is a login to be expected to succeed, as far as we know?

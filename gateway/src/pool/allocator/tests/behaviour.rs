@@ -15,6 +15,8 @@ fn who_has_least_for_its_weight_is_served_first() {
     world.pass(SECOND);
     let held: Vec<u32> = (0..3).map(|pool| world.open_in(pool)).collect();
     assert_eq!(held, [2, 6, 4]);
+    let due: Vec<u32> = world.pools.iter().map(|pool| world.allocator.standing(pool.id).share).collect();
+    assert_eq!(due, held);
 }
 
 #[test]
