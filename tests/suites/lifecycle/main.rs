@@ -1,13 +1,14 @@
 //! From the first connection to the tombstone, and through the failures in between.
 //!
 //! [`suspension`] and [`purge`] are what the control plane does to a tenant, [`outages`] what happens when a
-//! server behind the gateway is away, [`drain`] how a gateway stops, [`signals`] its process, and [`takeover`] how
-//! another one takes its place.
+//! server behind the gateway is away, [`start`] how a gateway begins, [`drain`] how it stops, [`signals`] its process,
+//! and [`takeover`] how another one takes its place.
 
 mod drain;
 mod outages;
 mod purge;
 mod signals;
+mod start;
 mod suspension;
 mod takeover;
 

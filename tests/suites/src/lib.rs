@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod certs;
+pub mod crowd;
 pub mod load;
 pub mod nonce;
 pub mod plans;

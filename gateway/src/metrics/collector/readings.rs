@@ -5,6 +5,7 @@ use super::login_families::LoginReading;
 use super::budget_families::BudgetReading;
 use super::share_families::ShareReading;
 use crate::cancel::CancelOutcome;
+use crate::metrics::tenants::packed::Packed;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
 use crate::pool::{Cluster, Pool, PoolKey, Registry};
@@ -172,7 +173,8 @@ fn sample(tenant: &Tenant, pools: &OpenPools) -> Sample {
         holding.opening = pool.opening().into();
         holding.waiting = pool.waiting_in_all().into();
     }
-    Sample { id: tenant.id(), label: tenant.usage().label(), holding, totals: (&Totals::read(tenant.usage())).into() }
+    let totals = Packed::from(&Totals::read(tenant.usage()));
+    Sample { id: tenant.id(), label: tenant.usage().label(), holding, totals }
 }
 
 fn cluster_reading(cluster: &Cluster) -> ClusterReading {
