@@ -1,11 +1,12 @@
 //! Several gateways over one cluster, with more to do than its budget allows.
 
-use harness::{ChildProcess, Direction, End, Fault, FaultProxy, Stack, Tenant, eventually};
+use harness::{ChildProcess, Direction, End, Fault, FaultProxy, Stack, Tenant, eventually, wait_until};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use suites::{admin, plans};
+use tenantry::client::path;
 use tenantry::dev::{ClusterSpec, StackOptions};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_postgres::Config;
@@ -42,17 +43,27 @@ pub(crate) async fn stack(budget: u32) -> (Stack, Vec<Tenant>) {
     (stack, tenants)
 }
 
-/// The server itself lets tenants' roles have no more than `budget` connections: one too many fails.
+/// The server itself lets tenants' roles have no more connections than the budget, while a superuser (who is counted
+/// too) watches: one too many fails.
 pub(crate) async fn hold_server_to_its_budget(stack: &mut Stack) {
     let admin = admin::connect(stack, CLUSTER).await;
     let beside = "select format('alter system set superuser_reserved_connections = %s',
-                    current_setting('max_connections')::integer - connection_budget)
+                    current_setting('max_connections')::integer - connection_budget - 1)
                   from (select $1::integer as connection_budget) b";
     let budget = stack.client().get("/v1/clusters/eu-1").await.expect("known")["connection_budget"].as_i64();
     let budget = i32::try_from(budget.expect("a number")).expect("small");
     let statement: String = admin.query_one(beside, &[&budget]).await.expect("the cluster answers").get(0);
     admin.batch_execute(&statement).await.expect("a superuser may");
     stack.cluster(CLUSTER).expect("it is ours").restart().await.expect("it comes up again");
+}
+
+/// Waits until every gateway was told this floor: it becomes smaller with the number of gateways, one after the other.
+pub(crate) async fn floors_are(stack: &Stack, floor: u32) {
+    wait_until("all floors are even", async || {
+        let cluster = stack.client().get(&path(&["clusters", CLUSTER])).await.expect("known");
+        cluster["shares"].as_array().expect("shares").iter().all(|share| share["floor"] == floor)
+    })
+    .await;
 }
 
 /// A way to one gateway.

@@ -68,12 +68,13 @@ async fn a_gateway_that_is_cut_off_keeps_to_its_floor_and_a_dead_one_leaves_the_
     for entry in [&other, &victim.entry] {
         entry.has_share_of(10.0).await;
     }
+    fleet::floors_are(&stack, BUDGET / 4).await;
     victim.cut_off();
     wait_until("it has only its floor", async || {
         victim.entry.metric("tenantry_cluster_share").await == Some(f64::from(BUDGET / 4))
     })
     .await;
-    assert_eq!(victim.entry.metric("tenantry_share_fallbacks_total").await, Some(1.0));
+    assert!(victim.entry.metric("tenantry_share_fallbacks_total").await >= Some(1.0));
     // Of 20, a quarter of 21 is kept for it.
     other.has_share_of(15.0).await;
     victim.mend();
@@ -119,6 +120,7 @@ async fn the_catalog_goes_and_comes_and_the_budget_changes_under_load_and_nobody
         working.push(Work::start(entry, &tenants, EACH).await);
     }
     wait_until("nearly everything is used", async || watch.now() >= i64::from(BUDGET) - 3).await;
+    fleet::floors_are(&stack, BUDGET / 4).await;
     stack.catalog().kill().await.expect("the catalog is killed");
     for entry in &entries {
         wait_until("only floors are used", async || {
