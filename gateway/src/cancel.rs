@@ -37,6 +37,10 @@ use tokio::time::timeout;
 /// Bits of a key's process id that say which session; those above say which gateway.
 const SESSION_BITS: u32 = 21;
 
+/// How long a request may take to end after an attempt to cancel it, before the next one. Overtaking is a matter of less
+/// than a millisecond, but for a machine that is busy.
+const PATIENCE: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(40), Duration::ZERO];
+
 const SESSION_MASK: i32 = (1 << SESSION_BITS) - 1;
 
 /// What came of a cancel request.
@@ -180,12 +184,7 @@ impl Cancels {
         }
         let passed_on = timeout(self.timeout, async {
             let _turn = self.turns.acquire().await;
-            match slot.begin_cancel() {
-                Begun::Nothing => CancelOutcome::Nothing,
-                Begun::Queue => CancelOutcome::Queue,
-                Begun::Server(target) if send(slot, &target).await => CancelOutcome::Server,
-                Begun::Server(_) => CancelOutcome::Failed,
-            }
+            cancel_request_of(slot).await
         });
         // One that was cut off may yet arrive: the connection stays marked, and is closed after use.
         passed_on.await.unwrap_or(CancelOutcome::Failed)
@@ -205,6 +204,29 @@ impl Cancels {
             Err(_elapsed) => CancelOutcome::Failed,
         }
     }
+}
+
+/// Cancels the request that the session has not had an answer to.
+///
+/// A server ignores a cancel that comes before the statement; on the way through us a statement may well be overtaken.
+/// So as long as that request is not answered it is sent again, and a session whose statement may just not have been
+/// read yet is looked at twice. The client is not let go of before, so that nothing that it sends afterwards is meant.
+async fn cancel_request_of(slot: &Arc<CancelSlot>) -> CancelOutcome {
+    let answers = slot.answers();
+    let mut outcome = CancelOutcome::Nothing;
+    for patience in PATIENCE {
+        match slot.begin_cancel() {
+            Begun::Queue => return CancelOutcome::Queue,
+            Begun::Nothing if patience != PATIENCE[0] => break,
+            Begun::Nothing => {}
+            Begun::Server(target) if send(slot, &target).await => outcome = CancelOutcome::Server,
+            Begun::Server(_) => return CancelOutcome::Failed,
+        }
+        if slot.answers_within(answers, patience).await {
+            break;
+        }
+    }
+    outcome
 }
 
 /// Goes to the server, and notes when it has got there.

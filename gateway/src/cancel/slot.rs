@@ -1,8 +1,15 @@
 //! What one session is doing, as far as cancelling it needs to know.
 
 use crate::connect::CancelTarget;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+/// A statement that is cancelled ends within a millisecond or two. Only a cancel under way looks: counting answers for
+/// its sake costs each transaction next to nothing, waking somebody would not.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// A session's state, as it tells it.
 #[derive(Default)]
@@ -10,6 +17,8 @@ pub struct CancelSlot {
     state: Mutex<Doing>,
     /// Rung when a session that waits for a connection is cancelled.
     cancelled: Notify,
+    /// Requests that it has had an answer to.
+    answers: AtomicU64,
 }
 
 #[derive(Default)]
@@ -35,6 +44,28 @@ pub(super) enum Begun {
 }
 
 impl CancelSlot {
+    /// So many more requests were answered.
+    pub fn answered(&self, count: u32) {
+        self.answers.fetch_add(count.into(), Ordering::Relaxed);
+    }
+
+    /// Requests answered so far: which of them a cancel is for.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the request behind so many answers has been answered too, for `max` at most. Says whether it has.
+    pub(super) async fn answers_within(&self, answers: u64, max: Duration) -> bool {
+        let deadline = Instant::now() + max;
+        while self.answers() == answers {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        true
+    }
+
     /// The session waits for a connection.
     pub fn waiting(&self) {
         *self.lock() = Doing::Waiting { cancelled: false };

@@ -97,3 +97,63 @@ async fn a_flood_from_one_address_is_dropped() {
     }
     assert!(outcomes.contains(&CancelOutcome::Limited), "{outcomes:?}");
 }
+
+/// A server that counts the cancel requests that it gets, and tells of each.
+async fn counting() -> (CancelTarget, tokio::sync::mpsc::UnboundedReceiver<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let (told, tells) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 16];
+            if tokio::io::AsyncReadExt::read_exact(&mut stream, &mut request).await.is_ok() {
+                let _ = told.send(());
+            }
+        }
+    });
+    (CancelTarget::new(address, CancelKey { process_id: 1, secret: 2 }, None), tells)
+}
+
+#[tokio::test]
+async fn a_cancel_that_the_statement_has_not_heard_is_sent_again() {
+    let (server, mut tells) = counting().await;
+    let slot = Arc::new(CancelSlot::default());
+    assert!(slot.running(server));
+    assert_eq!(cancel_request_of(&slot).await, CancelOutcome::Server);
+    let mut sent = 0;
+    while tells.try_recv().is_ok() {
+        sent += 1;
+    }
+    assert_eq!(sent, PATIENCE.len());
+    assert!(slot.stopped(), "none is under way any more");
+}
+
+#[tokio::test]
+async fn a_cancel_is_not_sent_again_once_its_request_is_answered() {
+    let (server, mut tells) = counting().await;
+    let slot = Arc::new(CancelSlot::default());
+    assert!(slot.running(server));
+    let answered = async {
+        tells.recv().await.expect("a cancel");
+        slot.answered(1);
+    };
+    let (outcome, ()) = tokio::join!(cancel_request_of(&slot), answered);
+    assert_eq!(outcome, CancelOutcome::Server);
+    assert!(tells.try_recv().is_err(), "the next request is not meant");
+}
+
+#[tokio::test]
+async fn a_request_that_is_about_to_begin_is_looked_for_twice() {
+    let (server, mut tells) = counting().await;
+    let slot = Arc::new(CancelSlot::default());
+    let begins = async {
+        tokio::task::yield_now().await;
+        assert!(slot.running(server));
+        tells.recv().await.expect("a cancel");
+        slot.answered(1);
+    };
+    let (outcome, ()) = tokio::join!(biased; cancel_request_of(&slot), begins);
+    assert_eq!(outcome, CancelOutcome::Server);
+    slot.stopped();
+    assert_eq!(cancel_request_of(&slot).await, CancelOutcome::Nothing);
+}

@@ -60,6 +60,8 @@ pub struct Pace {
     overtime: bool,
     /// A cancel is on its way to the server.
     held: bool,
+    /// Requests of the client's that were answered since that was last asked.
+    answers: u32,
 }
 
 impl Pace {
@@ -67,6 +69,16 @@ impl Pace {
     pub fn request_ended(&mut self, is_idle: bool) {
         (self.request_ended, self.overtime) = (true, false);
         self.transaction_ended |= is_idle;
+    }
+
+    /// A request of the client's has its answer.
+    pub fn answered(&mut self) {
+        self.answers = self.answers.saturating_add(1);
+    }
+
+    /// How many had since this was last asked.
+    pub fn take_answers(&mut self) -> u32 {
+        std::mem::take(&mut self.answers)
     }
 
     /// The request under way took too long, and the server is being asked to end it.

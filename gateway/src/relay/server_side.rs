@@ -369,6 +369,9 @@ fn ready(
         lease.pool().usage().transactions.inc();
     }
     exchange.pace.request_ended(is_idle);
+    if for_client {
+        exchange.pace.answered();
+    }
     if for_client && exchange.ledger.leaves_changes_untold() {
         exchange.changes.untold();
     }

@@ -73,6 +73,8 @@ impl Session {
     async fn give_back(&self, exchange: &mut Exchange, mut lease: Lease, ended: &Ended) {
         // Whoever waits for a listener is told, if it does not become one.
         let claim = exchange.channels.take_claim();
+        // Whatever it was at work on is over.
+        self.cancel.slot().answered(1);
         let no_cancel_is_under_way = self.cancel.slot().stopped();
         if !exchange.ledger.is_empty() && !exchange.server_is_leaving {
             lease.server().left_at_work();
@@ -174,6 +176,10 @@ impl Session {
         loop {
             if let Poll::Ready(outcome) = exchange.poll_relay(cx, &mut self.stream, &mut self.client, lease) {
                 return Poll::Ready(Ended::Itself(outcome));
+            }
+            let answers = exchange.pace.take_answers();
+            if answers > 0 {
+                self.cancel.slot().answered(answers);
             }
             if !(exchange.is_at_rest() && exchange.down.is_written()) {
                 return Poll::Pending;
