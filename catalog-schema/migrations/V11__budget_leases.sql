@@ -21,7 +21,8 @@ create table catalog.budget_leases (
 ) with (fillfactor = 50);
 create index budget_leases_gateway_idx on catalog.budget_leases (gateway_id);
 
--- A gateway that signs off, or is removed, gives back what it had.
+-- A gateway that signs off, or is removed, gives back what it had. For each row: a renewal deletes what is no longer
+-- claimed, which is mostly nothing, and would wake every gateway to renew, without end, if nothing were told of too.
 create function catalog.notify_budgets() returns trigger
 language plpgsql as $$
 begin
@@ -30,7 +31,7 @@ begin
 end $$;
 
 create trigger budget_leases_notify after delete on catalog.budget_leases
-for each statement execute function catalog.notify_budgets();
+for each row execute function catalog.notify_budgets();
 
 -- What falls to member `me` when `capacity` is poured over all: each gets its `low`, none gets more than its
 -- `high`, and who has least gets next. Units that cannot be split go to the first in the order of the lists.
