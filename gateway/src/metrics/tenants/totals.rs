@@ -162,6 +162,7 @@ mod tests {
         usage.session_resets.add(8);
         usage.handover_resets.add(9);
         usage.settings_replayed.add(10);
+        usage.notifications.add(11);
         usage.refused(ErrorKind::Internal);
         usage.pinned(PinReason::Library);
         usage
@@ -181,9 +182,10 @@ mod tests {
             Total::SessionResets,
             Total::HandoverResets,
             Total::SettingsReplayed,
+            Total::Notifications,
         ];
         assert_eq!(singles.len(), SINGLES);
-        assert_eq!(singles.map(|total| totals.get(total)), [1, 2, 3, 1, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(singles.map(|total| totals.get(total)), [1, 2, 3, 1, 5, 6, 7, 8, 9, 10, 11]);
         assert!(totals.errors().filter(|(_, count)| *count > 0).eq([(ErrorKind::Internal, 1)]));
         assert!(totals.pins().filter(|(_, count)| *count > 0).eq([(PinReason::Library, 1)]));
         assert_eq!(totals.waits().iter().sum::<u64>(), 1);
