@@ -48,7 +48,9 @@ fn on_signal() -> Result<CancellationToken, CommandError> {
         signals.received().await;
         asked.cancel();
         signals.received().await;
-        tracing::warn!("told to stop a second time: the process ends at once, and cuts off whoever is still served");
+        tracing::warn!(
+            "told to stop a second time: the process ends at once, and cuts off whoever is still served"
+        );
         std::process::exit(Exit::Interrupted.code().into());
     });
     Ok(shutdown)
