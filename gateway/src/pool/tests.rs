@@ -1,3 +1,5 @@
+mod handing;
+
 use super::{Asker, CheckoutError, Cluster, ConnectPermit, Pool, Registry};
 use crate::connect::{CancelTarget, ServerConnection};
 use crate::resolve::Tenant;
@@ -7,15 +9,12 @@ use catalog_schema::{ClusterRecord, ClusterTls, PlacementRecord, RouteRecord};
 use pgwire::CancelKey;
 use pgwire::scram::ClientKeys;
 use std::sync::Arc;
-use std::time::Duration;
 use tenancy::{
     ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, TenantId, TenantState, TlsMode,
     WEIGHT_DEFAULT,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-
-const LONG: Duration = Duration::from_secs(3600);
 
 /// An active tenant's route.
 pub(crate) fn route() -> RouteRecord {
