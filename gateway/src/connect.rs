@@ -10,6 +10,7 @@ pub mod close;
 mod encrypt;
 pub mod identity;
 pub mod login;
+mod refused;
 pub mod server;
 
 pub use blame::Blame;

@@ -1,6 +1,7 @@
 //! The login of the gateway to a tenant's server.
 
 use super::identity::{self, Identity};
+use super::refused::refused;
 use super::{Blame, CancelTarget, ConnectError, ServerConnection, close, encrypt};
 use crate::pool::ConnectPermit;
 use crate::pool::breaker::Logins;
@@ -21,16 +22,6 @@ use tokio::net::TcpStream;
 
 /// A login's messages are small; a server that sends more than this is none.
 const LOGIN_MESSAGE_BYTES_MAX: usize = 64 * 1024;
-
-/// What is kept of a server's message, in characters.
-const SERVER_WORDS_MAX: usize = 200;
-
-/// `too_many_connections`, said of the whole server and of one role or database alike.
-const TOO_MANY_CONNECTIONS: &str = "53300";
-
-/// Which functions of PostgreSQL's say it of a database or role: their names are the same in every language, and in
-/// all versions from 9.5 on.
-const TENANTS_LIMITS: [&[u8]; 2] = [b"CheckMyDatabase", b"InitializeSessionUserId"];
 
 /// Opens connections for one pool.
 pub struct Connector {
@@ -271,21 +262,6 @@ impl Drop for Wire {
             close::in_background(stream, permit, None);
         }
     }
-}
-
-fn refused(body: &[u8]) -> ConnectError {
-    let fields = backend::ErrorFields::new(body);
-    let code = fields.sqlstate().map_or_else(|| "unknown".to_owned(), |state| state.to_string());
-    let message = for_logs(&fields.message());
-    if code == TOO_MANY_CONNECTIONS && fields.get(b'R').is_some_and(|name| TENANTS_LIMITS.contains(&name)) {
-        return ConnectError::TenantsLimit { message };
-    }
-    ConnectError::Refused { code, message }
-}
-
-/// What a server says before it has proved who it is may be anybody's words (CVE-2024-10977): short, on one line.
-fn for_logs(words: &str) -> String {
-    words.chars().filter(|c| !c.is_control()).take(SERVER_WORDS_MAX).collect()
 }
 
 /// The only login that we go on with is SCRAM-SHA-256, in its order.
