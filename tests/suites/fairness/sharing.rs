@@ -1,0 +1,161 @@
+//! Tenants that want more than there is.
+
+use crate::{BUDGET, Busy, CLUSTER, alone, connections, limits, login, nothing_is_in_use, run, share, tenant};
+use harness::wait_until;
+use suites::admin;
+use tokio::task::JoinSet;
+
+/// Connections that gateways hold, as the server counts them.
+const HELD: &str = "select count(*) from pg_stat_activity where usename like 't\\_%'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hot_tenant_with_many_clients_keeps_no_cold_one_waiting() {
+    let (_turn, stack) = alone().await;
+    let hot = tenant(stack, "hot", limits(50, 0, 100)).await;
+    let mut cold = Vec::new();
+    for number in 0..8 {
+        cold.push(tenant(stack, &format!("cold{number}"), limits(5, 0, 100)).await);
+    }
+    let hot_clients = Busy::start(&hot, 60).await;
+    let share = share(stack).await;
+    wait_until("the hot one has it all", async || connections(stack, &hot).await >= share).await;
+    let mut working = JoinSet::new();
+    for tenant in cold.clone() {
+        working.spawn(async move {
+            for _ in 0..3 {
+                let mut client = login(&tenant).await;
+                run(&mut client, "select 1").await;
+            }
+        });
+    }
+    let admin = admin::connect(stack, "eu-1").await;
+    let mut most = 0;
+    while !working.is_empty() {
+        while let Some(done) = working.try_join_next() {
+            done.expect("a cold one is served");
+        }
+        let held: i64 = admin.query_one(HELD, &[]).await.expect("the cluster answers").get(0);
+        most = most.max(held);
+    }
+    hot_clients.more_is_served().await;
+    hot_clients.stop().await;
+    assert!(most <= i64::from(BUDGET), "the server saw {most} connections");
+    let given_up = [
+        stack.metric("tenantry_cluster_yields_total", &[CLUSTER, "reason=\"share\""]).await,
+        stack.metric("tenantry_cluster_evictions_total", &[CLUSTER, "reason=\"share\""]).await,
+    ];
+    assert!(given_up.iter().sum::<f64>() >= 1.0, "{given_up:?}");
+    nothing_is_in_use(stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_weighs_more_gets_more_connections() {
+    let (_turn, stack) = alone().await;
+    let heavy = tenant(stack, "heavy", limits(50, 0, 400)).await;
+    let light = tenant(stack, "light", limits(50, 0, 100)).await;
+    let share = share(stack).await;
+    let light_clients = Busy::start(&light, 30).await;
+    wait_until("the light one has it all", async || connections(stack, &light).await >= share).await;
+    let heavy_clients = Busy::start(&heavy, 30).await;
+    wait_until("weights are followed", async || {
+        let (heavy, light) = (connections(stack, &heavy).await, connections(stack, &light).await);
+        light >= 1.0 && heavy >= 3.0 * light && heavy + light <= share
+    })
+    .await;
+    light_clients.more_is_served().await;
+    heavy_clients.stop().await;
+    light_clients.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_more_busy_tenants_than_connections_all_have_their_turns() {
+    let (_turn, stack) = alone().await;
+    let mut busy = Vec::new();
+    for number in 0..2 * BUDGET {
+        let tenant = tenant(stack, &format!("turn{number}"), limits(5, 0, 100)).await;
+        busy.push(Busy::start(&tenant, 2).await);
+    }
+    for clients in &busy {
+        clients.more_is_served().await;
+    }
+    assert!(stack.metric("tenantry_cluster_yields_total", &[CLUSTER, "reason=\"turn\""]).await >= 1.0);
+    for clients in busy {
+        clients.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_floor_is_free_for_its_tenant_whoever_holds_the_rest() {
+    let (_turn, stack) = alone().await;
+    let owner = tenant(stack, "owner", limits(5, 3, 100)).await;
+    let hot = tenant(stack, "grabber", limits(50, 0, 1_000)).await;
+    let share = share(stack).await;
+    // Transactions that do not end: nobody could be asked to give way.
+    let mut holders = Vec::new();
+    let mut waiting = JoinSet::new();
+    for number in 0..BUDGET {
+        let mut client = login(&hot).await;
+        if f64::from(number) < share - 3.0 {
+            run(&mut client, "begin").await;
+            holders.push(client);
+        } else {
+            waiting.spawn(async move { client.query("begin").await.map(drop) });
+        }
+    }
+    wait_until("the others wait", async || {
+        stack.metric("tenantry_pool_waiting_clients", &["tenant=\"grabber\""]).await >= 3.0
+    })
+    .await;
+    let mut owners = Vec::new();
+    for _ in 0..3 {
+        let mut client = login(&owner).await;
+        run(&mut client, "begin").await;
+        owners.push(client);
+    }
+    waiting.shutdown().await;
+    drop((holders, owners));
+    nothing_is_in_use(stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_clients_of_one_user_do_not_hold_another_user_up() {
+    let (_turn, stack) = alone().await;
+    let tenant = tenant(stack, "users", limits(1, 0, 100)).await;
+    let crowd = Busy::start(&tenant, 40).await;
+    wait_until("the crowd waits", async || {
+        stack.metric("tenantry_pool_waiting_clients", &["tenant=\"users\""]).await >= 30.0
+    })
+    .await;
+    // Requests over HTTP wait in a line of their own.
+    let before = crowd.served();
+    let (status, answer) = stack.http_query(&tenant, "select 1", &[]).await;
+    let served_meanwhile = crowd.served() - before;
+    assert_eq!(status, 200, "{answer}");
+    assert!(served_meanwhile < 30, "{served_meanwhile} of the crowd went first");
+    crowd.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_vanish_leave_nothing_behind() {
+    let (_turn, stack) = alone().await;
+    let tenant = tenant(stack, "vanishing", limits(4, 0, 100)).await;
+    for _ in 0..3 {
+        let mut clients = Vec::new();
+        for number in 0..12 {
+            let mut client = login(&tenant).await;
+            let sql = if number % 2 == 0 { "begin; select pg_sleep(60)" } else { "select pg_sleep(60)" };
+            let mut message = Vec::new();
+            pgwire::frontend::write::query(&mut message, sql.as_bytes()).expect("it fits");
+            client.send(&message).await.expect("sent");
+            clients.push(client);
+        }
+        wait_until("some wait", async || {
+            stack.metric("tenantry_pool_waiting_clients", &["tenant=\"vanishing\""]).await >= 8.0
+        })
+        .await;
+        drop(clients);
+        nothing_is_in_use(stack).await;
+    }
+    let mut client = login(&tenant).await;
+    run(&mut client, "select 1").await;
+}
