@@ -69,6 +69,9 @@ async fn one_client_can_be_ended_alone() {
     run(&mut client, &format!("KILL_CLIENT {id}")).await;
     assert_eq!(chosen.until_end().await.unwrap().last().expect("a reason").sqlstate(), "57P01");
     assert_eq!(other.value("SELECT 1").await, "1");
+    // It is there until it has closed its end too, or has had the time for that.
+    drop(chosen);
+    wait_until("it has left", async || row(&mut client, "SHOW CLIENTS", "id", &id).await.is_none()).await;
     assert_eq!(sqlstate(&mut client, &format!("KILL_CLIENT {id}")).await, "42704");
     assert_eq!(sqlstate(&mut client, "KILL_CLIENT x").await, "22023");
 }

@@ -189,7 +189,10 @@ async fn a_connection_that_listens_for_all_is_nobodys() {
     let mut client = console(&stats()).await;
     let server = row(&mut client, "SHOW SERVERS", "database", "heard").await.expect("a server");
     let column = |name: &str| server[name].as_deref();
-    assert_eq!((column("state"), column("pinned"), column("client_id")), (Some("active"), Some("listen"), None));
+    assert_eq!(
+        (column("state"), column("pinned"), column("client_id")),
+        (Some("active"), Some("listen"), None)
+    );
     let idle = row(&mut client, "SHOW CLIENTS", "database", "heard").await.expect("a client");
     assert_eq!((idle["state"].as_deref(), idle["link"].as_deref()), (Some("idle"), Some("")));
 }

@@ -29,7 +29,11 @@ async fn its_last_requests_are_answered() {
     write::sync(&mut extended);
     for (what, bytes, expected) in [
         ("one", query("select pg_sleep(0.1)"), "TDCZ"),
-        ("several at once", [query("select 1"), query("select pg_sleep(0.05)"), query("select 3")].concat(), "TDCZTDCZTDCZ"),
+        (
+            "several at once",
+            [query("select 1"), query("select pg_sleep(0.05)"), query("select 3")].concat(),
+            "TDCZTDCZTDCZ",
+        ),
         ("by the extended protocol", extended, "12DCZ"),
         ("an error", query("select 1 / 0"), "EZ"),
         ("nothing", Vec::new(), ""),

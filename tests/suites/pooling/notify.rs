@@ -5,7 +5,7 @@ mod trouble;
 
 use crate::{STACK, login, run, tenant, value};
 use harness::wire::{Message, WireClient, tags};
-use harness::{Stack, Tenant, wait_until};
+use harness::{Stack, wait_until};
 use pgwire::frontend::write;
 
 /// What is heard: who said it, where, and what.
@@ -41,7 +41,10 @@ fn heard_in(messages: &[Message]) -> Vec<String> {
 }
 
 async fn listeners(stack: &Stack) -> (f64, f64) {
-    (stack.metric("tenantry_listen_connections", &[]).await, stack.metric("tenantry_listen_clients", &[]).await)
+    (
+        stack.metric("tenantry_listen_connections", &[]).await,
+        stack.metric("tenantry_listen_clients", &[]).await,
+    )
 }
 
 async fn nobody_is_pinned(stack: &Stack, slug: &str) {
@@ -135,9 +138,12 @@ async fn who_speaks_to_itself_hears_itself_before_it_is_ready_and_knows_itself()
     for client in [&mut one, &mut two] {
         let own = client.process_id();
         // Along with the first LISTEN of the pool, with one that finds a listener, and later.
-        for sql in ["begin; listen me; notify me, 'x'; commit", "notify me, 'x'", "select pg_notify('me', 'x')"] {
+        for sql in
+            ["begin; listen me; notify me, 'x'; commit", "notify me, 'x'", "select pg_notify('me', 'x')"]
+        {
             let answer = client.query(sql).await.expect("an answer");
-            let heard: Vec<Heard> = answer.iter().filter(|message| message.tag == b'A').map(Heard::of).collect();
+            let heard: Vec<Heard> =
+                answer.iter().filter(|message| message.tag == b'A').map(Heard::of).collect();
             let expected = Heard { process_id: own, channel: "me".into(), payload: "x".into() };
             assert_eq!(heard, [expected], "{sql}: {}", tags(&answer));
             assert!(tags(&answer).ends_with("AZ"), "{sql}: {}", tags(&answer));
@@ -291,7 +297,12 @@ async fn a_listen_that_cannot_be_shared_keeps_its_connection() {
     let stack: &Stack = &STACK;
     for (slug, plan, sql, settings) in [
         ("notify-single", "single", "listen news", ""),
-        ("notify-savepoint", "pair", "begin; savepoint a; listen other; rollback to a; listen news; commit", ""),
+        (
+            "notify-savepoint",
+            "pair",
+            "begin; savepoint a; listen other; rollback to a; listen news; commit",
+            "",
+        ),
         ("notify-encoding", "pair", "listen news", "set client_encoding = 'LATIN1'"),
         ("notify-temporary", "pair", "create temp table t (a int); listen news", ""),
     ] {
@@ -301,15 +312,15 @@ async fn a_listen_that_cannot_be_shared_keeps_its_connection() {
         run(&mut ear, sql).await;
         let answer = ear.query("notify news, 'kept'").await.expect("an answer");
         assert_eq!(heard_in(&answer), ["kept"], "{slug}");
-        let own = answer.iter().find(|message| message.tag == b'A').map(|message| Heard::of(message).process_id);
+        let own =
+            answer.iter().find(|message| message.tag == b'A').map(|message| Heard::of(message).process_id);
         assert_eq!(own, Some(ear.process_id()), "{slug}");
         let label = format!("tenant=\"{slug}\"");
         assert!(stack.metric("tenantry_pins_total", &[&label]).await > 0.0, "{slug}");
         run(&mut ear, "discard all").await;
-        assert_eq!(value(&mut login(&tenant).await, "select count(*) from pg_listening_channels()").await, "0");
+        assert_eq!(
+            value(&mut login(&tenant).await, "select count(*) from pg_listening_channels()").await,
+            "0"
+        );
     }
-}
-
-async fn speaker_of(tenant: &Tenant) -> WireClient {
-    login(tenant).await
 }

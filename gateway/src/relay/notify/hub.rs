@@ -3,8 +3,8 @@
 use super::board::Board;
 use super::listener;
 use super::mailbox::Lost;
-use crate::pool::{Lease, LongHold};
 use crate::pool::servers::Server;
+use crate::pool::{Lease, LongHold};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// At most one board.
@@ -85,8 +85,9 @@ impl Claim {
     /// that may be kept is used up.
     pub fn fulfil(mut self, mut lease: Lease) {
         let is_unwanted = lease.server().listed().is_some_and(Server::close_needed);
-        let may_be_kept = lease.keep_long(LongHold::Listener).is_ok();
-        if may_be_kept && !is_unwanted && !lease.pool().is_retired() {
+        if lease.keep_long(LongHold::Listener).is_err() {
+            self.board.close(Lost::NoneToKeep);
+        } else if !is_unwanted && !lease.pool().is_retired() {
             self.is_fulfilled = true;
             tokio::spawn(listener::run(lease, Arc::clone(&self.board)));
         }

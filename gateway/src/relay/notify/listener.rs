@@ -154,7 +154,7 @@ impl Listener {
         match reset::discard_all(self.lease.server()).await {
             Ok(()) => self.lease.release(),
             Err(error) => {
-                tracing::info!(%error, "a connection that listened could not be reset; it is closed")
+                tracing::info!(%error, "a connection that listened could not be reset; it is closed");
             }
         }
     }

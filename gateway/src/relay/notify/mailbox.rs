@@ -16,6 +16,8 @@ pub enum Lost {
     Listener,
     /// The client did not take them, and too many came.
     TooMany,
+    /// No connection may be kept to listen.
+    NoneToKeep,
 }
 
 impl Lost {
@@ -28,6 +30,11 @@ impl Lost {
                 "the connection that listened for notifications has ended",
             )
             .hint("connect and LISTEN again; notifications may have been missed"),
+            Self::NoneToKeep => Refusal::new(
+                ErrorKind::LongHolds,
+                "as many of the cluster's connections are kept as may be: none is left to listen",
+            )
+            .hint("sessions that keep a connection have to end first"),
             Self::TooMany => Refusal::new(
                 ErrorKind::TooLarge,
                 "too many notifications wait for the client to take them",

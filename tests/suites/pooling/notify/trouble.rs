@@ -1,6 +1,6 @@
 //! When the listener is lost, a client does not read, or an operator steps in.
 
-use super::{hear, hears, listeners, listening_process, speaker_of};
+use super::{hear, hears, listeners, listening_process};
 use crate::{STACK, login, run, tenant, value};
 use harness::wire::WireClient;
 use harness::{Stack, Tenant, wait_until};
@@ -16,7 +16,7 @@ async fn who_may_have_missed_something_is_sent_away() {
     }
     // One of them is in a transaction, which it may end.
     run(&mut ears[1], "begin").await;
-    let mut speaker = speaker_of(&tenant).await;
+    let mut speaker = login(&tenant).await;
     let end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tenantry listener' \
         and datname = current_database()";
     // The other connection is the transaction's.
@@ -97,7 +97,8 @@ async fn a_pause_ends_the_listener_and_tells_its_clients() {
 }
 
 async fn console(stack: &Stack) -> tokio_postgres::Client {
-    let config: tokio_postgres::Config = stack.descriptor().gateway.console.parse().expect("a connection string");
+    let config: tokio_postgres::Config =
+        stack.descriptor().gateway.console.parse().expect("a connection string");
     let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a login");
     tokio::spawn(connection);
     client
@@ -116,7 +117,7 @@ async fn clients_that_come_to_listen_all_at_once_all_do() {
         ear
     });
     let mut ears = futures_util::future::join_all(rush).await;
-    let mut speaker = speaker_of(&tenant).await;
+    let mut speaker = login(&tenant).await;
     run(&mut speaker, "notify rush, 'all'").await;
     for (number, ear) in ears.iter_mut().enumerate() {
         hears(ear, "all").await;
