@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Counts somebody for as long as it lives.
-pub struct Counted<'a>(&'a AtomicU32);
+pub(crate) struct Counted<'a>(&'a AtomicU32);
 
 impl<'a> Counted<'a> {
     /// Adds one until dropped.
     #[must_use]
-    pub fn new(counter: &'a AtomicU32) -> Self {
+    pub(crate) fn new(counter: &'a AtomicU32) -> Self {
         counter.fetch_add(1, Ordering::AcqRel);
         Self(counter)
     }

@@ -3,12 +3,12 @@
 mod core;
 
 use self::core::Core;
+use super::Pool;
 use super::allocator::{Action, Allocator, Holdings, LongHold, MemberId, Reason, Release, Standing, Terms};
 use super::breaker::{Endpoint, LoginCounts};
 use super::idle::Glance;
 use super::permit::{ConnectPermit, LongPermit};
 use super::servers::Servers;
-use super::Pool;
 use crate::error::Refusal;
 use arc_swap::ArcSwap;
 use catalog_schema::ClusterRecord;
@@ -191,11 +191,7 @@ impl Cluster {
     pub fn turnover(&self) -> Turnover {
         let core = self.core();
         let allocator = &core.allocator;
-        Turnover {
-            grants: allocator.grants(),
-            evictions: allocator.evictions(),
-            yields: allocator.yields(),
-        }
+        Turnover { grants: allocator.grants(), evictions: allocator.evictions(), yields: allocator.yields() }
     }
 
     /// What is held, and what could be used.

@@ -19,11 +19,11 @@ const FORGETS: u64 = 256;
 
 /// Up to when an owner has had its turns. The default is that of somebody who never had one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Turn(u64);
+pub(super) struct Turn(u64);
 
 /// Where an owner waits. It is needed to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place<R> {
+pub(super) struct Place<R> {
     rank: R,
     start: u64,
     /// Those who would start at once are served in the order in which they came.
@@ -32,7 +32,7 @@ pub struct Place<R> {
 
 /// Owners who wait for a turn. `R` is their rank, the least first.
 #[derive(Debug)]
-pub struct FairQueue<K, R = ()> {
+pub(super) struct FairQueue<K, R = ()> {
     waiting: BTreeSet<(Place<R>, K)>,
     /// When the turn served last has started.
     clock: u64,
@@ -50,7 +50,7 @@ impl<K, R> Default for FairQueue<K, R> {
 impl<R: Copy> Place<R> {
     /// The rank in which the owner waits.
     #[must_use]
-    pub fn rank(&self) -> R {
+    pub(super) fn rank(&self) -> R {
         self.rank
     }
 }
@@ -58,7 +58,7 @@ impl<R: Copy> Place<R> {
 impl<K: Copy + Ord, R: Copy + Ord> FairQueue<K, R> {
     /// Has the owner wait. It must not wait already. One that is `busy` has not been away since its last turn, and
     /// loses nothing by others' having been served meanwhile.
-    pub fn enter(&mut self, owner: K, rank: R, turn: Turn, busy: bool) -> Place<R> {
+    pub(super) fn enter(&mut self, owner: K, rank: R, turn: Turn, busy: bool) -> Place<R> {
         self.arrivals += 1;
         let start = if busy { self.next_start(turn) } else { turn.0.max(self.clock) };
         let place = Place { rank, start, arrived: self.arrivals };
@@ -67,7 +67,7 @@ impl<K: Copy + Ord, R: Copy + Ord> FairQueue<K, R> {
     }
 
     /// Moves a waiting owner to another rank. It keeps its time of arrival.
-    pub fn rerank(&mut self, owner: K, place: Place<R>, rank: R) -> Place<R> {
+    pub(super) fn rerank(&mut self, owner: K, place: Place<R>, rank: R) -> Place<R> {
         let place_now = Place { rank, ..place };
         if place_now != place && self.waiting.remove(&(place, owner)) {
             self.waiting.insert((place_now, owner));
@@ -76,31 +76,31 @@ impl<K: Copy + Ord, R: Copy + Ord> FairQueue<K, R> {
     }
 
     /// The owner no longer waits.
-    pub fn leave(&mut self, owner: K, place: Place<R>) {
+    pub(super) fn leave(&mut self, owner: K, place: Place<R>) {
         self.waiting.remove(&(place, owner));
     }
 
     /// Who is next.
     #[must_use]
-    pub fn first(&self) -> Option<(K, Place<R>)> {
+    pub(super) fn first(&self) -> Option<(K, Place<R>)> {
         self.waiting.first().map(|(place, owner)| (*owner, *place))
     }
 
     /// Would one who has a turn now, and wants the next, come before everybody who waits?
     #[must_use]
-    pub fn would_be_first(&self, rank: R, turn: Turn) -> bool {
+    pub(super) fn would_be_first(&self, rank: R, turn: Turn) -> bool {
         let start = self.next_start(turn);
         self.first().is_none_or(|(_, first)| (rank, start) < (first.rank, first.start))
     }
 
     /// A turn is served to an owner of this weight who waits. What comes back is its turn from now on; if it goes on
     /// waiting it has to leave and enter again with that.
-    pub fn serve(&mut self, place: Place<R>, weight: u32) -> Turn {
+    pub(super) fn serve(&mut self, place: Place<R>, weight: u32) -> Turn {
         self.serve_from(place.start, weight)
     }
 
     /// The same for one who has a turn now, and gets the next.
-    pub fn serve_again(&mut self, turn: Turn, weight: u32) -> Turn {
+    pub(super) fn serve_again(&mut self, turn: Turn, weight: u32) -> Turn {
         self.serve_from(self.next_start(turn), weight)
     }
 
@@ -117,14 +117,13 @@ impl<K: Copy + Ord, R: Copy + Ord> FairQueue<K, R> {
     }
 
     /// All who wait, the next one first.
-    pub fn iter(&self) -> impl Iterator<Item = (K, Place<R>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, Place<R>)> {
         self.waiting.iter().map(|(place, owner)| (*owner, *place))
     }
 
     /// How many wait.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 }

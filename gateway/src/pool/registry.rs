@@ -143,7 +143,7 @@ impl Registry {
             let (expiry, limits) = (Arc::clone(&self.expiry), route.limits);
             Pool::new(placement.clone(), cluster, connector, expiry, limits, usage, statements)
         };
-        let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
+        let mut entry = self.pools.entry(key).or_insert_with(make);
         if !fits(&entry, tenant, route) {
             entry.retire();
             *entry = make();

@@ -3,6 +3,8 @@
 //! A change is made under the lock and has its effects outside: connections are handed over or closed, clients told
 //! and the allocator's decisions carried out when it has been let go.
 
+mod going;
+
 use super::allocator::reclaim::TURN;
 use super::allocator::{Release, Terms};
 use super::breaker::Attempt;
@@ -22,10 +24,6 @@ use tokio::sync::oneshot;
 
 /// The largest pool that any plan can ask for.
 const POOL_SIZE_MAX: u32 = 10_000;
-
-/// A pool that nobody uses, and that is not forgotten because clients are connected, is looked at again after so many
-/// idle time-outs.
-const IDLE_TIMEOUTS_BETWEEN_LOOKS: u32 = 10;
 
 /// What whoever waits is answered.
 pub(super) type Answer = Result<Handed, CheckoutError>;
@@ -317,92 +315,9 @@ impl Locked<'_> {
         self.after.told.len() - told_before
     }
 
-    /// Closes the idle connection that was unused for longest. Says whether there was one.
-    pub(super) fn evict(&mut self) -> bool {
-        let Some(connection) = self.state.idle.take_oldest() else { return false };
-        self.pool.usage().evictions.inc();
-        self.after.closed_one = Some(connection);
-        self.expire_when_empty();
-        self.sync();
-        true
-    }
-
-    /// The same because the allocator has said so.
-    pub(super) fn evict_for_others(&mut self) {
-        let closes = self.evict();
-        if let Some(connection) = &mut self.after.closed_one {
-            connection.is_given_up();
-        }
-        self.tell(|allocator, id| allocator.evicted(id, closes));
-    }
-
     /// The allocator wants to be asked about what is given back.
     pub(super) fn asked(&mut self) {
         self.state.is_asked = true;
-    }
-
-    /// The pool is no longer any route's.
-    pub(super) fn retire(&mut self) {
-        self.pool.retired.store(true, Ordering::Release);
-        self.refuse_all(|| CheckoutError::Retired);
-        self.after.closed.extend(self.state.idle.take_all());
-        self.after.attempt = self.state.attempt.take();
-        self.after.allocator_was_told = true;
-    }
-
-    /// Other limits are in force. What exceeds them goes as it becomes idle; whoever waits goes on waiting.
-    pub(super) fn set_limits(&mut self, limits: Limits) {
-        self.state.limits = limits;
-        let terms = terms(&limits);
-        self.tell(|allocator, id| allocator.set_terms(id, terms));
-        while self.size() > terms.cap
-            && let Some(connection) = self.state.idle.take_oldest()
-        {
-            self.after.closed.push(connection);
-        }
-        self.sync();
-    }
-
-    /// Closes idle connections that are stale. Says whether the pool itself is.
-    pub(super) fn let_go_of_stale(&mut self, at: Instant, now: Instant) -> bool {
-        if self.state.due != Some(at) {
-            return false;
-        }
-        self.state.due = None;
-        let expiry = &self.pool.expiry;
-        let stale = self.state.idle.take_unless(|connection| {
-            connection.expires(expiry) > now && connection.is_quiet(now)
-        });
-        self.pool.usage().evictions.add(u64::try_from(stale.len()).unwrap_or(u64::MAX));
-        self.after.closed.extend(stale);
-        if let Some(next) = self.state.idle.iter().map(|connection| connection.expires(expiry)).min() {
-            self.expire_at(next);
-        }
-        let is_unused = self.size() == 0 && self.pool.unused_for() >= self.pool.expiry.idle_timeout;
-        if is_unused {
-            // As long as somebody is connected who may yet use it, it stays.
-            self.expire_at(now + self.pool.expiry.idle_timeout * IDLE_TIMEOUTS_BETWEEN_LOOKS);
-        } else {
-            self.expire_when_empty();
-        }
-        is_unused
-    }
-
-    /// A pool that has nothing is forgotten after a while.
-    pub(super) fn expire_when_empty(&mut self) {
-        if self.size() == 0 && !self.pool.is_retired() {
-            let expiry = &self.pool.expiry;
-            let at = (self.pool.last_used() + expiry.idle_timeout).max(Instant::now());
-            self.expire_at(at);
-        }
-    }
-
-    /// Enters the pool for then, unless it is looked at before.
-    fn expire_at(&mut self, at: Instant) {
-        if self.state.due.is_none_or(|due| at < due) {
-            self.state.due = Some(at);
-            self.pool.expiry.enter(self.pool, at);
-        }
     }
 
     /// Connections that it has or opens.

@@ -10,9 +10,9 @@ mod sharing;
 
 use harness::wire::WireClient;
 use harness::{SharedStack, Stack, Tenant, wait_until};
+use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Arc;
 use suites::plans;
 use tenancy::Limits;
 use tenantry::dev::{ClusterSpec, StackOptions};

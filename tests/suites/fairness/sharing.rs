@@ -1,6 +1,8 @@
 //! Tenants that want more than there is.
 
-use crate::{BUDGET, Busy, CLUSTER, alone, connections, limits, login, nothing_is_in_use, run, share, tenant};
+use crate::{
+    BUDGET, Busy, CLUSTER, alone, connections, limits, login, nothing_is_in_use, run, share, tenant,
+};
 use harness::wait_until;
 use suites::admin;
 use tokio::task::JoinSet;

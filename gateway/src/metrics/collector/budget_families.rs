@@ -67,9 +67,9 @@ impl BudgetReading {
     #[must_use]
     pub fn take(shared: &Shared) -> Self {
         let clusters = shared.pools.clusters();
-        let read = clusters.iter().map(|cluster| {
-            (cluster.record().name.to_string(), cluster.holdings(), cluster.turnover())
-        });
+        let read = clusters
+            .iter()
+            .map(|cluster| (cluster.record().name.to_string(), cluster.holdings(), cluster.turnover()));
         Self(read.collect())
     }
 }

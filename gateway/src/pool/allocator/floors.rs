@@ -68,8 +68,11 @@ impl Floors {
     }
 
     fn add_up(&mut self) {
-        self.kept =
-            self.members.iter().map(|(floor, members)| i64::from(self.of(*floor)) * i64::from(*members)).sum();
+        self.kept = self
+            .members
+            .iter()
+            .map(|(floor, members)| i64::from(self.of(*floor)) * i64::from(*members))
+            .sum();
     }
 }
 

@@ -171,9 +171,10 @@ impl Breaker {
     ///
     /// # Errors
     /// Things have changed meanwhile, and no login may be tried.
-    pub fn renew(&mut self, ticket: Ticket, now: Instant) -> Result<Ticket, Denied> {
+    pub fn renew(&mut self, mut ticket: Ticket, now: Instant) -> Result<Ticket, Denied> {
         if ticket.is_alone && ticket.era == self.era {
-            return Ok(Ticket { began: now, ..ticket });
+            ticket.began = now;
+            return Ok(ticket);
         }
         self.may_try(now)
     }

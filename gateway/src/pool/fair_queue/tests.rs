@@ -17,8 +17,7 @@ struct Owner {
 impl Owners {
     fn new(weights: &[u32]) -> Self {
         let owner = |weight: &u32| Owner { weight: *weight, turn: Turn::default(), place: None, served: 0 };
-        let mut owners =
-            Self { queue: FairQueue::default(), owners: weights.iter().map(owner).collect() };
+        let mut owners = Self { queue: FairQueue::default(), owners: weights.iter().map(owner).collect() };
         for index in 0..weights.len() {
             owners.enter(index, false);
         }

@@ -49,7 +49,9 @@ fn take(world: &mut World, step: &Step) {
                 world.arrive(pool, *clients);
             }
         }
-        Step::GiveUp(pool, clients) => exists(*pool).into_iter().for_each(|pool| world.give_up(pool, *clients)),
+        Step::GiveUp(pool, clients) => {
+            exists(*pool).into_iter().for_each(|pool| world.give_up(pool, *clients))
+        }
         Step::KeepLong(pool) => {
             if let Some(pool) = exists(*pool).filter(|pool| !world.pools[*pool].has_left()) {
                 let limit = world.allocator.holdings().long_limit;

@@ -2,8 +2,8 @@
 
 use super::super::reclaim::TURN;
 use super::super::{Action, Allocator, Idle, LongHold, MemberId, Release, Terms};
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 /// How long a server takes to let go of a connection that is closed.
@@ -221,7 +221,7 @@ impl World {
         world_pool.waiters += u32::from(world_pool.is_greedy && !world_pool.has_left);
         let turn_is_over = now - turn_began >= TURN;
         let mut turn_began = turn_began;
-        if world_pool.has_left || self.open_in(pool) >= self.pools[pool].terms.cap + 1 {
+        if world_pool.has_left || self.open_in(pool) > self.pools[pool].terms.cap {
             return self.close(pool, true);
         }
         if self.allocator.is_short() && (self.pools[pool].is_asked || turn_is_over) {
