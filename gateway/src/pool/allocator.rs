@@ -198,6 +198,12 @@ impl Allocator {
         self.actions.pop_front()
     }
 
+    /// Is there anything to do?
+    #[must_use]
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// The most that may be held.
     #[must_use]
     pub fn limit(&self) -> u32 {

@@ -40,7 +40,16 @@ impl Registry {
         let prepared = PreparedMemory::new(PreparedConfig::default());
         let (pools, clusters) = (DashMap::new(), DashMap::new());
         let expiry = Expiry::new(settings.idle_timeout(), settings.max_lifetime());
-        Self { settings, server_tls, prepared, pools, clusters, expiry, doubts: Arc::default(), wanting: None }
+        Self {
+            settings,
+            server_tls,
+            prepared,
+            pools,
+            clusters,
+            expiry,
+            doubts: Arc::default(),
+            wanting: None,
+        }
     }
 
     /// The same with these bounds on prepared statements.
@@ -227,8 +236,9 @@ impl Registry {
     /// connect is each pool's own.
     fn cluster(&self, placement: &PlacementRecord) -> Arc<Cluster> {
         let record = &placement.cluster;
-        let cluster =
-            Arc::clone(&self.clusters.entry(record.id).or_insert_with(|| self.new_cluster(ClusterRecord::clone(record))));
+        let cluster = Arc::clone(
+            &self.clusters.entry(record.id).or_insert_with(|| self.new_cluster(ClusterRecord::clone(record))),
+        );
         cluster.update(record);
         cluster
     }

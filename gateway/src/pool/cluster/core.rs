@@ -149,9 +149,13 @@ impl Cluster {
 
     /// Carries out what the allocator has decided. Not under a pool's lock.
     pub(in crate::pool) fn carry_out(self: &Arc<Self>) {
-        if std::mem::replace(&mut self.core().is_carrying_out, true) {
+        {
+            let mut core = self.core();
             // Whoever is at it goes on until nothing is left.
-            return;
+            if core.is_carrying_out || !core.allocator.has_actions() {
+                return;
+            }
+            core.is_carrying_out = true;
         }
         let _at_it = AtIt(self);
         while let Some((action, pool)) = self.next_action() {
