@@ -25,10 +25,11 @@ use crate::resolve::Tenant;
 use crate::session::Admitted;
 use crate::shared::Shared;
 use crate::stream::ClientStream;
+use crate::summons::Summons;
 use crate::workers::{self, Turns, WorkerId};
 use catalog_schema::RouteRecord;
-use pgwire::Severity;
 use config::{ListenPolicy, StateConfig};
+use pgwire::Severity;
 use pgwire::backend::{TransactionStatus, write};
 use std::future::poll_fn;
 use std::io;
@@ -38,7 +39,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tenancy::{ErrorKind, PoolMode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// How long a client that is sent away gets to take its last messages.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
@@ -59,8 +59,8 @@ struct Session {
     pool: Arc<Pool>,
     /// Whose line it waits in.
     asker: Asker,
-    /// Resolves when the client has to leave. Kept across waits, so that waiting costs nothing.
-    leave: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Fires when the client has to leave. Kept across waits, so that waiting costs nothing.
+    leave: Summons,
     place: ClientGuard,
     turns: Turns,
     _permit: ClientPermit,
@@ -133,7 +133,7 @@ async fn begin(
             return None;
         }
     };
-    let leave = Box::pin(tenant.leave_token().cancelled_owned());
+    let leave = Summons::new(tenant.leave_token());
     let client = ClientState {
         id: place.client().id,
         statements: Default::default(),
@@ -274,7 +274,7 @@ fn refuse_other_lexical_rules(settings: &Settings) -> Result<(), Refusal> {
 /// `owed` is what the client is to have before the refusal.
 async fn farewell(stream: &mut ClientStream, owed: Vec<u8>, tenant: &Tenant, refusal: &Refusal) {
     tenant.usage().refused(refusal.kind());
-    tracing::info!(kind = refusal.kind().as_str(), "a client was sent away");
+    tracing::info!(tenant.id = %tenant.id(), tenant.slug = %tenant.usage().label(), kind = refusal.kind().as_str(), "a client was sent away");
     let mut message = owed;
     write_refusal(&mut message, refusal, Severity::Fatal);
     let told = async {
@@ -299,7 +299,7 @@ impl Session {
         let mut early = Some(early).filter(|bytes| !bytes.is_empty());
         loop {
             if early.is_none()
-                && let Err(refusal) = self.wait_for_client().await
+                && let Err(end) = self.wait_for_client().await
             {
                 return Box::pin(self.end(end)).await;
             }
@@ -392,7 +392,7 @@ impl Session {
 
     /// Ready with the reason when a client without a server connection has to leave.
     fn poll_away(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
-        if self.place.client().is_killed() || self.leave.as_mut().poll(cx).is_ready() {
+        if self.place.client().is_killed() || self.leave.poll(cx).is_ready() {
             return Poll::Ready(self.reason_to_leave());
         }
         self.has_lost_notifications().map_or(Poll::Pending, Poll::Ready)
