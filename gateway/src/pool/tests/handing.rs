@@ -169,3 +169,31 @@ async fn a_connection_that_grew_old_in_use_is_closed_when_it_is_given_back() {
     lease.release();
     assert_eq!((pool.idle(), pool.leased()), (0, 0));
 }
+
+/// Clients that come and go on several threads, some of which lose patience at any moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_connection_is_lost_between_clients_that_come_and_go() {
+    let (pool, _servers) = pool(3, Limits { queue_limit: 100, ..limits(3) }).await;
+    let mut clients = tokio::task::JoinSet::new();
+    for client in 0..16_u64 {
+        let pool = Arc::clone(&pool);
+        clients.spawn(async move {
+            let mut served = 0;
+            for round in 0..400_u64 {
+                let patience = Duration::from_micros((client * 37 + round * 13) % 300);
+                let checkout = pool.checkout(Asker::of(&(client % 3).to_string()));
+                if let Ok(lease) = tokio::time::timeout(patience, checkout).await {
+                    tokio::task::yield_now().await;
+                    lease.expect("nothing is wrong").release();
+                    served += 1;
+                }
+            }
+            served
+        });
+    }
+    let served: u64 = clients.join_all().await.into_iter().sum();
+    assert!(served > 0);
+    assert_eq!((pool.idle(), pool.leased(), pool.waiting()), (3, 0, 0));
+    let holdings = pool.cluster().holdings();
+    assert_eq!((holdings.held, holdings.wanted), (3, 0));
+}
