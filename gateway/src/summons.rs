@@ -50,6 +50,8 @@ impl Summons {
             return Poll::Pending;
         }
         self.bell.rung.store(false, Ordering::Release);
+        // Ringing has used the waker up.
+        self.bell.task.register(cx.waker());
         let bell = Waker::from(Arc::clone(&self.bell));
         let fired = self.token.as_mut().poll(&mut Context::from_waker(&bell));
         if fired.is_ready() {
