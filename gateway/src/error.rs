@@ -167,10 +167,7 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         | ErrorKind::ClusterFull
         | ErrorKind::Terminated
         | ErrorKind::Draining => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::ClientLimit
-        | ErrorKind::QueueFull
-        | ErrorKind::CheckoutTimeout
-        | ErrorKind::LongHolds => {
+        ErrorKind::ClientLimit | ErrorKind::QueueFull | ErrorKind::CheckoutTimeout | ErrorKind::LongHolds => {
             StatusCode::TOO_MANY_REQUESTS
         }
         ErrorKind::ClusterMismatch | ErrorKind::ServerLost => StatusCode::BAD_GATEWAY,

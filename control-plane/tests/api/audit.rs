@@ -46,6 +46,8 @@ async fn example(plane: &Plane, method: &str, path: &str) -> RequestBuilder {
             )
         }
         ("PATCH", "/v1/clusters/{cluster}") => plane.patch("/v1/clusters/eu-1", json!({ "capacity": 77 })),
+        ("POST", "/v1/plans") => post(path, json!({ "name": "bought", "floor": 2 })),
+        ("PATCH", "/v1/plans/{plan}") => plane.patch("/v1/plans/free", json!({ "weight": 50 })),
         ("POST", "/v1/tenants") => post(path, json!({ "slug": "new", "region": "eu" })),
         ("PATCH", "/v1/tenants/{tenant}") => plane.patch("/v1/tenants/patched", json!({ "plan": "free" })),
         ("DELETE", "/v1/tenants/{tenant}") => plane.delete("/v1/tenants/deleted"),

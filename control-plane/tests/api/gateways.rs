@@ -44,7 +44,10 @@ async fn shares_of_a_budget_are_shown_with_the_gateway_and_with_the_cluster() {
     let shown = plane.expect(200, plane.get("/v1/clusters/eu-1")).await;
     let share = &shown["shares"][0];
     assert_eq!((&share["gateway"], &share["gateway_number"]), (&json!("gateway-1"), &json!(1)), "{shown}");
-    assert_eq!((&share["share"], &share["floor"], &share["held"]), (&json!(told.share), &json!(told.floor), &json!(2)));
+    assert_eq!(
+        (&share["share"], &share["floor"], &share["held"]),
+        (&json!(told.share), &json!(told.floor), &json!(2))
+    );
     let listed = plane.expect(200, plane.get("/v1/gateways")).await;
     assert_eq!(listed["items"][0]["shares"], shown["shares"]);
 }

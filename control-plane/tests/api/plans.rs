@@ -67,7 +67,14 @@ async fn a_tenants_own_limits_stand_in_for_its_plans_one_by_one() {
     assert_eq!(plane.refused(stale).await, "stale-version");
     let back = plane.patch("/v1/tenants/acme/limits", json!({ "floor": null }));
     let back = plane.expect(200, back.header("If-Match", format!("\"{}\"", changed["version"]))).await;
-    assert_eq!((&back["own"]["floor"], &back["own"]["weight"]), (&Value::Null, &json!(200)), "the rest stays");
-    assert_eq!(plane.refused(plane.patch("/v1/tenants/acme/limits", json!({ "floor": 21 }))).await, "invalid-field");
+    assert_eq!(
+        (&back["own"]["floor"], &back["own"]["weight"]),
+        (&Value::Null, &json!(200)),
+        "the rest stays"
+    );
+    assert_eq!(
+        plane.refused(plane.patch("/v1/tenants/acme/limits", json!({ "floor": 21 }))).await,
+        "invalid-field"
+    );
     assert_eq!(plane.refused(plane.get("/v1/tenants/nobody/limits")).await, "tenant-not-found");
 }

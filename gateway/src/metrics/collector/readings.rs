@@ -1,8 +1,8 @@
 //! Everything that a scrape looks at, read once, as plain numbers.
 
+use super::budget_families::BudgetReading;
 use super::console_families::ConsoleReading;
 use super::login_families::LoginReading;
-use super::budget_families::BudgetReading;
 use super::share_families::ShareReading;
 use crate::cancel::CancelOutcome;
 use crate::metrics::tenants::packed::Packed;
