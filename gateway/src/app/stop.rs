@@ -86,7 +86,7 @@ impl Stopping<'_> {
             }
             self.hand_over().await;
         }
-        pending().await
+        pending::<()>().await;
     }
 
     async fn cut_off(&self) {

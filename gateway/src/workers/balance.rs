@@ -110,7 +110,7 @@ impl Window {
             self.active += 1;
         }
         self.requests += 1;
-        self.requests % REQUESTS_A_LOOK == 0
+        self.requests.is_multiple_of(REQUESTS_A_LOOK)
     }
 
     /// The worker that the connection at hand should be served by instead.

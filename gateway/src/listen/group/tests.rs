@@ -76,7 +76,7 @@ async fn no_connection_is_lost_when_one_listener_follows_the_other() {
     };
     let clients = async {
         while let Some(ended) = clients.join_next().await {
-            ended.expect("no connection failed")
+            ended.expect("no connection failed");
         }
     };
     tokio::select! { () = clients => {}, () = enough => {} }

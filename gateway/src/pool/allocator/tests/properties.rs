@@ -50,7 +50,7 @@ fn take(world: &mut World, step: &Step) {
             }
         }
         Step::GiveUp(pool, clients) => {
-            exists(*pool).into_iter().for_each(|pool| world.give_up(pool, *clients))
+            exists(*pool).into_iter().for_each(|pool| world.give_up(pool, *clients));
         }
         Step::KeepLong(pool) => {
             if let Some(pool) = exists(*pool).filter(|pool| !world.pools[*pool].has_left()) {
