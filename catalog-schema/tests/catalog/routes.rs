@@ -20,7 +20,7 @@ async fn a_route_has_all_that_a_gateway_needs() {
     assert_eq!((route.tenant_id, route.state), (id, TenantState::Active));
     assert_eq!(route.limits.pool_size, 5);
     let placement = route.placement.unwrap();
-    assert_eq!(placement.cluster, fixture.cluster("eu-1").await.cluster);
+    assert_eq!(*placement.cluster, fixture.cluster("eu-1").await.cluster);
     assert_eq!(placement.database_oid, Some(4_000_000_002));
     assert_eq!(placement.keys.to_bytes(), role_keys().to_bytes());
     assert_eq!(placement.database.as_str(), placement.role.as_str());

@@ -50,6 +50,9 @@ async fn example(plane: &Plane, method: &str, path: &str) -> RequestBuilder {
         ("PATCH", "/v1/plans/{plan}") => plane.patch("/v1/plans/free", json!({ "weight": 50 })),
         ("POST", "/v1/tenants") => post(path, json!({ "slug": "new", "region": "eu" })),
         ("PATCH", "/v1/tenants/{tenant}") => plane.patch("/v1/tenants/patched", json!({ "plan": "free" })),
+        ("PATCH", "/v1/tenants/{tenant}/limits") => {
+            plane.patch("/v1/tenants/patched/limits", json!({ "queue_limit": 7 }))
+        }
         ("DELETE", "/v1/tenants/{tenant}") => plane.delete("/v1/tenants/deleted"),
         ("POST", "/v1/tenants/{tenant}/suspend") => {
             plane.request(Method::POST, "/v1/tenants/suspended/suspend")
