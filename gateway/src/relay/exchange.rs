@@ -1,5 +1,12 @@
 //! One client and one leased connection, for as long as they belong together.
 
+mod begin;
+mod client_state;
+mod spare;
+
+pub use client_state::{ClientBounds, ClientState, ListeningBounds};
+pub use spare::Borrowed;
+
 use super::buffer::Flow;
 use super::changes::Changes;
 use super::client_side::bound::Bound;
@@ -8,75 +15,17 @@ use super::client_side::{self, Absorbed};
 use super::deadlines::{Doing, Moment, Pace};
 use super::effects::Effects;
 use super::handover::database::Asked;
-use super::handover::{self, ClientId};
-use super::ledger::{Due, Ledger, Origin, Request};
-use super::notify::Listening;
+use super::ledger::Ledger;
 use super::notify::settling::{self, Channels};
-use super::pin::PinReason;
-use super::policy::Policy;
-use super::prepared::ClientStatements;
 use super::server_side::{self, ServerFault};
-use super::settings::{self, Settings};
-use super::welcome::Welcome;
-use crate::connect::ServerConnection;
+use super::settings::Settings;
 use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::stream::ClientStream;
-use pgwire::WriteError;
 use pgwire::backend::TransactionStatus;
-use pgwire::frontend::{STATEMENT, write};
-use std::cell::RefCell;
-use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tenancy::PoolMode;
-
-/// What a client owns beyond any one connection.
-pub struct ClientState {
-    /// Who it is to connections.
-    pub id: ClientId,
-    /// Its prepared statements.
-    pub statements: ClientStatements,
-    /// The settings that its session has now.
-    pub settings: Arc<Settings>,
-    /// The settings that it began with and that `DISCARD ALL` brings back, and what it was told of them.
-    pub welcome: Arc<Welcome>,
-    /// Why it keeps its connection, if it does.
-    pub pin: Option<PinReason>,
-    /// How long it keeps its connection without a reason.
-    pub pool_mode: PoolMode,
-    /// What its session has on that connection.
-    pub kept: Effects,
-    /// What it listens to without a connection of its own.
-    pub listening: Option<Box<Listening>>,
-    /// The number of the server's process, as far as the client knows: that of its cancel key.
-    pub process_id: i32,
-    /// Bounds on what one client may send and have us keep.
-    pub bounds: ClientBounds,
-}
-
-/// Bounds on one client, from the configuration.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientBounds {
-    /// The largest message.
-    pub message_bytes_max: usize,
-    /// All its prepared statements together.
-    pub prepared_bytes_max: usize,
-    /// What it may not leave behind in its session.
-    pub policy: Policy,
-    /// What it may listen to without a connection of its own; none if it keeps one for that.
-    pub listening: Option<ListeningBounds>,
-}
-
-/// Bounds on a client that listens.
-#[derive(Debug, Clone, Copy)]
-pub struct ListeningBounds {
-    /// Channels at once.
-    pub channels_max: usize,
-    /// Bytes of notifications that wait for it.
-    pub queue_bytes_max: usize,
-}
 
 /// How an exchange ended, or paused.
 #[derive(Debug)]
@@ -94,51 +43,6 @@ pub enum Outcome {
     OutOfSync,
     /// The client's last message cannot be accepted.
     Refused(Refusal),
-}
-
-/// Exchanges that a thread keeps for its next busy clients.
-const KEPT_PER_THREAD_MAX: usize = 64;
-
-thread_local! {
-    #[allow(clippy::vec_box, reason = "an exchange is lent in its box, so that neither is moved or made anew")]
-    static SPARE: RefCell<Vec<Box<Exchange>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// An exchange borrowed from the thread's spare ones, so that an idle client holds no buffer and a busy
-/// one allocates none. Goes back, emptied, when dropped.
-pub struct Borrowed(Option<Box<Exchange>>);
-
-impl Borrowed {
-    /// An empty exchange.
-    #[must_use]
-    pub fn take() -> Self {
-        Self(Some(SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()))
-    }
-}
-
-impl Deref for Borrowed {
-    type Target = Exchange;
-    fn deref(&self) -> &Exchange {
-        self.0.as_ref().expect("taken only by drop")
-    }
-}
-
-impl DerefMut for Borrowed {
-    fn deref_mut(&mut self) -> &mut Exchange {
-        self.0.as_mut().expect("taken only by drop")
-    }
-}
-
-impl Drop for Borrowed {
-    fn drop(&mut self) {
-        let Some(mut exchange) = self.0.take() else { return };
-        SPARE.with_borrow_mut(|spare| {
-            if spare.len() < KEPT_PER_THREAD_MAX {
-                exchange.reset();
-                spare.push(exchange);
-            }
-        });
-    }
 }
 
 /// A `DISCARD` or `DEALLOCATE` on its way.
@@ -237,114 +141,12 @@ impl Default for Exchange {
     }
 }
 
-impl ClientState {
-    /// The client has its connection for the whole session: names and state are as on any server.
-    #[must_use]
-    pub fn is_native(&self) -> bool {
-        self.pool_mode == PoolMode::Session
-    }
-
-    /// Has the connection take over its settings: see [`settings::stage_steps`].
-    ///
-    /// # Errors
-    /// A setting that does not fit the protocol.
-    pub fn set_settings(
-        &self,
-        server: &mut ServerConnection,
-        up: &mut Flow,
-        ledger: &mut Ledger,
-    ) -> Result<u64, WriteError> {
-        let statement = if self.is_native() { settings::OURS } else { settings::UNNAMED };
-        settings::stage_steps(statement, server, &self.settings, up, ledger)
-    }
-}
-
 impl Exchange {
     /// Notes that a statement with these effects has gone to the server.
     pub fn note_discard(&mut self, effects: Effects) {
         if effects.any_of(Effects::DISCARD) && self.discard == Discard::None {
             self.discard = Discard::Sent;
         }
-    }
-
-    fn reset(&mut self) {
-        self.up.reset();
-        self.down.reset();
-        self.ledger.reset();
-        (self.unnamed_on_server, self.doubtful) = (false, false);
-        (self.server_is_leaving, self.has_begun, self.is_flushed) = (false, false, false);
-        (self.resetting, self.restage, self.suspects_schema) = (false, false, false);
-        self.client_has_ended = false;
-        self.forget_changes();
-        self.discard = Discard::None;
-        self.status = TransactionStatus::Idle;
-        self.pace = Pace::default();
-        self.forget_names();
-        self.recorded.reset();
-    }
-
-    /// Nothing was changed yet.
-    fn forget_changes(&mut self) {
-        self.changes.clear();
-        self.channels = Channels::default();
-        self.bound = Bound::default();
-        self.before_reset = None;
-        self.asked = None;
-    }
-
-    /// Nothing is known of names that mean something of their own.
-    fn forget_names(&mut self) {
-        (self.names_changed, self.schema_changed, self.deallocates_for_client) = (false, false, false);
-    }
-
-    /// A connection was leased: sets the client's settings and forgets what was true of the last one.
-    ///
-    /// # Errors
-    /// A setting that does not fit the protocol.
-    pub fn begin(&mut self, lease: &mut Lease, client: &ClientState) -> Result<(), Refusal> {
-        self.unnamed_on_server = false;
-        self.status = TransactionStatus::Idle;
-        self.has_begun = false;
-        self.forget_changes();
-        self.server_is_leaving = false;
-        (self.resetting, self.restage) = (false, false);
-        self.discard = Discard::None;
-        self.pace = Pace::default();
-        self.forget_names();
-        self.hand_over(lease, client)?;
-        let server = lease.server();
-        let steps = client.set_settings(server, &mut self.up, &mut self.ledger)?;
-        if steps > 0 {
-            lease.pool().usage().settings_replayed.add(steps);
-        }
-        // Where settings are set first, what the server has then decides.
-        self.doubtful = steps == 0 && !lease.server().is_readable();
-        if client.is_native() {
-            self.close_unnamed()?;
-        }
-        Ok(())
-    }
-
-    /// The unnamed statement that others, or we, have left on the connection is none of its new client's. One in
-    /// session mode may name it: its names are the server's.
-    fn close_unnamed(&mut self) -> Result<(), Refusal> {
-        self.up.stage(|out| {
-            write::close(out, STATEMENT, b"")?;
-            write::sync(out);
-            Ok::<_, WriteError>(())
-        })?;
-        self.ledger.expect(Due::of(Request::Close, Origin::Setup));
-        self.ledger.expect(Due::of(Request::Sync, Origin::Setup));
-        Ok(())
-    }
-
-    /// Takes away what its last client may have left on the connection unseen.
-    fn hand_over(&mut self, lease: &mut Lease, client: &ClientState) -> Result<(), Refusal> {
-        let (ledger, pool) = (&mut self.ledger, Arc::clone(lease.pool()));
-        let expect = |due| ledger.expect(due);
-        self.asked =
-            self.up.stage(|out| handover::write_to(lease.server(), &pool, client.id, out, expect))?;
-        Ok(())
     }
 
     /// Nothing is under way between the two.
