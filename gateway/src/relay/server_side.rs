@@ -1,25 +1,27 @@
 //! What a server sends: whose it is, and what it changes.
 
-use super::deadlines::Limit;
+mod completed;
 mod outdated;
+mod ready;
 mod session_state;
+mod settled;
 
-use super::changes::Told;
+use super::deadlines::Limit;
 use super::effects::Effects;
 use super::exchange::{ClientState, Exchange};
 use super::handover;
-use super::ledger::{Due, Origin, Request, Settled, Verdict};
+use super::ledger::{Origin, Request, Settled, Verdict};
 use super::notify::settling;
-use super::pin::PinReason;
-use super::prepared::reading;
 use super::refuse;
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
 use crate::pool::Lease;
+use completed::command_complete;
 use outdated::{Complaint, Described};
-use pgwire::backend::{self, TransactionStatus};
+use pgwire::backend;
 use pgwire::frame::{HEADER_LEN, Header, peek_header};
 use pgwire::{Severity, SqlState};
+use ready::ready;
 
 /// Messages that are read and not only forwarded are small; a larger one is no such message.
 const READ_WHOLE_MAX: usize = 64 * 1024;
@@ -184,7 +186,7 @@ fn reply_with(
         // The portal has not run to its end.
         settled.effects = Effects::NONE;
     }
-    apply(exchange, client, lease, settled)?;
+    settled::apply(exchange, client, lease, settled)?;
     Ok(Step::Next)
 }
 
@@ -288,130 +290,6 @@ fn doubt_what_is_unreadable(exchange: &mut Exchange, lease: &mut Lease) {
     exchange.doubtful |= !lease.server().is_readable();
 }
 
-fn command_complete(
-    exchange: &mut Exchange,
-    client: &mut ClientState,
-    lease: &mut Lease,
-    header: Header,
-) -> Result<Step, ServerFault> {
-    if exchange.ledger.current_origin().is_some_and(Origin::is_ours) {
-        return reply(exchange, client, lease, header);
-    }
-    let is_ours = exchange.deallocates_for_client;
-    let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
-    let tag = backend::command_complete(body).map_err(|_malformed| ServerFault::OutOfSync)?;
-    let told = Told::by(tag);
-    let changes_names = !reading::is_plain_tag(tag);
-    let changes_schema = changes_names && reading::changes_schema(tag);
-    let mut is_discard = false;
-    match tag {
-        b"DISCARD ALL" => {
-            lease.server().statements.clear();
-            client.statements.clear();
-            exchange.unnamed_on_server = false;
-            is_discard = true;
-        }
-        b"DEALLOCATE ALL" => {
-            lease.server().statements.clear();
-            client.statements.clear_named();
-        }
-        // A client that keeps no connection has prepared nothing in SQL: it has named one of ours.
-        b"DEALLOCATE" if client.pin.is_none() && !is_ours => exchange.doubtful = true,
-        _ => {}
-    }
-    exchange.names_changed |= changes_names;
-    session_state::completed(exchange, told);
-    if changes_schema {
-        note_schema_change(exchange, client, lease);
-    }
-    let step = reply(exchange, client, lease, header)?;
-    if is_discard {
-        session_state::discarded(exchange, client, lease);
-    }
-    Ok(step)
-}
-
-/// What others have prepared may be out of date; again when the transaction ends, as nobody else sees it before. A
-/// temporary table is nobody else's.
-fn note_schema_change(exchange: &mut Exchange, client: &ClientState, lease: &Lease) {
-    let effects = exchange.ledger.next_of_server().map_or(Effects::NONE, |due| due.effects);
-    if client.pin != Some(PinReason::Temporary) && !effects.any_of(Effects::TEMPORARY) {
-        lease.pool().statements().schema_changed();
-        exchange.schema_changed = true;
-    }
-}
-
-/// No transaction is open, and none is on its way.
-fn transaction_ended(exchange: &mut Exchange, lease: &mut Lease) {
-    lease.server().statements.transaction_ended(std::mem::take(&mut exchange.names_changed));
-    if std::mem::take(&mut exchange.schema_changed) {
-        lease.pool().statements().schema_changed();
-    }
-    exchange.deallocates_for_client = false;
-}
-
-fn ready(
-    exchange: &mut Exchange,
-    client: &mut ClientState,
-    lease: &mut Lease,
-    header: Header,
-) -> Result<Step, ServerFault> {
-    if exchange.channels.is_held() {
-        // Everything but the client is done with it.
-        let is_answered = settling::is_answered(client);
-        return if is_answered { pass_ready(exchange, client, lease, header) } else { Ok(Step::NeedMore) };
-    }
-    let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
-    exchange.status = backend::ready_for_query(body).map_err(|_malformed| ServerFault::OutOfSync)?;
-    let for_client = exchange.ledger.current_origin() == Some(Origin::Client);
-    let is_idle = exchange.status == TransactionStatus::Idle;
-    if for_client && is_idle {
-        lease.pool().usage().transactions.inc();
-    }
-    exchange.pace.request_ended(is_idle);
-    if for_client {
-        exchange.pace.answered();
-    }
-    if for_client && exchange.ledger.leaves_changes_untold() {
-        exchange.changes.untold();
-    }
-    if for_client {
-        let was_reset = exchange.resetting || (is_idle && exchange.before_reset.is_some());
-        session_state::settle(exchange, client, lease);
-        if was_reset {
-            session_state::tell_what_is_in_force(exchange, client, lease);
-        }
-    }
-    if for_client && is_idle && settling::holds_back(exchange, client) {
-        return Ok(Step::NeedMore);
-    }
-    pass_ready(exchange, client, lease, header)
-}
-
-/// The client hears that the server is ready, if it is to, and before that what it has been notified of.
-fn pass_ready(
-    exchange: &mut Exchange,
-    client: &mut ClientState,
-    lease: &mut Lease,
-    header: Header,
-) -> Result<Step, ServerFault> {
-    let origin = exchange.ledger.current_origin();
-    let is_idle = exchange.status == TransactionStatus::Idle;
-    if is_idle && origin == Some(Origin::Client) && client.listening.is_some() {
-        settling::tell(exchange, client, lease);
-    }
-    let was_setup = origin == Some(Origin::Setup);
-    let step = reply(exchange, client, lease, header)?;
-    if was_setup && exchange.ledger.current_origin() != Some(Origin::Setup) {
-        doubt_what_is_unreadable(exchange, lease);
-    }
-    exchange.restage |= std::mem::take(&mut exchange.resetting);
-    if exchange.status == TransactionStatus::Idle && exchange.ledger.is_empty() {
-        transaction_ended(exchange, lease);
-    }
-    Ok(step)
-}
-
 /// Our own replies go out when everything before them has been answered.
 pub fn send_due_local_replies(exchange: &mut Exchange) {
     while let Some(due) = exchange.ledger.next_local() {
@@ -420,55 +298,5 @@ pub fn send_due_local_replies(exchange: &mut Exchange) {
             Request::Close => backend::write::close_complete(out),
             _ => backend::write::parse_complete(out),
         });
-    }
-}
-
-fn apply(
-    exchange: &mut Exchange,
-    client: &mut ClientState,
-    lease: &mut Lease,
-    settled: Settled,
-) -> Result<(), ServerFault> {
-    if !settled.effects.is_none() {
-        session_state::keep(exchange, client, lease, settled.effects);
-        if settled.is_bind && settled.effects.any_of(Effects::FOLLOWS) {
-            exchange.changes.bind();
-        }
-    }
-    // Last first, as each was noted on top of those before it.
-    for due in settled.failed.into_iter().rev() {
-        if due.origin.is_ours() {
-            continue;
-        }
-        undo(exchange, client, lease, due);
-    }
-    Ok(())
-}
-
-/// The server has thrown a request away: what was noted when it was sent is not so.
-fn undo(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease, due: Due) {
-    if let Some(evicted) = due.evicted {
-        return lease.server().statements.restore(*evicted);
-    }
-    match (due.request, due.origin, due.statement) {
-        (Request::Parse, _, Some(statement)) => lease.server().statements.remove(&statement),
-        (Request::Parse, Origin::Client | Origin::Replay, None) => exchange.unnamed_on_server = false,
-        (Request::Parse, ..) => {}
-        // The client had given up a name, and has it still.
-        (_, _, Some(statement)) => {
-            if let Some(name) = &due.client_name {
-                // It was within the bounds before, so it still is.
-                let _ = client.statements.insert(name, statement, usize::MAX);
-            }
-            return;
-        }
-        _ => return,
-    }
-    if let Some(name) = due.client_name {
-        // A later Parse has already put another unnamed statement in this one's place.
-        let superseded = name.is_empty() && exchange.ledger.prepares_unnamed();
-        if !superseded {
-            client.statements.remove(&name);
-        }
     }
 }

@@ -4,7 +4,7 @@
 //! when they are bound or described. They are prepared anew for whoever needs them next; and when the
 //! client cannot tell the difference, its request is made again at once.
 
-use super::undo;
+use super::settled::undo;
 use crate::pool::Lease;
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Origin, Request, Settled};
