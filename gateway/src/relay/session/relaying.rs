@@ -1,6 +1,7 @@
 //! A client with a server connection: until it can be given back, or either side ends.
 
-use super::{FAREWELL_MAX, Next, Session};
+use super::farewell::FAREWELL_MAX;
+use super::{Next, Session};
 use crate::cancel::PassingOn;
 use crate::error::Refusal;
 use crate::pool::{Lease, LongHold};
