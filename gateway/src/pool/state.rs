@@ -3,18 +3,22 @@
 //! A change is made under the lock and has its effects outside: connections are handed over or closed, clients told
 //! and the allocator's decisions carried out when it has been let go.
 
+mod after;
 mod going;
+mod granted;
+
+pub(super) use granted::Begin;
 
 use super::allocator::reclaim::TURN;
 use super::allocator::{Release, Terms};
 use super::breaker::Attempt;
 use super::checkout::{Asker, CheckoutError, Handed, queue_full};
 use super::idle::{Glance, IdleConnections};
-use super::permit::ConnectPermit;
 use super::servers::Server;
 use super::waiters::{Ticket, Waiters};
 use super::{Lease, Pool};
 use crate::connect::ServerConnection;
+use after::After;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
@@ -80,19 +84,6 @@ pub(super) struct Locked<'a> {
     after: After,
 }
 
-/// Making one allocates nothing.
-#[derive(Default)]
-struct After {
-    handed: Option<(oneshot::Sender<Answer>, Handed)>,
-    told: Vec<(oneshot::Sender<Answer>, CheckoutError)>,
-    #[expect(clippy::vec_box, reason = "they are boxed already")]
-    closed: Vec<Box<ServerConnection>>,
-    closed_one: Option<Box<ServerConnection>>,
-    permit: Option<ConnectPermit>,
-    attempt: Option<Attempt>,
-    allocator_was_told: bool,
-}
-
 /// What a pool may have of its cluster's budget.
 pub(super) fn terms(limits: &Limits) -> Terms {
     Terms { floor: limits.floor, weight: limits.weight, cap: cap(limits) }
@@ -111,22 +102,6 @@ impl Pool {
         drop(state);
         after.happen(self);
         result
-    }
-}
-
-impl After {
-    fn happen(self, pool: &Arc<Pool>) {
-        if let Some((sender, handed)) = self.handed {
-            // If it has left meanwhile, the connection goes to the next.
-            drop(sender.send(Ok(handed)));
-        }
-        for (sender, why) in self.told {
-            drop(sender.send(Err(why)));
-        }
-        drop((self.closed, self.closed_one, self.permit, self.attempt));
-        if self.allocator_was_told {
-            pool.cluster().carry_out();
-        }
     }
 }
 
@@ -263,47 +238,6 @@ impl Locked<'_> {
         false
     }
 
-    /// The allocator has granted a permit. A login that is to begin counts as opening.
-    pub(super) fn granted(&mut self, permit: ConnectPermit) -> Option<Begin> {
-        let begin = match self.runtime().filter(|_| self.lacking() > 0) {
-            Some(runtime) => Some(self.begin(permit, runtime)),
-            None => {
-                self.after.permit = Some(permit);
-                None
-            }
-        };
-        self.state.wanted = self.lacking();
-        let wanted = self.state.wanted;
-        self.tell(|allocator, id| allocator.took(id, wanted));
-        begin
-    }
-
-    fn begin(&mut self, permit: ConnectPermit, runtime: Handle) -> Begin {
-        let logins = self.pool.connector.logins();
-        let allowed = match self.state.attempt.take() {
-            Some(attempt) => Ok(attempt),
-            None => logins.may_try(Instant::now(), self.pool.holds_any()),
-        };
-        match allowed {
-            Ok(attempt) => {
-                self.pool.opening.fetch_add(1, Ordering::AcqRel);
-                Begin::Login(permit, attempt, runtime)
-            }
-            Err(_not_now) => {
-                self.state.is_barred = true;
-                self.after.permit = Some(permit);
-                Begin::Wait(runtime)
-            }
-        }
-    }
-
-    /// A login may be tried again.
-    pub(super) fn may_log_in(&mut self, attempt: Attempt) {
-        self.state.is_barred = false;
-        self.state.attempt = Some(attempt);
-        self.sync();
-    }
-
     /// Nobody who waits is to wait any longer. Says how many did.
     pub(super) fn refuse_all(&mut self, why: impl Fn() -> CheckoutError) -> usize {
         self.state.is_barred = false;
@@ -366,12 +300,4 @@ impl Locked<'_> {
         let of_next = self.state.waiters.peek().and_then(|waiter| waiter.runtime.clone());
         of_next.or_else(|| Handle::try_current().ok())
     }
-}
-
-/// What a granted permit begins.
-pub(super) enum Begin {
-    /// A login.
-    Login(ConnectPermit, Attempt, Handle),
-    /// Waiting until one may be tried.
-    Wait(Handle),
 }
