@@ -8,6 +8,7 @@
 mod answer;
 mod clusters;
 mod loading;
+mod lookup;
 mod order;
 
 pub use answer::{Owner, Refreshed};
@@ -19,23 +20,16 @@ use catalog_schema::{Catalog, CatalogError, CredentialKind, RouteRecord};
 use clusters::Clusters;
 use config::RouteCacheConfig;
 use dashmap::DashMap;
-use loading::Loading;
 use order::Order;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tenancy::{ErrorKind, Slug, TenantId};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Catalog queries for unknown names that may run at once; the rest wait their turn.
 const LOADS_AT_ONCE_MAX: usize = 8;
-
-/// Unknown names remembered at once. Beyond it the memory is cleared: it only saves queries.
-const MISSES_MAX: usize = 10_000;
-
-/// A change may commit while its route is being read; the read is then repeated, this often at most.
-const RELOADS_MAX: usize = 5;
 
 /// SHA-256 of an API key.
 pub type KeyHash = [u8; 32];
@@ -89,67 +83,6 @@ impl Routes {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             evictions: Counter::default(),
-        }
-    }
-
-    /// The tenant of that name, or `None` when the catalog knows none.
-    ///
-    /// # Errors
-    /// [`ErrorKind::CatalogUnavailable`] when the name is not cached and the catalog cannot be asked.
-    pub async fn by_slug(&self, slug: &Slug) -> Result<Option<Arc<Tenant>>, Refusal> {
-        if let Some(tenant) = self.cached_by_slug(slug) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(Some(tenant));
-        }
-        if is_missing(&self.missing_slugs, slug, self.settings.negative_ttl()) {
-            return Ok(None);
-        }
-        self.misses.fetch_add(1, Ordering::Relaxed);
-        let loading = Loading::begin(&self.loading, slug);
-        let found = {
-            let _single_flight = loading.gate.lock().await;
-            match self.cached_by_slug(slug) {
-                Some(tenant) => Ok(Some(tenant)),
-                None => self.load(|| self.catalog.route_by_slug(slug)).await,
-            }
-        };
-        if matches!(found, Ok(None)) {
-            remember_missing(&self.missing_slugs, slug.clone());
-        }
-        found
-    }
-
-    /// The tenant that owns the API key with this hash.
-    ///
-    /// # Errors
-    /// [`ErrorKind::CatalogUnavailable`] when the key is not cached and the catalog cannot be asked.
-    pub async fn by_key(&self, hash: &KeyHash) -> Result<Option<Owner>, Refusal> {
-        if let Some(tenant) = self.keys.get(hash).and_then(|id| self.cached(*id)) {
-            return Ok(Some(Owner { tenant, route_is_behind: false }));
-        }
-        if is_missing(&self.missing_keys, hash, self.settings.negative_ttl()) {
-            return Ok(None);
-        }
-        let owner = {
-            let _turn = self.loads.acquire().await;
-            self.catalog.tenant_of_api_key(hash).await.map_err(|error| unavailable(&error))?
-        };
-        let Some(id) = owner else {
-            remember_missing(&self.missing_keys, *hash);
-            return Ok(None);
-        };
-        match self.cached(id) {
-            Some(tenant) => {
-                let route_is_behind = !key_hashes_of(&tenant.route()).any(|known| known == hash);
-                if !route_is_behind {
-                    self.keys.insert(*hash, id);
-                }
-                Ok(Some(Owner { tenant, route_is_behind }))
-            }
-            None => {
-                let found = self.load(|| self.catalog.route_by_id(id)).await?;
-                Ok(found.map(|tenant| Owner { tenant, route_is_behind: false }))
-            }
         }
     }
 
@@ -222,33 +155,6 @@ impl Routes {
         }
     }
 
-    fn cached_by_slug(&self, slug: &Slug) -> Option<Arc<Tenant>> {
-        let id = *self.slugs.get(slug)?;
-        self.cached(id).filter(|tenant| names_of(&tenant.route()).any(|name| name == slug))
-    }
-
-    /// Reads a route and caches it; reads again while changes arrive in between.
-    async fn load<F, Fut>(&self, read: F) -> Result<Option<Arc<Tenant>>, Refusal>
-    where
-        F: Fn() -> Fut,
-        Fut: Future<Output = Result<Option<RouteRecord>, CatalogError>>,
-    {
-        let _turn = self.loads.acquire().await;
-        for _ in 0..RELOADS_MAX {
-            let seen = *self.changes_seen();
-            let record = read().await.map_err(|error| unavailable(&error))?;
-            if record.is_some() {
-                self.make_room();
-            }
-            let now = self.changes_seen();
-            if *now == seen {
-                return Ok(record.map(|record| self.insert(record)));
-            }
-        }
-        Err(Refusal::new(ErrorKind::CatalogUnavailable, "the tenant's route is changing too fast to be read")
-            .hint("try again in a moment"))
-    }
-
     fn insert(&self, mut record: RouteRecord) -> Arc<Tenant> {
         self.clusters.share(&mut record);
         self.index(&record);
@@ -314,17 +220,6 @@ fn key_hashes_of(record: &RouteRecord) -> impl Iterator<Item = &KeyHash> {
         CredentialKind::ApiKey { hash, .. } => Some(hash),
         CredentialKind::Password { .. } => None,
     })
-}
-
-fn is_missing<K: std::hash::Hash + Eq>(missing: &DashMap<K, Instant>, key: &K, ttl: Duration) -> bool {
-    missing.get(key).is_some_and(|since| since.elapsed() < ttl)
-}
-
-fn remember_missing<K: std::hash::Hash + Eq>(missing: &DashMap<K, Instant>, key: K) {
-    if missing.len() >= MISSES_MAX {
-        missing.clear();
-    }
-    missing.insert(key, Instant::now());
 }
 
 /// The catalog could not be asked.
