@@ -1,162 +1,16 @@
 //! What an operator can say, and who may say it.
 
+mod subject;
+mod verb;
+
+pub use subject::Subject;
+pub use verb::Verb;
+
 use super::failure::Failure;
 use super::statement::Token;
 use config::ConsoleRole;
 use pgwire::SqlState;
 use std::fmt;
-
-/// What can be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// Clients.
-    Clients,
-    /// Clusters and their budgets.
-    Clusters,
-    /// Settings.
-    Config,
-    /// Tenants, as PgBouncer shows databases.
-    Databases,
-    /// The commands.
-    Help,
-    /// How many there are of each thing.
-    Lists,
-    /// Memory of what grows with use.
-    Mem,
-    /// Pools.
-    Pools,
-    /// Why a tenant goes where it goes.
-    Route,
-    /// Server connections.
-    Servers,
-    /// Is everything paused?
-    State,
-    /// Totals and averages of each tenant.
-    Stats,
-    /// Averages of each tenant.
-    StatsAverages,
-    /// Totals of each tenant.
-    StatsTotals,
-    /// Tenants.
-    Tenants,
-    /// Totals and averages of all tenants together.
-    Totals,
-    /// Users who are connected.
-    Users,
-    /// The gateway's version.
-    Version,
-}
-
-impl Subject {
-    /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::Clients,
-        Self::Clusters,
-        Self::Config,
-        Self::Databases,
-        Self::Help,
-        Self::Lists,
-        Self::Mem,
-        Self::Pools,
-        Self::Route,
-        Self::Servers,
-        Self::State,
-        Self::Stats,
-        Self::StatsAverages,
-        Self::StatsTotals,
-        Self::Tenants,
-        Self::Totals,
-        Self::Users,
-        Self::Version,
-    ];
-
-    /// The word after SHOW.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Clients => "CLIENTS",
-            Self::Clusters => "CLUSTERS",
-            Self::Config => "CONFIG",
-            Self::Databases => "DATABASES",
-            Self::Help => "HELP",
-            Self::Lists => "LISTS",
-            Self::Mem => "MEM",
-            Self::Pools => "POOLS",
-            Self::Route => "ROUTE",
-            Self::Servers => "SERVERS",
-            Self::State => "STATE",
-            Self::Stats => "STATS",
-            Self::StatsAverages => "STATS_AVERAGES",
-            Self::StatsTotals => "STATS_TOTALS",
-            Self::Tenants => "TENANTS",
-            Self::Totals => "TOTALS",
-            Self::Users => "USERS",
-            Self::Version => "VERSION",
-        }
-    }
-}
-
-/// What can be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Refuse new clients.
-    Disable,
-    /// Let new clients in again.
-    Enable,
-    /// End everything of a tenant at once, and pause it.
-    Kill,
-    /// End one client.
-    KillClient,
-    /// Let nothing new begin, and wait for what runs.
-    Pause,
-    /// Replace server connections as they become idle.
-    Reconnect,
-    /// End a pause.
-    Resume,
-    /// Wait for the end of a RECONNECT.
-    WaitClose,
-    /// Known from PgBouncer, not offered.
-    Reload,
-    /// Known from PgBouncer, not offered.
-    Shutdown,
-    /// Known from PgBouncer, not offered.
-    Suspend,
-}
-
-impl Verb {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Disable,
-        Self::Enable,
-        Self::Kill,
-        Self::KillClient,
-        Self::Pause,
-        Self::Reconnect,
-        Self::Resume,
-        Self::WaitClose,
-        Self::Reload,
-        Self::Shutdown,
-        Self::Suspend,
-    ];
-
-    /// The command's word, which also answers it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Disable => "DISABLE",
-            Self::Enable => "ENABLE",
-            Self::Kill => "KILL",
-            Self::KillClient => "KILL_CLIENT",
-            Self::Pause => "PAUSE",
-            Self::Reconnect => "RECONNECT",
-            Self::Resume => "RESUME",
-            Self::WaitClose => "WAIT_CLOSE",
-            Self::Reload => "RELOAD",
-            Self::Shutdown => "SHUTDOWN",
-            Self::Suspend => "SUSPEND",
-        }
-    }
-}
 
 /// One statement, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
