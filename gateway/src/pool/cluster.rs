@@ -55,7 +55,7 @@ pub struct Cluster {
     clock: Instant,
     /// What this gateway may hold of the cluster's connection budget.
     share: AtomicU32,
-    /// Told when check-outs wait for more than the share allows.
+    /// Told when check-outs wait for more than the share allows, and when some of what exceeds it was given up.
     wanting: Arc<Notify>,
     /// Told when nothing is held any more.
     emptied: Notify,
@@ -74,7 +74,8 @@ impl Cluster {
     }
 
     /// A cluster that no pool uses yet, of whose budget this gateway may hold nothing before it has been given a
-    /// share: see [`Cluster::set_limit`]. `wanting` is told when it could use more than it may hold.
+    /// share: see [`Cluster::set_limit`]. `wanting` is told when it could use more than it may hold, and when it has
+    /// given up some of what it held beyond that.
     #[must_use]
     pub fn shared(record: ClusterRecord, wanting: Arc<Notify>) -> Self {
         Self::with_share(record, 0, wanting, LONG_PERCENT)
@@ -172,6 +173,12 @@ impl Cluster {
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.core().allocator.limit()
+    }
+
+    /// The same with what long holders keep that the limit has fallen below: see [`Allocator::in_force`].
+    #[must_use]
+    pub fn in_force(&self) -> u32 {
+        self.core().allocator.in_force()
     }
 
     /// What its connections are used for.

@@ -29,7 +29,7 @@ pub struct Registry {
     clusters: DashMap<ClusterId, Arc<Cluster>>,
     expiry: Arc<Expiry>,
     doubts: Arc<Doubts>,
-    /// Told when a cluster could use more of its budget than this gateway's share; none when it has it all.
+    /// Told of what [`Registry::wanting`] says; none when this gateway has the clusters' whole budgets.
     wanting: Option<Arc<Notify>>,
 }
 
@@ -65,8 +65,8 @@ impl Registry {
         Self { wanting: Some(Arc::default()), ..self }
     }
 
-    /// Told when a cluster is new here, or could use more than its share. Nobody tells it where budgets are not
-    /// shared.
+    /// Told when a cluster is new here, could use more than its share, or has given up some of what exceeded it.
+    /// Nobody tells it where budgets are not shared.
     #[must_use]
     pub fn wanting(&self) -> Arc<Notify> {
         self.wanting.clone().unwrap_or_default()

@@ -1,19 +1,23 @@
 mod handing;
 
+use super::allocator::Terms;
+use super::idle::Glance;
 use super::{Asker, CheckoutError, Cluster, ConnectPermit, Pool, Registry};
 use crate::connect::{CancelTarget, ServerConnection};
 use crate::resolve::Tenant;
 use crate::stream::ServerStream;
 use crate::tls::ServerTlsSettings;
 use catalog_schema::{ClusterRecord, ClusterTls, PlacementRecord, RouteRecord};
+use futures_util::FutureExt;
 use pgwire::CancelKey;
 use pgwire::scram::ClientKeys;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tenancy::{
     ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, TenantId, TenantState, TlsMode,
     WEIGHT_DEFAULT,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// An active tenant's route.
@@ -153,4 +157,25 @@ fn a_share_is_within_the_budget_and_nothing_before_it_is_given() {
     assert_eq!((cluster.limit(), cluster.share()), (3, 9), "of a budget of three");
     cluster.update(&ClusterRecord { version: record.version + 1, connection_budget: 1, ..record });
     assert_eq!((cluster.limit(), cluster.share()), (1, 9));
+}
+
+#[test]
+fn of_each_connection_that_is_given_up_beyond_a_share_somebody_is_told() {
+    let record = ClusterRecord::clone(&route().placement.expect("it is placed").cluster);
+    let wanting = Arc::<Notify>::default();
+    let was_told = || wanting.notified().now_or_never().is_some();
+    let cluster = Arc::new(Cluster::shared(record, Arc::clone(&wanting)));
+    cluster.set_limit(3);
+    let terms = Terms { floor: 0, weight: WEIGHT_DEFAULT, cap: 3 };
+    let member = cluster.join(terms, Weak::new(), Glance::new(cluster.clock()));
+    let [first, second, third] = [(); 3].map(|()| cluster.permit_for(member));
+    cluster.set_limit(1);
+    // That it is too small.
+    assert!(was_told() && !was_told());
+    drop(first);
+    assert!(was_told() && !was_told());
+    drop(second);
+    assert!(was_told() && !was_told());
+    drop(third);
+    assert!(!was_told(), "it was within the share");
 }

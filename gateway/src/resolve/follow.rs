@@ -173,6 +173,7 @@ impl Follower {
                 }
                 woken = budgets.next() => {
                     woken?;
+                    shares.pace().await;
                     self.renew(shares).await?;
                 }
                 () = shares.wanting() => self.renew(shares).await?,

@@ -130,12 +130,16 @@ impl Cluster {
 
     /// A permit is free again.
     pub(in crate::pool) fn returned(self: &Arc<Self>, id: MemberId, was_closing: bool) {
-        let is_empty = self.note(|core| {
+        let (is_empty, is_given_up) = self.note(|core| {
+            let is_given_up = core.allocator.held() > core.allocator.limit();
             core.allocator.returned(id, was_closing);
-            core.allocator.held() == 0
+            (core.allocator.held() == 0, is_given_up)
         });
         if is_empty {
             self.emptied.notify_waiters();
+        }
+        if is_given_up {
+            self.wanting.notify_one();
         }
         self.carry_out();
     }
@@ -254,7 +258,8 @@ impl Cluster {
     }
 
     pub(in crate::pool) fn end_long(self: &Arc<Self>, id: MemberId, kind: LongHold) {
-        self.core().allocator.end_long(id, kind);
+        // One place less is due to transactions where long holders exceed the limit.
+        self.tell(|allocator| allocator.end_long(id, kind));
         self.serve_long();
     }
 

@@ -116,19 +116,15 @@ impl Shares {
     }
 
     /// Resolves when the catalog is to be asked before the next heartbeat: a cluster could use more than its share,
-    /// or others wait to hear that it has given up what is theirs.
+    /// or has given up some of what others wait for.
     pub(super) async fn wanting(&self) {
         let wanting = self.pools.wanting();
         loop {
             let told = wanting.notified();
-            let (is_due, is_shrinking) = self.look();
-            if is_due {
+            if self.is_renewal_due() {
                 return self.pace().await;
             }
-            tokio::select! {
-                () = told => {}
-                () = tokio::time::sleep(RENEWAL_GAP), if is_shrinking => {}
-            }
+            told.await;
         }
     }
 
@@ -162,27 +158,17 @@ impl Shares {
         tracing::warn!("the shares of connection budgets could not be renewed; only their floors are used");
     }
 
-    /// Is a renewal due; and is a share still being given up for others?
-    fn look(&self) -> (bool, bool) {
+    fn is_renewal_due(&self) -> bool {
         let table = self.table();
-        let (mut is_due, mut is_shrinking) = (false, false);
-        for cluster in self.pools.clusters() {
+        self.pools.clusters().iter().any(|cluster| {
             let demand = cluster.demand();
-            let Some(share) = table.shares.get(&cluster.id()) else {
-                is_due = true;
-                continue;
-            };
-            is_due |= share.wants_more(demand) || share.gave_back(demand);
-            if share.others_lack && demand.held > share.share {
-                is_shrinking = true;
-                // Connections have become idle since.
-                cluster.set_limit(share.share);
-            }
-        }
-        (is_due, is_shrinking)
+            let share = table.shares.get(&cluster.id());
+            share.is_none_or(|share| share.wants_more(demand) || share.gave_back(demand))
+        })
     }
 
-    async fn pace(&self) {
+    /// Waits until the next renewal may be sent that nobody's heartbeat asks for.
+    pub(super) async fn pace(&self) {
         let sent_at = self.table().sent_at;
         if let Some(earliest) = sent_at.map(|sent| sent + RENEWAL_GAP) {
             tokio::time::sleep_until(earliest.into()).await;
@@ -202,9 +188,12 @@ impl Table {
     fn claim(&self, cluster: &Cluster) -> LeaseClaim {
         let (share, floor) =
             self.shares.get(&cluster.id()).map_or((0, 0), |share| (share.share, share.floor));
+        // In this order: what is in force beyond the share only falls, and what is held follows it.
+        let share = share.max(cluster.in_force());
+        let long = cluster.holdings().long.iter().sum();
         let Demand { held, wanted } = cluster.demand();
-        let [held, wanted] = [held, wanted].map(|count| count.min(CLAIM_MAX));
-        LeaseClaim { cluster: cluster.id(), share, floor, held, wanted }
+        let [held, long, wanted] = [held, long, wanted].map(|count| count.min(CLAIM_MAX));
+        LeaseClaim { cluster: cluster.id(), share, floor, held, long, wanted }
     }
 }
 
@@ -240,7 +229,7 @@ mod tests {
     use super::*;
 
     fn claim(share: u32, held: u32, wanted: u32) -> LeaseClaim {
-        LeaseClaim { cluster: ClusterId::generate(), share, floor: 1, held, wanted }
+        LeaseClaim { cluster: ClusterId::generate(), share, floor: 1, held, long: 0, wanted }
     }
 
     fn told(claim: LeaseClaim, share: u32, others_lack: bool) -> Share {
