@@ -14,14 +14,21 @@ use tokio_postgres::Config;
 pub(crate) const CLUSTER: &str = "eu-1";
 const TENANTS: usize = 3;
 
+/// Clients of each tenant at each gateway that works: together more than there are connections, also while some of
+/// them are between two requests because the machine is busy.
+const EACH: usize = 8;
+
 /// Connections that gateways hold, as the server counts them.
 const HELD: &str = "select count(*) from pg_stat_activity where usename like 't\\_%'";
 
 /// Renewed often, so that what is lost is lost soon.
-const HEARTBEAT_MS: u64 = 1_000;
+pub(crate) const HEARTBEAT_MS: u64 = 1_000;
 
-/// What clients ask for: it takes a connection for a while, and no processor.
-const REQUEST: &str = "select pg_sleep(0.05)";
+/// What clients ask for: it takes a connection for much longer than a client takes to ask again, and no processor.
+const REQUEST: &str = "select pg_sleep(0.25)";
+
+/// What a server writes to its log when it refuses one connection too many.
+const ONE_TOO_MANY: [&str; 2] = ["connection slots are reserved", "too many clients already"];
 
 /// Between two looks at the server, which has other things to do.
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
@@ -57,11 +64,23 @@ pub(crate) async fn hold_server_to_its_budget(stack: &mut Stack) {
     stack.cluster(CLUSTER).expect("it is ours").restart().await.expect("it comes up again");
 }
 
+/// How often the server has refused one connection too many, as it says itself.
+pub(crate) fn refused_by_server(stack: &mut Stack) -> usize {
+    let log = stack.cluster(CLUSTER).expect("it is ours").log_path();
+    let said = String::from_utf8_lossy(&std::fs::read(log).expect("it keeps a log")).into_owned();
+    said.lines().filter(|line| ONE_TOO_MANY.iter().any(|words| line.contains(words))).count()
+}
+
+/// The gateways' shares, as the API shows them.
+pub(crate) async fn shares(stack: &Stack) -> Vec<serde_json::Value> {
+    let cluster = stack.client().get(&path(&["clusters", CLUSTER])).await.expect("known");
+    cluster["shares"].as_array().expect("shares").clone()
+}
+
 /// Waits until every gateway was told this floor: it becomes smaller with the number of gateways, one after the other.
 pub(crate) async fn floors_are(stack: &Stack, floor: u32) {
     wait_until("all floors are even", async || {
-        let cluster = stack.client().get(&path(&["clusters", CLUSTER])).await.expect("known");
-        cluster["shares"].as_array().expect("shares").iter().all(|share| share["floor"] == floor)
+        shares(stack).await.iter().all(|share| share["floor"] == floor)
     })
     .await;
 }
@@ -92,18 +111,20 @@ impl Entry {
 
     /// The sum of a metric's series that have the label's value.
     pub(crate) async fn metric_of(&self, name: &str, value: &str) -> Option<f64> {
-        let metrics = reqwest::get(format!("{}/metrics", self.admin)).await.ok()?.text().await.ok()?;
-        let series = metrics.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(value))
-        });
-        Some(series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        Some(sum_of(&self.metrics().await?, name, value))
+    }
+
+    async fn metrics(&self) -> Option<String> {
+        reqwest::get(format!("{}/metrics", self.admin)).await.ok()?.text().await.ok()
     }
 
     /// Waits until this gateway may hold at least so many connections.
     pub(crate) async fn has_share_of(&self, at_least: f64) {
         let what = format!("{self:?} has a share of {at_least}");
+        let mut seen = LastSeen::default();
         eventually(&what, async || {
-            self.metric("tenantry_cluster_share").await.filter(|share| *share >= at_least)
+            seen.0 = self.metrics().await?;
+            (sum_of(&seen.0, "tenantry_cluster_share", "") >= at_least).then_some(())
         })
         .await;
     }
@@ -115,6 +136,26 @@ impl Entry {
         config.host("127.0.0.1").port(self.port).user("app").dbname(&tenant.slug);
         config.password(usual.get_password().expect("a password"));
         config
+    }
+}
+
+fn sum_of(metrics: &str, name: &str, value: &str) -> f64 {
+    let series = metrics.lines().filter(|line| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(value))
+    });
+    series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// A gateway's metrics, of which a test that fails says what concerns clusters.
+#[derive(Default)]
+struct LastSeen(String);
+
+impl Drop for LastSeen {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let clusters = self.0.lines().filter(|line| line.starts_with("tenantry_cluster_"));
+            eprintln!("{}", clusters.collect::<Vec<_>>().join("\n"));
+        }
     }
 }
 
@@ -188,12 +229,12 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// So many clients of every tenant through the gateway. They log in one after the other: logins are not what is
-    /// tried here.
-    pub(crate) async fn start(entry: &Entry, tenants: &[Tenant], each: usize) -> Self {
+    /// Clients of every tenant through the gateway. They log in one after the other: logins are not what is tried
+    /// here.
+    pub(crate) async fn start(entry: &Entry, tenants: &[Tenant]) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let mut clients = JoinSet::new();
-        for config in tenants.iter().flat_map(|tenant| std::iter::repeat_n(entry.through(tenant), each)) {
+        for config in tenants.iter().flat_map(|tenant| std::iter::repeat_n(entry.through(tenant), EACH)) {
             let stop = Arc::clone(&stop);
             let login = async || config.connect(tokio_postgres::NoTls).await.ok();
             let (client, connection) = eventually("a client is let in", login).await;
@@ -213,9 +254,9 @@ impl Work {
         self.clients.join_all().await;
     }
 
-    /// They end as their gateway did.
-    pub(crate) async fn forget(mut self) {
-        self.clients.shutdown().await;
+    /// They are not to mind what becomes of their gateway from now on.
+    pub(crate) fn abandon(mut self) {
+        self.clients.abort_all();
     }
 }
 

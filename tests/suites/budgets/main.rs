@@ -2,6 +2,7 @@
 //! allows, whatever becomes of gateways and of the catalog, and who has work gets what the others do not need.
 
 mod fleet;
+mod idle;
 
 use fleet::{CLUSTER, Entry, OwnProcess, Watch, Work};
 use harness::wait_until;
@@ -13,9 +14,6 @@ use tokio::sync::Mutex;
 /// One of them stays free for a gateway that starts.
 const BUDGET: u32 = 21;
 
-/// Clients of each of three tenants at each gateway: together more than there are connections.
-const EACH: usize = 6;
-
 /// Each has many processes, and a machine may have two processors.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
@@ -23,12 +21,12 @@ fn assert_within(most: i64, budget: u32) {
     assert!(most <= i64::from(budget), "the server saw {most} connections, the budget is {budget}");
 }
 
-async fn refused_logins(entries: &[Entry]) -> f64 {
-    let mut refused = 0.0;
+async fn failed_logins(entries: &[Entry]) -> f64 {
+    let mut failed = 0.0;
     for entry in entries {
-        refused += entry.metric_of("tenantry_cluster_logins_total", "failed").await.expect("it answers");
+        failed += entry.metric_of("tenantry_cluster_logins_total", "failed").await.expect("it answers");
     }
-    refused
+    failed
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,12 +36,12 @@ async fn three_gateways_share_a_budget_and_the_server_never_sees_one_connection_
     fleet::hold_server_to_its_budget(&mut stack).await;
     let entries = [Entry::of(&stack), Entry::another(&mut stack).await, Entry::another(&mut stack).await];
     let watch = Watch::start(&stack).await;
-    let mut working = vec![Work::start(&entries[0], &tenants, EACH).await];
+    let mut working = vec![Work::start(&entries[0], &tenants).await];
     // The others have no work, and keep no more than what they need to start with.
     entries[0].has_share_of(f64::from(BUDGET / 2)).await;
-    let refused = refused_logins(&entries).await;
+    let failed = failed_logins(&entries).await;
     for entry in &entries[1..] {
-        working.push(Work::start(entry, &tenants, EACH).await);
+        working.push(Work::start(entry, &tenants).await);
     }
     for entry in &entries {
         entry.has_share_of(6.0).await;
@@ -53,7 +51,8 @@ async fn three_gateways_share_a_budget_and_the_server_never_sees_one_connection_
         work.stop().await;
     }
     assert_within(watch.stop().await, BUDGET);
-    assert_eq!(refused_logins(&entries).await, refused, "the server refused a connection");
+    assert_eq!(fleet::refused_by_server(&mut stack), 0, "the server refused one connection too many");
+    assert_eq!(failed_logins(&entries).await, failed, "the server refused a connection");
     stack.stop().await;
 }
 
@@ -63,8 +62,8 @@ async fn a_gateway_that_is_cut_off_keeps_to_its_floor_and_a_dead_one_leaves_the_
     let (stack, tenants) = fleet::stack(BUDGET).await;
     let (other, mut victim) = (Entry::of(&stack), OwnProcess::start(&stack).await);
     let watch = Watch::start(&stack).await;
-    let working = Work::start(&other, &tenants, EACH).await;
-    let doomed = Work::start(&victim.entry, &tenants, EACH).await;
+    let working = Work::start(&other, &tenants).await;
+    let doomed = Work::start(&victim.entry, &tenants).await;
     for entry in [&other, &victim.entry] {
         entry.has_share_of(10.0).await;
     }
@@ -80,11 +79,11 @@ async fn a_gateway_that_is_cut_off_keeps_to_its_floor_and_a_dead_one_leaves_the_
     victim.mend();
     victim.entry.has_share_of(10.0).await;
 
+    doomed.abandon();
     victim.child.kill();
-    doomed.forget().await;
     other.has_share_of(15.0).await;
-    let cluster = stack.client().get(&path(&["clusters", CLUSTER])).await.expect("known");
-    assert_eq!(cluster["shares"].as_array().map(Vec::len), Some(2), "it may only be cut off: {cluster:#}");
+    let shares = fleet::shares(&stack).await;
+    assert_eq!(shares.len(), 2, "it may only be cut off: {shares:#?}");
     working.stop().await;
     assert_within(watch.stop().await, BUDGET);
     stack.stop().await;
@@ -95,8 +94,8 @@ async fn a_gateway_that_stops_gives_its_share_back_at_once() {
     let _turn = ONE_AT_A_TIME.lock().await;
     let (stack, tenants) = fleet::stack(BUDGET).await;
     let (stays, mut leaves) = (Entry::of(&stack), OwnProcess::start(&stack).await);
-    let working = Work::start(&stays, &tenants, EACH).await;
-    let leaving = Work::start(&leaves.entry, &tenants, EACH).await;
+    let working = Work::start(&stays, &tenants).await;
+    let leaving = Work::start(&leaves.entry, &tenants).await;
     leaves.entry.has_share_of(10.0).await;
     leaving.stop().await;
     leaves.child.terminate();
@@ -117,7 +116,7 @@ async fn the_catalog_goes_and_comes_and_the_budget_changes_under_load_and_nobody
     let watch = Watch::start(&stack).await;
     let mut working = Vec::new();
     for entry in &entries {
-        working.push(Work::start(entry, &tenants, EACH).await);
+        working.push(Work::start(entry, &tenants).await);
     }
     wait_until("nearly everything is used", async || watch.now() >= i64::from(BUDGET) - 3).await;
     fleet::floors_are(&stack, BUDGET / 4).await;
