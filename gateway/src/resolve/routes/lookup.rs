@@ -79,13 +79,13 @@ impl Routes {
         }
     }
 
-    fn cached_by_slug(&self, slug: &Slug) -> Option<Arc<Tenant>> {
+    pub(super) fn cached_by_slug(&self, slug: &Slug) -> Option<Arc<Tenant>> {
         let id = *self.slugs.get(slug)?;
         self.cached(id).filter(|tenant| names_of(&tenant.route()).any(|name| name == slug))
     }
 
     /// Reads a route and caches it; reads again while changes arrive in between.
-    async fn load<F, Fut>(&self, read: F) -> Result<Option<Arc<Tenant>>, Refusal>
+    pub(super) async fn load<F, Fut>(&self, read: F) -> Result<Option<Arc<Tenant>>, Refusal>
     where
         F: Fn() -> Fut,
         Fut: Future<Output = Result<Option<RouteRecord>, CatalogError>>,

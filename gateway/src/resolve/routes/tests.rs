@@ -2,6 +2,7 @@ use super::*;
 use crate::admit;
 use crate::pool::tests::route;
 use catalog_schema::MasterKey;
+use std::sync::atomic::Ordering;
 use tenancy::Secret;
 
 /// Nothing listens there: the discard port is reserved, and no test opens it.
