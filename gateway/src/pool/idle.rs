@@ -35,7 +35,17 @@ impl Glance {
 
     /// How many there are.
     pub(super) fn count(&self) -> u32 {
-        self.count.load(Ordering::Acquire)
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// So many are idle, the first of them since then. Whoever shows this looks afterwards whether somebody lacks
+    /// one, and whoever lacks one says so before it looks here.
+    pub(super) fn show(&self, count: u32, since: Option<Instant>) {
+        if let Some(since) = since {
+            let since = since.saturating_duration_since(self.clock);
+            self.since_us.store(u64::try_from(since.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        self.count.store(count, Ordering::SeqCst);
     }
 
     /// What the allocator is told.
@@ -101,11 +111,6 @@ impl IdleConnections {
     }
 
     fn tell(&self) {
-        if let Some(oldest) = self.kept.first() {
-            let since = oldest.idle_since().saturating_duration_since(self.glance.clock);
-            let since_us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
-            self.glance.since_us.store(since_us, Ordering::Relaxed);
-        }
-        self.glance.count.store(self.count(), Ordering::Release);
+        self.glance.show(self.count(), self.kept.first().map(|oldest| oldest.idle_since()));
     }
 }

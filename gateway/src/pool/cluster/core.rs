@@ -112,7 +112,7 @@ impl Cluster {
 
     /// Does somebody lack a connection? As of a moment ago.
     pub(in crate::pool) fn is_short(&self) -> bool {
-        self.is_short.load(Ordering::Acquire)
+        self.is_short.load(Ordering::SeqCst)
     }
 
     /// What becomes of a connection that is given back while somebody lacks one. Under its pool's lock.
@@ -123,7 +123,7 @@ impl Cluster {
     /// A connection has become idle while somebody lacks one: it may be taken in a moment.
     pub(in crate::pool) fn went_idle(self: &Arc<Self>, now: Instant) {
         let at = now.saturating_duration_since(self.clock) + IDLE_BEFORE_TAKEN;
-        if self.looks_at_us.load(Ordering::Acquire) > micros(at) {
+        if self.looks_at_us.load(Ordering::SeqCst) > micros(at) {
             self.look_again(&mut self.core(), at);
         }
     }
@@ -192,11 +192,14 @@ impl Cluster {
         let now = self.clock.elapsed();
         let mut core = self.core();
         let result = change(&mut core);
+        // Before anybody is asked what it has idle. Whoever has one idle from now on shows it, and looks at this
+        // afterwards: so one of the two sees the other, and nobody waits beside an idle connection.
+        self.is_short.store(core.allocator.is_short(), Ordering::SeqCst);
         if let Some(again) = core.settle(now) {
             self.look_again(&mut core, again);
         }
         let is_short = core.allocator.is_short();
-        self.is_short.store(is_short, Ordering::Release);
+        self.is_short.store(is_short, Ordering::SeqCst);
         let complains = is_short && core.allocator.held() >= core.allocator.limit();
         let has_complained = std::mem::replace(&mut core.has_complained, complains);
         drop(core);
@@ -213,7 +216,7 @@ impl Cluster {
             return;
         }
         core.looks_at = Some(at);
-        self.looks_at_us.store(micros(at), Ordering::Release);
+        self.looks_at_us.store(micros(at), Ordering::SeqCst);
         let (cluster, wakes) = (Arc::downgrade(self), self.clock + at);
         runtime.spawn(async move {
             tokio::time::sleep_until(wakes.into()).await;
@@ -228,7 +231,7 @@ impl Cluster {
             // An earlier look may have been asked for since, and another after that.
             if core.looks_at == Some(at) {
                 core.looks_at = None;
-                self.looks_at_us.store(u64::MAX, Ordering::Release);
+                self.looks_at_us.store(u64::MAX, Ordering::SeqCst);
             }
         });
         self.carry_out();
@@ -303,3 +306,6 @@ impl Drop for AtIt<'_> {
 fn micros(at: Duration) -> u64 {
     u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
