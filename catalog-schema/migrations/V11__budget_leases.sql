@@ -13,6 +13,7 @@ create table catalog.budget_leases (
   reserved   integer not null check (reserved >= 0), -- the most that it may hold while the lease lasts
   kept       integer not null check (kept >= 0),     -- the most that it may hold afterwards
   held       integer not null check (held >= 0),     -- what it said that it holds
+  long       integer not null check (long >= 0),     -- of these, what its clients keep for longer than a transaction
   wanted     integer not null check (wanted >= 0),   -- what it said that it could use
   lacking    integer not null check (lacking >= 0),  -- what is due to it and still with others
   expires_at timestamptz not null,
@@ -64,15 +65,19 @@ begin
   return level + (spare > 0)::integer;
 end $$;
 
--- What is due to one gateway of those whose leases last: floors first, then what each wants, then what each holds
--- idle, then an even part of what is left, where one part more than there are gateways is left free.
-create function catalog.budget_due(capacity integer, floor integer, wanted integer[], held integer[], me integer)
+-- What is due to one gateway of those whose leases last: first what its clients keep for longer than a transaction and
+-- one more, since it could not give that up; then floors, if there is enough for all; then what each wants, then what
+-- each holds idle, then an even part of what is left, where one part more than there are gateways is left free.
+create function catalog.budget_due(capacity integer, floor integer, long integer[], wanted integer[],
+                                   held integer[], me integer)
 returns integer
 language plpgsql immutable as $$
 declare
   members integer := cardinality(wanted);
-  low     integer[] := array_fill(floor, array[members]);
-  busy    integer[] := array(select greatest(floor, w) from unnest(wanted) with ordinality as v (w, n) order by n);
+  kept    integer[] := array(select l + sign(l)::integer from unnest(long) with ordinality as v (l, n) order by n);
+  floors  integer[] := array(select greatest(floor, k) from unnest(kept) with ordinality as v (k, n) order by n);
+  low     integer[] := case when (select sum(f) from unnest(floors) as f) <= capacity then floors else kept end;
+  busy    integer[] := array(select greatest(l, w) from unnest(low, wanted) with ordinality as v (l, w, n) order by n);
   open    integer[] := array(select greatest(b, h) from unnest(busy, held) with ordinality as v (b, h, n) order by n);
   filled  bigint := (select sum(o) from unnest(open) as o);
 begin
@@ -97,6 +102,7 @@ declare
   floor_before  integer := (claim ->> 'floor')::integer;
   members       integer;
   me            integer;
+  keeps         integer[];
   wants         integer[];
   holds         integer[];
   others        integer; -- reserved for other gateways, whether their leases last or not
@@ -114,6 +120,7 @@ begin
   select * into before from catalog.budget_leases l
     where l.cluster_id = cluster_id and l.gateway_id = gateway;
   mine.held := (claim ->> 'held')::integer;
+  mine.long := least((claim ->> 'long')::integer, mine.held);
   mine.wanted := least((claim ->> 'wanted')::integer, budget);
 
   select coalesce(sum(case when l.expires_at > at then l.reserved else l.kept end), 0), coalesce(sum(l.kept), 0),
@@ -121,17 +128,17 @@ begin
          coalesce(bool_or(l.lacking > 0 and l.expires_at > at), false), max(l.settles_at)
     into others, others_kept, lost, others_lack, mine.settles_at
     from catalog.budget_leases l where l.cluster_id = cluster_id and l.gateway_id <> gateway;
-  select array_agg(m.wanted order by m.id), array_agg(m.held order by m.id), count(*),
-         count(*) filter (where m.id <= gateway)
-    into wants, holds, members, me
-    from (select l.gateway_id as id, l.wanted, l.held from catalog.budget_leases l
+  select array_agg(m.long order by m.id), array_agg(m.wanted order by m.id), array_agg(m.held order by m.id),
+         count(*), count(*) filter (where m.id <= gateway)
+    into keeps, wants, holds, members, me
+    from (select l.gateway_id as id, l.long, l.wanted, l.held from catalog.budget_leases l
             where l.cluster_id = cluster_id and l.gateway_id <> gateway and l.expires_at > at
-          union all select gateway, mine.wanted, mine.held) m;
+          union all select gateway, mine.long, mine.wanted, mine.held) m;
 
   -- A twentieth stays free: a gateway that starts while the others use everything can serve at once.
   capacity := greatest(0, budget - budget / 20 - lost);
   least_floor := least(greatest(1, budget / (2 * members)), capacity / members);
-  due := catalog.budget_due(capacity, least_floor, wants, holds, me);
+  due := catalog.budget_due(capacity, least_floor, keeps, wants, holds, me);
   mine.share := greatest(0, least(due, budget - others));
   mine.floor := least(greatest(1, least(least_floor, budget / 2 - others_kept)), mine.share);
 
@@ -147,13 +154,13 @@ begin
   mine.kept := greatest(mine.floor, floor_before);
   mine.reserved := greatest(mine.share, in_force, mine.held, mine.kept);
   mine.lacking := greatest(0, due - mine.share);
-  insert into catalog.budget_leases as l (cluster_id, gateway_id, share, floor, reserved, kept, held, wanted,
-      lacking, expires_at, settles_at)
-    values (cluster_id, gateway, mine.share, mine.floor, mine.reserved, mine.kept, mine.held, mine.wanted,
-      mine.lacking, at + lasts, mine.settles_at)
+  insert into catalog.budget_leases as l (cluster_id, gateway_id, share, floor, reserved, kept, held, long,
+      wanted, lacking, expires_at, settles_at)
+    values (cluster_id, gateway, mine.share, mine.floor, mine.reserved, mine.kept, mine.held, mine.long,
+      mine.wanted, mine.lacking, at + lasts, mine.settles_at)
     on conflict on constraint budget_leases_pkey do update set share = excluded.share, floor = excluded.floor,
-      reserved = excluded.reserved, kept = excluded.kept, held = excluded.held, wanted = excluded.wanted,
-      lacking = excluded.lacking, expires_at = excluded.expires_at, settles_at = excluded.settles_at;
+      reserved = excluded.reserved, kept = excluded.kept, held = excluded.held, long = excluded.long,
+      wanted = excluded.wanted, lacking = excluded.lacking, expires_at = excluded.expires_at, settles_at = excluded.settles_at;
 
   -- Others hear of what they are to give, and of what they may take; and of neither twice, or two gateways that
   -- both wait for a third would wake each other without end.

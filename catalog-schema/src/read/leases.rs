@@ -40,6 +40,8 @@ pub struct LeaseClaim {
     pub floor: u32,
     /// Connections open, being opened or being closed.
     pub held: u32,
+    /// Of these, held for longer than a transaction: they cannot be given up.
+    pub long: u32,
     /// Connections that it could use now: those that are leased, and one for each check-out that waits.
     pub wanted: u32,
 }

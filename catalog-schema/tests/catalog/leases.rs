@@ -4,7 +4,7 @@ mod model;
 
 use crate::fixture::{Fixture, name};
 use catalog_schema::{GatewayHeartbeat, LeaseClaim, LeaseRenewal};
-use model::{Event, Model, RESERVED};
+use model::{Event, Gateway, Model, RESERVED};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::time::Duration;
@@ -25,6 +25,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => gateway().prop_map(Event::Kill),
         1 => gateway().prop_map(Event::Leave),
         6 => (gateway(), 0..60_u32).prop_map(|(at, held)| Event::Use(at, held)),
+        2 => (gateway(), 0..60_u32).prop_map(|(at, long)| Event::Keep(at, long)),
         3 => (gateway(), 0..60_u32).prop_map(|(at, wanted)| Event::Want(at, wanted)),
         8 => gateway().prop_map(Event::Send),
         8 => gateway().prop_map(Event::Arrive),
@@ -79,7 +80,8 @@ async fn everybody_gets_what_is_due(model: &mut Model<'_>, client: &Client) -> R
     for gateway in &living {
         let lacks = gateway.share < gateway.wanted.min(model.budget);
         prop_assert!(!lacks || i64::from(shared) == capacity.max(0), "free, yet lacking: {living:?}");
-        let most = living.iter().map(|other| other.share).max().unwrap_or(0);
+        let beyond_long = |other: &&&Gateway| other.share > other.long + 1;
+        let most = living.iter().filter(beyond_long).map(|other| other.share).max().unwrap_or(0);
         // Nobody's idle connections, spare part or floor is more than the floor while another lacks.
         let floor = model.budget / u32::try_from(2 * living.len()).unwrap();
         let fair = most <= gateway.share + 1 || most <= floor.max(1);
@@ -130,6 +132,8 @@ struct Renewing<'a> {
     beat: GatewayHeartbeat,
     number: i64,
     answered: i64,
+    /// Of what it holds, what its clients keep.
+    long: u32,
 }
 
 impl<'a> Renewing<'a> {
@@ -142,7 +146,7 @@ impl<'a> Renewing<'a> {
             applied_revision: Revision::new(0),
         };
         fixture.catalog.gateway_heartbeat(&beat).await.unwrap();
-        Self { fixture, beat, number: 0, answered: 0 }
+        Self { fixture, beat, number: 0, answered: 0, long: 0 }
     }
 
     /// What it is told when it says that it has `share` and `floor` in force, holds and wants so much.
@@ -158,7 +162,7 @@ impl<'a> Renewing<'a> {
         let lasts = Duration::from_secs(14);
         let renewal =
             LeaseRenewal { gateway: self.beat.id, number: self.number, answered: self.answered, lasts };
-        let claim = LeaseClaim { cluster, share, floor, held, wanted };
+        let claim = LeaseClaim { cluster, share, floor, held, long: self.long, wanted };
         let shares = self.fixture.catalog.renew_leases(&renewal, &[claim]).await.unwrap();
         self.answered = self.number;
         (shares[0].share, shares[0].floor)
@@ -180,6 +184,22 @@ async fn one_gateway_gets_what_it_wants_and_a_twentieth_stays_free_for_the_next(
     let leases = fixture.catalog.budget_leases(Some(cluster)).await.unwrap();
     let shares: u32 = leases.iter().map(|lease| lease.share).sum();
     assert_eq!((leases.len(), shares), (2, 19));
+}
+
+#[tokio::test]
+async fn what_clients_keep_and_one_connection_more_is_not_given_to_others() {
+    let fixture = Fixture::new().await;
+    let cluster = fixture.cluster("eu-1").await.cluster.id;
+    let mut first = Renewing::start(&fixture).await;
+    assert_eq!(first.renew(cluster, 0, 0, 0, 100).await.0, 19, "of a budget of 20");
+    let mut second = Renewing::start(&fixture).await;
+    second.renew(cluster, 0, 0, 0, 100).await;
+    first.long = 14;
+    assert_eq!(first.renew(cluster, 19, 10, 19, 100).await, (15, 5));
+    assert_eq!(first.renew(cluster, 15, 5, 15, 100).await, (15, 5));
+    assert_eq!(second.renew(cluster, 1, 1, 1, 100).await.0, 4);
+    first.long = 11;
+    assert_eq!(first.renew(cluster, 15, 5, 15, 100).await.0, 12, "its clients keep less");
 }
 
 #[tokio::test]
@@ -226,7 +246,7 @@ async fn a_late_renewal_and_one_of_a_stranger_are_not_heard() {
     let share = gateway.renew(cluster, 0, 0, 0, 100).await.0;
     gateway.renew(cluster, share, 10, share, 100).await;
     let lasts = Duration::from_secs(14);
-    let claim = LeaseClaim { cluster, share: 0, floor: 0, held: 0, wanted: 0 };
+    let claim = LeaseClaim { cluster, share: 0, floor: 0, held: 0, long: 0, wanted: 0 };
     for (gateway, number) in [(gateway.beat.id, 1), (GatewayId::generate(), 1)] {
         let renewal = LeaseRenewal { gateway, number, answered: 0, lasts };
         assert!(fixture.catalog.renew_leases(&renewal, &[claim]).await.unwrap().is_empty());

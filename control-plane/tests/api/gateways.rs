@@ -39,7 +39,7 @@ async fn shares_of_a_budget_are_shown_with_the_gateway_and_with_the_cluster() {
     let cluster = plane.catalog.cluster_by_name(&"eu-1".parse().unwrap()).await.unwrap().unwrap().cluster;
     let lasts = Duration::from_secs(14);
     let renewal = LeaseRenewal { gateway: beat.id, number: 1, answered: 0, lasts };
-    let claim = LeaseClaim { cluster: cluster.id, share: 0, floor: 0, held: 2, wanted: 1_000_000 };
+    let claim = LeaseClaim { cluster: cluster.id, share: 0, floor: 0, held: 2, long: 0, wanted: 1_000_000 };
     let told = plane.catalog.renew_leases(&renewal, &[claim]).await.unwrap()[0];
     let shown = plane.expect(200, plane.get("/v1/clusters/eu-1")).await;
     let share = &shown["shares"][0];

@@ -277,12 +277,13 @@ impl Allocator {
 
     /// Permits that nobody holds; less than none while a lowered limit is exceeded.
     fn free(&self) -> i64 {
-        i64::from(self.limit) - self.sums.held
+        self.bound() - self.sums.held
     }
 
-    /// Of all floors, what is not held.
+    /// Of all floors, what is not held. Nothing is kept free for them of the one connection that is left when long
+    /// holders fill the limit: those below their floor come first, and then all the others.
     fn missing_of_floors(&self) -> i64 {
-        self.floors.kept() - self.sums.floors_held
+        if self.is_filled_by_long_holders() { 0 } else { self.floors.kept() - self.sums.floors_held }
     }
 
     /// Changes a member, and everything that follows from it.

@@ -21,6 +21,7 @@ pub(super) enum Event {
     Kill(usize),
     Leave(usize),
     Use(usize, u32),
+    Keep(usize, u32),
     Want(usize, u32),
     Send(usize),
     Arrive(usize),
@@ -52,6 +53,8 @@ pub(super) struct Gateway {
     pub(super) share: u32,
     floor: u32,
     pub(super) held: u32,
+    /// Of what it holds, what clients keep: less than its share when they begin.
+    pub(super) long: u32,
     pub(super) wanted: u32,
     expires: Option<i64>,
     under_way: Option<Request>,
@@ -60,7 +63,12 @@ pub(super) struct Gateway {
 impl Gateway {
     /// The most connections that it may open by what it was told.
     fn allowed(&self) -> u32 {
-        self.share.max(self.held)
+        self.in_force().max(self.held)
+    }
+
+    /// Its share, or what clients keep and one connection more.
+    fn in_force(&self) -> u32 {
+        if self.share > 0 && self.long >= self.share { self.long + 1 } else { self.share }
     }
 
     /// The same with what it will be told by an answer that is on its way. One that comes after the lease has
@@ -114,6 +122,11 @@ impl<'a> Model<'a> {
             Event::Leave(at) => self.leave(at).await,
             Event::Use(at, held) => self.with(at, |gateway| {
                 gateway.held = if held > gateway.held { held.min(gateway.allowed()) } else { held };
+                gateway.long = gateway.long.min(gateway.held);
+            }),
+            Event::Keep(at, long) => self.with(at, |gateway| {
+                let most = gateway.share.saturating_sub(1).min(gateway.held).max(gateway.long);
+                gateway.long = long.min(most);
             }),
             Event::Want(at, wanted) => self.with(at, |gateway| gateway.wanted = wanted),
             Event::Send(at) => self.send(at),
@@ -136,7 +149,7 @@ impl<'a> Model<'a> {
         self.send(at);
         self.arrive(at).await;
         self.answer(at);
-        self.with(at, |gateway| gateway.held = gateway.held.min(gateway.share));
+        self.with(at, |gateway| gateway.held = gateway.held.min(gateway.in_force()));
     }
 
     fn with(&mut self, at: usize, change: impl FnOnce(&mut Gateway)) {
@@ -161,6 +174,7 @@ impl<'a> Model<'a> {
             share: 0,
             floor: 0,
             held: 0,
+            long: 0,
             wanted: 0,
             expires: None,
             under_way: None,
@@ -187,8 +201,8 @@ impl<'a> Model<'a> {
             }
             gateway.number += 1;
             let claim = json!([{
-                "cluster": cluster, "share": gateway.share, "floor": gateway.floor,
-                "held": gateway.held, "wanted": gateway.wanted,
+                "cluster": cluster, "share": gateway.in_force(), "floor": gateway.floor,
+                "held": gateway.held, "long": gateway.long, "wanted": gateway.wanted,
             }]);
             let (number, answered) = (gateway.number, gateway.answered);
             let (answer, arrived) = (None, false);
@@ -254,6 +268,8 @@ fn expire(gateway: &mut Gateway, now: i64) {
     let Some(expires) = gateway.expires else { return };
     if now >= expires {
         gateway.share = gateway.floor;
+        // What clients keep beyond the floor of a gateway that is cut off is not promised.
+        gateway.long = gateway.long.min(gateway.floor.saturating_sub(1));
     }
     if now >= expires + DRAINED_AFTER {
         gateway.held = gateway.held.min(gateway.share);

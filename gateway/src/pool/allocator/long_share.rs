@@ -1,7 +1,8 @@
 //! Connections that clients keep for longer than a transaction.
 //!
 //! Nothing can be taken from such a client before it lets go by itself, so only a share of the budget may be held in
-//! this way: the rest stays for transactions, whoever listens or pins.
+//! this way: the rest stays for transactions, whoever listens or pins. When the budget falls below what is held for
+//! long, one connection beyond that stays for them.
 
 use super::{Allocator, MemberId};
 
@@ -55,6 +56,10 @@ impl LongShare {
         self.held
     }
 
+    pub(super) fn sum(&self) -> u32 {
+        self.held.iter().sum()
+    }
+
     /// The most that may be held for long. One connection at least stays for transactions.
     pub(super) fn limit(&self, budget: u32) -> u32 {
         let share = u64::from(budget) * u64::from(self.percent) / 100;
@@ -65,8 +70,7 @@ impl LongShare {
 impl Allocator {
     /// Counts one of the member's connections as held for long. `false`: as many are as may be.
     pub fn keep_long(&mut self, id: MemberId, kind: LongHold) -> bool {
-        let held: u32 = self.long.held.iter().sum();
-        let is_allowed = held < self.long.limit(self.limit);
+        let is_allowed = self.long.sum() < self.long.limit(self.limit);
         if is_allowed && let Some(member) = self.members.get_mut(&id) {
             member.long += 1;
             self.long.held[kind.index()] += 1;
@@ -82,5 +86,21 @@ impl Allocator {
         if let Some(member) = self.members.get_mut(&id) {
             member.long = member.long.saturating_sub(1);
         }
+    }
+
+    /// The most that may be held. Long holders that the limit has fallen below leave one connection to transactions,
+    /// or nobody would be served before they go. That is no more than was allowed before: they never filled a limit
+    /// by themselves.
+    #[must_use]
+    pub fn in_force(&self) -> u32 {
+        if self.is_filled_by_long_holders() { self.long.sum() + 1 } else { self.limit }
+    }
+
+    pub(super) fn bound(&self) -> i64 {
+        self.in_force().into()
+    }
+
+    pub(super) fn is_filled_by_long_holders(&self) -> bool {
+        self.limit > 0 && self.long.sum() >= self.limit
     }
 }

@@ -163,12 +163,12 @@ impl Allocator {
 
     /// Permits that are out and have no place in the limit, beyond those on their way back.
     fn surplus(&self) -> i64 {
-        (self.sums.held - self.sums.coming - i64::from(self.limit)).max(0)
+        (self.sums.held - self.sums.coming - self.bound()).max(0)
     }
 
     /// What is on its way or free, and not kept for floors of others. Less than nothing: floors come first.
     fn at_hand(&self) -> i64 {
-        self.free() + self.sums.coming - (self.missing_of_floors() - self.sums.floors_lacking)
+        self.free() + self.sums.coming - (self.missing_of_floors() - self.sums.floors_lacking).max(0)
     }
 
     /// Connections that others have to give up.

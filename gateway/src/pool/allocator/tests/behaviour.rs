@@ -173,6 +173,34 @@ fn long_holders_leave_a_share_to_transactions() {
     assert!(!alone.keep_long(member, super::super::LongHold::Listener), "one stays for transactions");
 }
 
+#[test]
+fn one_connection_stays_for_transactions_when_the_limit_falls_below_the_long_holders() {
+    let mut world = World::new(10);
+    let keeper = world.join(terms(1_000, 10), 1);
+    world.arrive(keeper, 10);
+    world.pass(Duration::from_millis(8));
+    assert_eq!((0..10).filter(|_| world.keep_long(keeper)).count(), 8);
+    world.join(Terms { floor: 3, weight: 100, cap: 10 }, 1);
+    world.set_limit(5);
+    world.pass(SECOND);
+    assert_eq!(world.held(), 9, "nothing else can be given up");
+    let others = [world.join(terms(1, 10), 1), world.join(terms(1, 10), 1)];
+    for other in others {
+        world.arrive(other, 20);
+    }
+    world.pass(SECOND);
+    assert!(others.iter().all(|other| world.pools[*other].served == 20));
+    // Each that lets go takes the limit nearer.
+    for left in (4..8).rev() {
+        world.end_long(keeper);
+        world.pass(SECOND);
+        assert_eq!(world.held(), left + 1);
+    }
+    assert_eq!(world.allocator.in_force(), 5);
+    world.set_limit(0);
+    assert_eq!(world.allocator.in_force(), 0, "it may hold nothing at all");
+}
+
 /// What it costs to serve a claim while others know of a hundred thousand pools.
 fn cost_with(known: u32) -> Duration {
     let mut allocator = Allocator::new(100, 80);

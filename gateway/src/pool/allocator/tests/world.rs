@@ -312,7 +312,7 @@ impl World {
 
     fn granted(&mut self, pool: usize) {
         self.grants_in_order.push(pool);
-        assert!(self.held() < self.allocator.limit(), "a connection too many");
+        assert!(self.held() < self.allocator.in_force(), "a connection too many");
         let is_wanted = self.wanted(pool) > 0;
         if is_wanted {
             self.pools[pool].opening += 1;
@@ -337,7 +337,7 @@ impl World {
         assert_eq!(holdings.closing, self.closing);
         let lacking: u32 = (0..self.pools.len()).map(|pool| self.wanted(pool)).sum();
         assert_eq!(holdings.wanted, lacking);
-        let free = holdings.limit.saturating_sub(holdings.held);
+        let free = self.allocator.in_force().saturating_sub(holdings.held);
         assert!(lacking == 0 || free <= holdings.reserved, "{free} free, {lacking} lacking");
         assert!(holdings.reserved <= holdings.limit);
         let long: u32 = self.pools.iter().map(|pool| pool.long).sum();
