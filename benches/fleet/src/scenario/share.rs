@@ -12,14 +12,17 @@ const TENANTS: u32 = 200;
 /// Server connections of one tenant.
 const POOL_SIZE: u32 = 2;
 
+/// A connection for each tenant, and what a gateway leaves free for another one that may start.
+const BUDGET: u32 = TENANTS + TENANTS / 5;
+
 /// All three targets keep a connection for each tenant.
-const CONNECTIONS: u32 = 3 * TENANTS + 20;
+const CONNECTIONS: u32 = 2 * TENANTS + BUDGET + 20;
 
 pub(super) async fn play(bench: &mut Bench) -> Result<(), ScenarioError> {
     let tenants = 1..TENANTS + 1;
     let cluster = bench.cluster("share", tenants.clone(), CONNECTIONS).await?;
     let limits = tenancy::Limits { pool_size: POOL_SIZE, ..LIMITS };
-    let catalog = bench.catalog(limits, &cluster, tenants, TENANTS + 10).await?;
+    let catalog = bench.catalog(limits, &cluster, tenants, BUDGET).await?;
     let ours = bench.gateway(&catalog).await?;
     let settings = Settings {
         server_port: cluster.server.port(),
