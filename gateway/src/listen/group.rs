@@ -31,9 +31,14 @@ pub async fn leave(listener: &TcpListener, enter: &mut impl FnMut(TcpStream, Soc
             %reason,
             "the kernel cannot be had to give new connections to the other gateway only; some may be reset"
         );
-        return;
     }
-    let until = Instant::now() + HANDSHAKE_MAX;
+    // Whether or not it can: what has begun may end.
+    take_in(listener, HANDSHAKE_MAX, enter).await;
+}
+
+/// Accepts for so long.
+async fn take_in(listener: &TcpListener, time: Duration, enter: &mut impl FnMut(TcpStream, SocketAddr)) {
+    let until = Instant::now() + time;
     while let Ok(accepted) = timeout_at(until, listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => enter(stream, peer),

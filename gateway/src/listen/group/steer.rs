@@ -20,8 +20,12 @@ use tokio::time::timeout;
 /// kernel queues it before `connect` returns.
 const ARRIVAL_MAX: Duration = Duration::from_millis(100);
 
-/// Others may come and go meanwhile; it is then tried again, this often at most.
-const ATTEMPTS_MAX: usize = 3;
+/// Others may come and go meanwhile, and on a machine that is busy a connection may come late or find no descriptor
+/// left. It is then tried again, this often at most.
+const ATTEMPTS_MAX: usize = 5;
+
+/// What arrives between two attempts is served for so long.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// `SKF_AD_OFF + SKF_AD_RANDOM` of `linux/filter.h`: a random number instead of a packet's bytes.
 const RANDOM: u32 = 0xffff_f000 + 56;
@@ -33,29 +37,45 @@ const JUMP_IF_EQUAL: u16 = 0x15;
 const RETURN_NUMBER: u16 = 0x06;
 const RETURN_RESULT: u16 = 0x16;
 
-/// Has the kernel give nothing more to this listener. `enter` gets what arrives meanwhile.
+/// Has the kernel give nothing more to this listener. `enter` gets what arrives meanwhile. If that fails, the choice is
+/// the kernel's again: nobody but this listener would end what an attempt had steered to one of them.
 ///
 /// # Errors
-/// There is no other listener, or the system does not let us.
+/// There is no other listener, the system does not let us, or every attempt came to nothing.
 pub(super) async fn to_the_others(
     listener: &TcpListener,
     enter: &mut impl FnMut(TcpStream, SocketAddr),
 ) -> io::Result<()> {
     let place = Place::of(listener, listener.local_addr()?)?;
-    for _ in 0..ATTEMPTS_MAX {
+    let mut attempts = 0;
+    loop {
         let others = u32::try_from(place.others()?).unwrap_or(u32::MAX);
         if others == 0 {
             return Err(io::Error::other("nobody else listens there"));
         }
-        if let Some(own) = own_number(listener, others, enter).await? {
-            attach(listener, &mut all_but(own, others))?;
-            if !arrives_here(listener, enter).await? {
-                return Ok(());
-            }
-        }
+        let Err(reason) = to_so_many_others(listener, others, enter).await else { return Ok(()) };
         no_preference(listener)?;
+        attempts += 1;
+        if attempts == ATTEMPTS_MAX {
+            return Err(reason);
+        }
+        tracing::debug!(%reason, "new connections could not be steered to the others yet");
+        super::take_in(listener, ATTEMPT_PAUSE, enter).await;
     }
-    Err(io::Error::other("connections go on arriving here"))
+}
+
+/// One attempt.
+async fn to_so_many_others(
+    listener: &TcpListener,
+    others: u32,
+    enter: &mut impl FnMut(TcpStream, SocketAddr),
+) -> io::Result<()> {
+    let own = own_number(listener, others, enter).await?;
+    attach(listener, &mut all_but(own, others))?;
+    if arrives_here(listener, enter).await? {
+        return Err(io::Error::other("connections go on arriving here"));
+    }
+    Ok(())
 }
 
 /// Leaves the choice to the kernel, whatever the group has been told before.
@@ -70,14 +90,14 @@ async fn own_number(
     listener: &TcpListener,
     others: u32,
     enter: &mut impl FnMut(TcpStream, SocketAddr),
-) -> io::Result<Option<u32>> {
+) -> io::Result<u32> {
     for number in 0..=others {
         attach(listener, &mut [instruction(RETURN_NUMBER, number)])?;
         if arrives_here(listener, enter).await? {
-            return Ok(Some(number));
+            return Ok(number);
         }
     }
-    Ok(None)
+    Err(io::Error::other("connections arrive here by no number"))
 }
 
 /// Every listener but number `own`, one as often as the other. When that one has left, the last one takes its number:

@@ -3,7 +3,9 @@ use crate::listen::bind::{Sharing, listen_on};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Listeners that take the port over, one after the other.
 const HANDOVERS: usize = 3;
@@ -105,4 +107,33 @@ async fn of_three_two_go_on_and_get_everything() {
 async fn who_is_alone_cannot_leave_a_group() {
     let alone = listener(([127, 0, 0, 1], 0).into());
     steer::to_the_others(&alone, &mut |_, _| {}).await.expect_err("there is nobody");
+}
+
+/// A listener whose queue is full, so that a connection to it takes longer than anybody waits.
+async fn overrun() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseport(true).expect("it can be shared");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("it is bound");
+    let mut queue = Vec::new();
+    while let Ok(client) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        queue.push(client.expect("it listens"));
+    }
+    (listener, queue)
+}
+
+#[tokio::test]
+async fn who_cannot_steer_leaves_the_choice_to_the_kernel() {
+    let (other, _queue) = overrun().await;
+    let address = other.local_addr().expect("it is bound");
+    let leaving = listener(address);
+    leave(&leaving, &mut |_, _| {}).await;
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(TcpStream::connect(address));
+    }
+    // They would all be the other's, which nobody would say otherwise to any more.
+    let arrived = timeout(Duration::from_secs(30), leaving.accept()).await;
+    arrived.expect("some arrive here").expect("a connection");
 }
