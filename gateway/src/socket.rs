@@ -32,6 +32,15 @@ pub fn prepare<S: AsFd>(socket: &S) -> io::Result<()> {
     socket.set_tcp_keepalive(&keepalive)
 }
 
+/// Has the connection end with an error when what was sent on it is not acknowledged for so long. The kernel tries for a
+/// quarter of an hour otherwise, and probes nothing meanwhile.
+///
+/// # Errors
+/// The connection is lost already.
+pub fn give_up_after<S: AsFd>(socket: &S, time: Duration) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_user_timeout(Some(time))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -259,7 +259,7 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         if let Some((stream, permit)) = self.socket.take() {
-            close::in_background(stream, permit, None);
+            close::login_in_background(stream, permit);
         }
     }
 }

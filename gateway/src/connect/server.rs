@@ -222,7 +222,7 @@ impl Drop for ServerConnection {
     fn drop(&mut self) {
         if let (Some(stream), Some(permit)) = (self.stream.take(), self.permit.take()) {
             let cancel = close::Cancel { target: self.cancel.clone(), is_at_work: self.is_at_work };
-            close::in_background(stream, permit, Some(cancel));
+            close::in_background(stream, permit, cancel);
         }
     }
 }

@@ -21,7 +21,7 @@ mod member;
 pub mod reclaim;
 
 pub use long_share::LongHold;
-pub use member::{MemberId, Terms};
+pub use member::{MemberId, Phase, Terms};
 pub use reclaim::{Idle, Reason, Release};
 
 use super::fair_queue::FairQueue;
@@ -75,6 +75,8 @@ pub struct Holdings {
     pub held: u32,
     /// Of these, on their way back.
     pub closing: u32,
+    /// Of these, of connections that were closed and that the server does not let go of.
+    pub stuck: u32,
     /// Permits that pools would take if there were more.
     pub wanted: u32,
     /// Pools that would.
@@ -179,16 +181,19 @@ impl Allocator {
 
     /// A connection of the member's is being closed: its permit is on the way back.
     pub fn closing(&mut self, id: MemberId) {
-        self.edit(id, |member| member.going += 1);
+        self.passes(id, Phase::Open, Phase::Closing);
     }
 
-    /// A permit of the member's is free again, of a connection that was being closed or of another.
-    pub fn returned(&mut self, id: MemberId, was_closing: bool) {
+    /// A permit of the member's passes from one phase to the next.
+    pub fn passes(&mut self, id: MemberId, from: Phase, to: Phase) {
+        self.edit(id, |member| member.passes(from, to));
+    }
+
+    /// A permit of the member's is free again, which was in this phase.
+    pub fn returned(&mut self, id: MemberId, phase: Phase) {
         self.edit(id, |member| {
+            member.passes(phase, Phase::Open);
             member.held = member.held.saturating_sub(1);
-            if was_closing {
-                member.going = member.going.saturating_sub(1);
-            }
         });
         self.forget_if_empty(id);
     }
@@ -247,6 +252,7 @@ impl Allocator {
             limit: self.limit,
             held: self.held(),
             closing: count(self.sums.coming),
+            stuck: count(self.sums.stuck),
             wanted: self.wanted(),
             waiting_pools: u32::try_from(self.claims.len()).unwrap_or(u32::MAX),
             reserved: count(self.missing_of_floors().min(self.free())),
@@ -291,10 +297,11 @@ impl Allocator {
         let Some(member) = self.members.get_mut(&id) else { return };
         change(member);
         let share = member.share_of(&self.floors);
+        let was_busy = member.share.held > 0;
         self.sums.replace(member.share, share);
         member.share = share;
         let rank = (share.lacking > 0).then(|| member.rank(&self.floors));
-        member.wait(id, rank, &mut self.claims);
+        member.wait(id, rank, was_busy, &mut self.claims);
         let level = (member.held > 0).then(|| Reverse(member.level()));
         if level != member.listed {
             if let Some(old) = std::mem::replace(&mut member.listed, level) {
@@ -331,6 +338,7 @@ impl Share {
     fn replace(&mut self, old: Share, new: Share) {
         self.held += new.held - old.held;
         self.coming += new.coming - old.coming;
+        self.stuck += new.stuck - old.stuck;
         self.lacking += new.lacking - old.lacking;
         self.floors_held += new.floors_held - old.floors_held;
         self.floors_lacking += new.floors_lacking - old.floors_lacking;

@@ -1,7 +1,7 @@
 //! What a cluster's budget has granted: the right to hold one connection, and to hold it for long.
 
 use super::Cluster;
-use super::allocator::{LongHold, MemberId};
+use super::allocator::{LongHold, MemberId, Phase};
 use std::sync::Arc;
 
 /// The right to hold one connection to a cluster, from before it is dialled until its server has closed it.
@@ -11,31 +11,49 @@ use std::sync::Arc;
 pub struct ConnectPermit {
     cluster: Arc<Cluster>,
     member: MemberId,
-    is_closing: bool,
+    phase: Phase,
 }
 
 impl ConnectPermit {
     pub(super) fn new(cluster: Arc<Cluster>, member: MemberId) -> Self {
-        Self { cluster, member, is_closing: false }
+        Self { cluster, member, phase: Phase::Open }
     }
 
     /// The connection is being closed; the permit returns once the server has let go.
     pub fn mark_closing(&mut self) {
-        if !self.is_closing {
-            self.is_closing = true;
-            self.cluster.tell(|allocator| allocator.closing(self.member));
+        if self.phase == Phase::Open {
+            self.pass_to(Phase::Closing);
         }
     }
 
-    /// The same where the allocator knows.
+    /// The login has come to nothing, and what there is of a connection is being closed.
+    pub fn mark_broken_off(&mut self) {
+        if self.phase == Phase::Open {
+            self.pass_to(Phase::BrokenOff);
+        }
+    }
+
+    /// The connection was closed, and the server does not let go of it: nobody is to wait for the permit.
+    pub fn mark_stuck(&mut self) {
+        if self.phase == Phase::Closing {
+            self.pass_to(Phase::Stuck);
+        }
+    }
+
+    /// It is about to be closed, and the allocator knows.
     pub fn is_given_up(&mut self) {
-        self.is_closing = true;
+        self.phase = Phase::Closing;
+    }
+
+    fn pass_to(&mut self, phase: Phase) {
+        let from = std::mem::replace(&mut self.phase, phase);
+        self.cluster.tell(|allocator| allocator.passes(self.member, from, phase));
     }
 }
 
 impl Drop for ConnectPermit {
     fn drop(&mut self) {
-        self.cluster.returned(self.member, self.is_closing);
+        self.cluster.returned(self.member, self.phase);
     }
 }
 

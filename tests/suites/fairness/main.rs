@@ -2,9 +2,10 @@
 //! change live, and who keeps a connection does not lock others out.
 //!
 //! [`sharing`] has tenants that want more than there is, [`keeping`] clients that keep what they have, [`changing`]
-//! limits that change under load.
+//! limits that change under load, [`closing`] connections that the server does not let go of.
 
 mod changing;
+mod closing;
 mod keeping;
 mod sharing;
 

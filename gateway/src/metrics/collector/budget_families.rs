@@ -12,6 +12,11 @@ static CLOSING: Spec = Spec::gauge(
     &["cluster"],
     "Of the server connections to the cluster, those that are being closed.",
 );
+static STUCK: Spec = Spec::gauge(
+    "tenantry_cluster_stuck_connections",
+    &["cluster"],
+    "Connections that were closed and that the server does not let go of: their backends heed no cancel.",
+);
 static WAITING_POOLS: Spec = Spec::gauge(
     "tenantry_cluster_waiting_pools",
     &["cluster"],
@@ -55,7 +60,7 @@ pub struct BudgetReading(pub Vec<(String, Holdings, Turnover)>);
 /// What clusters of one name add up to: a name may pass from one to another, and a series must not appear twice.
 #[derive(Default)]
 struct Sums {
-    gauges: [u64; 4],
+    gauges: [u64; 5],
     long: [u64; LongHold::ALL.len()],
     grants: u64,
     evictions: [u64; Reason::ALL.len()],
@@ -76,8 +81,8 @@ impl BudgetReading {
 
 impl Sums {
     fn add(&mut self, holdings: &Holdings, turnover: &Turnover) {
-        let Holdings { closing, waiting_pools, reserved, long_limit, .. } = *holdings;
-        add(&mut self.gauges, [closing, waiting_pools, reserved, long_limit].map(u64::from));
+        let Holdings { closing, stuck, waiting_pools, reserved, long_limit, .. } = *holdings;
+        add(&mut self.gauges, [closing, stuck, waiting_pools, reserved, long_limit].map(u64::from));
         add(&mut self.long, holdings.long.map(u64::from));
         self.grants += turnover.grants;
         add(&mut self.evictions, turnover.evictions);
@@ -94,7 +99,7 @@ pub(super) fn families(reading: &BudgetReading) -> Vec<Family> {
     for (name, holdings, turnover) in &reading.0 {
         by_name.entry(name).or_default().add(holdings, turnover);
     }
-    let mut gauges = [&CLOSING, &WAITING_POOLS, &RESERVED, &LONG_HELD_LIMIT].map(Family::new);
+    let mut gauges = [&CLOSING, &STUCK, &WAITING_POOLS, &RESERVED, &LONG_HELD_LIMIT].map(Family::new);
     let [mut long, mut grants, mut evictions, mut yields] =
         [&LONG_HELD, &GRANTS, &EVICTIONS, &YIELDS].map(Family::new);
     for (name, sums) in by_name {

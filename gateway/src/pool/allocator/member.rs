@@ -42,6 +42,22 @@ impl Terms {
     }
 }
 
+/// What becomes of a permit that is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Its connection is open, or being opened.
+    #[default]
+    Open,
+    /// Its connection is being closed: it is on its way back. Until then its member's cap counts it.
+    Closing,
+    /// Its connection never became one. It is on its way back, and no cap counts it: a server that answers nobody
+    /// would keep members from trying again.
+    BrokenOff,
+    /// Its connection was closed and the server does not let go of it. When it comes back nobody knows, so it counts
+    /// as one that is open.
+    Stuck,
+}
+
 /// In which order members are served: below their floor before all others, then by how much they have for their
 /// weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +79,8 @@ pub(super) struct Share {
     pub(super) held: i64,
     /// Of these, on their way back.
     pub(super) coming: i64,
+    /// Of these, not to be had back before the server lets go.
+    pub(super) stuck: i64,
     /// Permits that would be taken now.
     pub(super) lacking: i64,
     /// Of the floor, what is held.
@@ -84,6 +102,10 @@ pub(super) struct Member {
     pub(super) pending: u32,
     /// Of these, of connections that are being closed.
     pub(super) going: u32,
+    /// Of these again, of logins that came to nothing.
+    broken_off: u32,
+    /// Of those held, of connections that were closed and that the server does not let go of.
+    pub(super) stuck: u32,
     /// Of these, of idle connections that it was told to close and has not answered for.
     pub(super) evicting: u32,
     /// Of these, kept for longer than a transaction.
@@ -110,6 +132,8 @@ impl Member {
             held: 0,
             pending: 0,
             going: 0,
+            broken_off: 0,
+            stuck: 0,
             evicting: 0,
             long: 0,
             wanted: 0,
@@ -129,8 +153,27 @@ impl Member {
 
     /// What it would take now.
     pub(super) fn lacking(&self) -> u32 {
-        let room = self.terms.cap.saturating_sub(self.kept());
+        let room = self.terms.cap.saturating_sub(self.held.saturating_sub(self.broken_off));
         self.wanted.saturating_sub(self.pending).min(room)
+    }
+
+    /// One of its permits passes from one phase to the next.
+    pub(super) fn passes(&mut self, from: Phase, to: Phase) {
+        for count in self.counts_of(from).into_iter().flatten() {
+            *count = count.saturating_sub(1);
+        }
+        for count in self.counts_of(to).into_iter().flatten() {
+            *count += 1;
+        }
+    }
+
+    fn counts_of(&mut self, phase: Phase) -> [Option<&mut u32>; 2] {
+        match phase {
+            Phase::Open => [None, None],
+            Phase::Closing => [Some(&mut self.going), None],
+            Phase::BrokenOff => [Some(&mut self.going), Some(&mut self.broken_off)],
+            Phase::Stuck => [Some(&mut self.stuck), None],
+        }
     }
 
     /// How much it has for its weight.
@@ -169,6 +212,7 @@ impl Member {
         Share {
             held: self.held.into(),
             coming: (self.going + self.evicting).into(),
+            stuck: self.stuck.into(),
             lacking: self.lacking().into(),
             floors_held: self.held.min(floor).into(),
             floors_lacking: self.lacking().min(missing).into(),
@@ -176,8 +220,15 @@ impl Member {
         }
     }
 
-    /// Has it wait in this rank, or no longer. Whoever had a turn meanwhile goes behind those who had none.
-    pub(super) fn wait(&mut self, id: MemberId, rank: Option<Rank>, claims: &mut FairQueue<MemberId, Rank>) {
+    /// Has it wait in this rank, or no longer. Whoever had a turn meanwhile goes behind those who had none. `was_busy`:
+    /// it held something until now.
+    pub(super) fn wait(
+        &mut self,
+        id: MemberId,
+        rank: Option<Rank>,
+        was_busy: bool,
+        claims: &mut FairQueue<MemberId, Rank>,
+    ) {
         self.place = match (self.place, rank) {
             (Some(place), Some(rank)) if self.waits_with == self.turn => Some(claims.rerank(id, place, rank)),
             (old, rank) => {
@@ -185,7 +236,7 @@ impl Member {
                     claims.leave(id, old);
                 }
                 self.waits_with = self.turn;
-                rank.map(|rank| claims.enter(id, rank, self.turn, self.held > 0))
+                rank.map(|rank| claims.enter(id, rank, self.turn, was_busy || self.held > 0))
             }
         };
     }

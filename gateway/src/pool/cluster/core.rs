@@ -4,7 +4,7 @@
 //! holds no pool's lock: [`Cluster::carry_out`].
 
 use super::*;
-use crate::pool::allocator::Idle;
+use crate::pool::allocator::{Idle, Phase};
 use crate::pool::allocator::reclaim::IDLE_BEFORE_TAKEN;
 use crate::pool::waiters::{Ticket, Waiters};
 use std::collections::HashMap;
@@ -129,10 +129,10 @@ impl Cluster {
     }
 
     /// A permit is free again.
-    pub(in crate::pool) fn returned(self: &Arc<Self>, id: MemberId, was_closing: bool) {
+    pub(in crate::pool) fn returned(self: &Arc<Self>, id: MemberId, phase: Phase) {
         let (is_empty, is_given_up) = self.note(|core| {
             let is_given_up = core.allocator.held() > core.allocator.limit();
-            core.allocator.returned(id, was_closing);
+            core.allocator.returned(id, phase);
             (core.allocator.held() == 0, is_given_up)
         });
         if is_empty {
@@ -167,7 +167,7 @@ impl Cluster {
                 (Action::Grant(id), Some(pool)) => pool.granted(ConnectPermit::new(Arc::clone(self), id)),
                 (Action::Grant(id), None) => {
                     self.note(|core| core.allocator.took(id, 0));
-                    self.returned(id, false);
+                    self.returned(id, Phase::Open);
                 }
                 (Action::Evict(_), Some(pool)) => pool.evict_for_others(),
                 (Action::Evict(id), None) => self.tell(|allocator| allocator.evicted(id, false)),

@@ -1,5 +1,5 @@
 use super::super::reclaim::IDLE_BEFORE_TAKEN;
-use super::super::{Allocator, Idle, Terms};
+use super::super::{Allocator, Idle, Phase, Terms};
 use super::terms;
 use super::world::World;
 use std::time::{Duration, Instant};
@@ -215,7 +215,7 @@ fn cost_with(known: u32) -> Duration {
             allocator.settle(Duration::from_millis(round), |_| Idle::default());
             while allocator.next_action().is_some() {
                 allocator.took(*member, 0);
-                allocator.returned(*member, false);
+                allocator.returned(*member, Phase::Open);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Pools, their clients and a server, as far as the allocator can tell them from real ones.
 
 use super::super::reclaim::TURN;
-use super::super::{Action, Allocator, Idle, LongHold, MemberId, Release, Terms};
+use super::super::{Action, Allocator, Idle, LongHold, MemberId, Phase, Release, Terms};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub(super) struct Pool {
     pub(super) idle: Vec<(Duration, Duration)>,
     pub(super) leased: u32,
     pub(super) long: u32,
+    /// Connections that the server has not let go of yet.
+    pub(super) closing: u32,
     pub(super) served: u64,
     is_asked: bool,
     has_left: bool,
@@ -59,7 +61,6 @@ pub(super) struct World {
     pub(super) grants_in_order: Vec<usize>,
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     events_made: u64,
-    closing: u32,
     /// How often the allocator was asked at the last instant at which it was.
     looks: (Duration, usize),
 }
@@ -73,7 +74,6 @@ impl World {
             grants_in_order: Vec::new(),
             events: BinaryHeap::new(),
             events_made: 0,
-            closing: 0,
             looks: (Duration::ZERO, 0),
         }
     }
@@ -91,6 +91,7 @@ impl World {
             idle: Vec::new(),
             leased: 0,
             long: 0,
+            closing: 0,
             served: 0,
             is_asked: false,
             has_left: false,
@@ -181,8 +182,8 @@ impl World {
             match event {
                 Event::Opened(pool) => self.opened(pool),
                 Event::Closed(pool) => {
-                    self.closing -= 1;
-                    self.allocator.returned(self.pools[pool].id, true);
+                    self.pools[pool].closing -= 1;
+                    self.allocator.returned(self.pools[pool].id, Phase::Closing);
                 }
                 Event::Ended(pool, turn_began) => self.ended(pool, turn_began),
                 Event::Look => {}
@@ -198,9 +199,14 @@ impl World {
         pool.opening + pool.leased + u32::try_from(pool.idle.len()).expect("few")
     }
 
+    /// The same, and those that it has closed and that the server has not let go of.
+    pub(super) fn held_by(&self, pool: usize) -> u32 {
+        self.open_in(pool) + self.pools[pool].closing
+    }
+
     /// Permits that are out, as those who hold them count.
     pub(super) fn held(&self) -> u32 {
-        self.closing + (0..self.pools.len()).map(|pool| self.open_in(pool)).sum::<u32>()
+        (0..self.pools.len()).map(|pool| self.held_by(pool)).sum()
     }
 
     fn opened(&mut self, pool: usize) {
@@ -240,7 +246,7 @@ impl World {
         if tell {
             self.allocator.closing(self.pools[pool].id);
         }
-        self.closing += 1;
+        self.pools[pool].closing += 1;
         self.later(CLOSE, Event::Closed(pool));
         self.report(pool);
     }
@@ -259,6 +265,11 @@ impl World {
     fn wanted(&self, pool: usize) -> u32 {
         let room = self.pools[pool].terms.cap.saturating_sub(self.open_in(pool));
         self.pools[pool].waiters.saturating_sub(self.pools[pool].opening).min(room)
+    }
+
+    /// The same, as far as the server has let go of what the pool has closed.
+    fn lacking(&self, pool: usize) -> u32 {
+        self.wanted(pool).min(self.pools[pool].terms.cap.saturating_sub(self.held_by(pool)))
     }
 
     fn report(&mut self, pool: usize) {
@@ -316,12 +327,12 @@ impl World {
         let is_wanted = self.wanted(pool) > 0;
         if is_wanted {
             self.pools[pool].opening += 1;
-            assert!(self.open_in(pool) <= self.pools[pool].terms.cap, "beyond the cap");
+            assert!(self.held_by(pool) <= self.pools[pool].terms.cap, "beyond the cap");
             self.later(LOGIN, Event::Opened(pool));
         }
         self.allocator.took(self.pools[pool].id, self.wanted(pool));
         if !is_wanted {
-            self.allocator.returned(self.pools[pool].id, false);
+            self.allocator.returned(self.pools[pool].id, Phase::Open);
         }
     }
 
@@ -334,8 +345,8 @@ impl World {
     fn check(&self) {
         let holdings = self.allocator.holdings();
         assert_eq!(holdings.held, self.held(), "no permit is lost or made");
-        assert_eq!(holdings.closing, self.closing);
-        let lacking: u32 = (0..self.pools.len()).map(|pool| self.wanted(pool)).sum();
+        assert_eq!(holdings.closing, self.pools.iter().map(|pool| pool.closing).sum::<u32>());
+        let lacking: u32 = (0..self.pools.len()).map(|pool| self.lacking(pool)).sum();
         assert_eq!(holdings.wanted, lacking);
         let free = self.allocator.in_force().saturating_sub(holdings.held);
         assert!(lacking == 0 || free <= holdings.reserved, "{free} free, {lacking} lacking");

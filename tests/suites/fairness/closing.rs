@@ -1,0 +1,92 @@
+//! Connections that were closed while their backends go on.
+
+use crate::{BUDGET, CLUSTER, alone, limits, login, nothing_is_in_use, run, share, tenant};
+use harness::wire::WireClient;
+use harness::{Stack, Tenant, wait_until};
+use pgwire::frontend::write;
+use suites::admin;
+use tenancy::Limits;
+use tokio_postgres::Client;
+
+/// It heeds no cancel.
+const DEAF: &[u8] = b"do $$ begin loop begin perform pg_sleep(3600); \
+    exception when query_canceled then null; end; end loop; end $$";
+
+/// Backends of clients, and those of them that are deaf.
+async fn backends(admin: &Client) -> (i64, i64) {
+    let row = admin
+        .query_one(
+            "select count(*), count(*) filter (where query like 'do $$ begin loop%') from pg_stat_activity \
+             where backend_type = 'client backend' and datname like 't_%' and pid <> pg_backend_pid()",
+            &[],
+        )
+        .await
+        .expect("an answer");
+    (row.get(0), row.get(1))
+}
+
+/// A client begins what heeds no cancel, and is gone.
+async fn run_deaf_and_leave(tenant: &Tenant) -> WireClient {
+    let mut client = login(tenant).await;
+    let mut message = Vec::new();
+    write::query(&mut message, DEAF).expect("it fits");
+    client.send(&message).await.expect("sent");
+    client
+}
+
+fn reset(mut client: WireClient) {
+    client.stream().set_zero_linger().expect("a TCP socket");
+}
+
+async fn stuck(stack: &Stack) -> f64 {
+    stack.metric("tenantry_cluster_stuck_connections", &[CLUSTER]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_heeds_no_cancel_takes_its_own_tenants_place() {
+    let (_turn, stack) = alone().await;
+    let admin = admin::connect(stack, "eu-1").await;
+    let deaf = tenant(stack, "deaf", Limits { checkout_timeout_ms: 500, ..limits(1, 0, 100) }).await;
+    let idle = tenant(stack, "idle", limits(50, 0, 100)).await;
+    let late = tenant(stack, "late-comer", Limits { checkout_timeout_ms: 20_000, ..limits(5, 0, 100) }).await;
+
+    let first = run_deaf_and_leave(&deaf).await;
+    wait_until("it is at work", async || backends(&admin).await.1 == 1).await;
+    reset(first);
+    // Whoever comes next at once, and later, begins no second one.
+    for _ in 0..3 {
+        let mut next = run_deaf_and_leave(&deaf).await;
+        let refused = next.message().await.expect("an answer");
+        assert_eq!(refused.sqlstate(), "53300", "{}", refused.text());
+        assert_eq!(backends(&admin).await.1, 1);
+        reset(next);
+    }
+    wait_until("nobody counts on it", async || stuck(stack).await == 1.0).await;
+
+    // All the others are idle, and go to whoever lacks one.
+    let most = share(stack).await;
+    let mut clients = Vec::new();
+    while stack.metric("tenantry_cluster_connections", &[CLUSTER]).await < most {
+        let mut client = login(&idle).await;
+        run(&mut client, "begin").await;
+        clients.push(client);
+    }
+    assert!(backends(&admin).await.0 <= i64::from(BUDGET));
+    for client in &mut clients {
+        run(client, "commit").await;
+    }
+    let mut served = login(&late).await;
+    run(&mut served, "select 1").await;
+    let (all, still_deaf) = backends(&admin).await;
+    assert!(all <= i64::from(BUDGET) && still_deaf == 1, "{all} backends");
+
+    admin
+        .execute("select pg_terminate_backend(pid) from pg_stat_activity where query like 'do $$ begin loop%'", &[])
+        .await
+        .expect("it ends");
+    let mut client = login(&deaf).await;
+    run(&mut client, "select 1").await;
+    assert_eq!(stuck(stack).await, 0.0);
+    drop((clients, served, client));
+    nothing_is_in_use(stack).await;
+}
