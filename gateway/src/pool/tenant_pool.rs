@@ -9,6 +9,7 @@ use crate::connect::{Connector, ServerConnection};
 use crate::metrics::TenantUsage;
 use crate::relay::handover::database::Database;
 use crate::relay::notify::hub::Hub;
+use crate::relay::notify::settling::POOL_SIZE_MIN;
 use crate::relay::prepared::StatementCache;
 use crate::relay::welcome::Welcomes;
 use catalog_schema::PlacementRecord;
@@ -114,10 +115,14 @@ impl Pool {
         self.state().limits
     }
 
-    /// Puts other limits in force, for whoever waits as well. Connections beyond them go as they become idle.
+    /// Puts other limits in force, for whoever waits as well. Connections beyond them go as they become idle; a last one
+    /// is for all, and not to listen on.
     pub fn set_limits(self: &Arc<Self>, limits: Limits) {
         if self.limits() != limits {
             self.locked(|pool| pool.set_limits(limits));
+        }
+        if limits.pool_size < POOL_SIZE_MIN {
+            self.notifications.close();
         }
     }
 
@@ -127,10 +132,11 @@ impl Pool {
         self.glance.count()
     }
 
-    /// Connections in use.
+    /// Connections in use. Whoever has closed the gate before finds every connection counted whose user saw the gate
+    /// open.
     #[must_use]
     pub fn leased(&self) -> u32 {
-        self.leased.load(Ordering::Acquire)
+        self.leased.load(Ordering::SeqCst)
     }
 
     /// Connections being opened.
@@ -199,6 +205,12 @@ impl Pool {
         self.cluster.leave(self.member);
         self.cluster.carry_out();
         self.notifications.close();
+    }
+
+    /// Its gate was closed: whoever waits here goes and waits there.
+    pub fn hold_back(self: &Arc<Self>) {
+        self.locked(|pool| pool.hold_back());
+        self.cluster.ask_again_for_long(self.member);
     }
 
     /// No longer the pool of any route.

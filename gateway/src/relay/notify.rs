@@ -19,13 +19,17 @@
 //! mode, or one that keeps its connection for a LISTEN that cannot be shared, listens by itself.
 
 pub mod board;
+pub mod channels;
 pub mod hub;
 pub mod listener;
+pub mod lost;
 pub mod mailbox;
 pub mod settling;
 
 use board::{Board, ChannelName};
-use mailbox::{Lost, Mailbox};
+use hub::{Claim, Hub};
+use lost::Lost;
+use mailbox::Mailbox;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -52,11 +56,33 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// On this board, to nothing yet.
-    fn on(board: Arc<Board>, client: ClientId, bytes_max: usize) -> Self {
+    /// On the pool's board, to nothing yet: see [`Hub::enter`].
+    fn enter(
+        hub: &Hub,
+        client: ClientId,
+        bytes_max: usize,
+        may_claim: bool,
+    ) -> Option<(Self, Option<Claim>)> {
         let mailbox = Arc::new(Mailbox::new(bytes_max));
-        board.enter(client, &mailbox);
-        Self { client, board, mailbox, channels: HashSet::new() }
+        let (board, claim) = hub.enter(client, &mailbox, may_claim)?;
+        Some((Self { client, board, mailbox, channels: HashSet::new() }, claim))
+    }
+
+    /// Listens to all of these; says whether the listener does already. `None`: there are too many.
+    fn listen(&mut self, wanted: &HashSet<ChannelName>) -> Option<bool> {
+        let new: Vec<ChannelName> = wanted.difference(&self.channels).cloned().collect();
+        let is_heard = new.is_empty() || self.board.listen(self.client, &new).ok()?;
+        self.channels.extend(new);
+        Some(is_heard)
+    }
+
+    /// Listens to no others.
+    fn keep_only(&mut self, wanted: &HashSet<ChannelName>) {
+        let gone: Vec<ChannelName> = self.channels.difference(wanted).cloned().collect();
+        if !gone.is_empty() {
+            self.board.unlisten(self.client, &gone);
+            self.channels.retain(|name| wanted.contains(name));
+        }
     }
 
     /// What has come for the client.

@@ -7,7 +7,7 @@ use crate::relay::client_side::bound::Bound;
 use crate::relay::deadlines::Pace;
 use crate::relay::handover;
 use crate::relay::ledger::{Due, Origin, Request};
-use crate::relay::notify::settling::Channels;
+use crate::relay::notify::channels::Channels;
 use pgwire::WriteError;
 use pgwire::backend::TransactionStatus;
 use pgwire::frontend::{STATEMENT, write};
@@ -53,6 +53,7 @@ impl Exchange {
         self.status = TransactionStatus::Idle;
         self.has_begun = false;
         self.forget_changes();
+        self.channels = Channels::begin(client);
         self.server_is_leaving = false;
         (self.resetting, self.restage) = (false, false);
         self.discard = Discard::None;

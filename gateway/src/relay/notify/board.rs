@@ -1,6 +1,7 @@
 //! Who listens to what, and what the listener is still to be asked for.
 
-use super::mailbox::{Lost, Mailbox};
+use super::lost::Lost;
+use super::mailbox::Mailbox;
 use crate::relay::handover::ClientId;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,13 +66,14 @@ pub struct Question {
 pub struct Full;
 
 impl Board {
-    /// A client comes.
-    pub fn enter(&self, client: ClientId, mailbox: &Arc<Mailbox>) {
+    /// A client comes. Says whether it may: nobody does once the board is closed.
+    #[must_use]
+    pub fn enter(&self, client: ClientId, mailbox: &Arc<Mailbox>) -> bool {
         let mut state = self.lock();
-        if state.is_closed {
-            mailbox.lose(Lost::Listener);
+        if !state.is_closed {
+            state.clients.insert(client, Arc::clone(mailbox));
         }
-        state.clients.insert(client, Arc::clone(mailbox));
+        !state.is_closed
     }
 
     /// A client goes, and with the last one the listener.
@@ -249,8 +251,8 @@ mod tests {
     #[test]
     fn the_listener_is_asked_once_for_each_channel_and_answers_all_who_wait() {
         let (board, one, two) = (Board::default(), mailbox(), mailbox());
-        board.enter(1, &one);
-        board.enter(2, &two);
+        assert!(board.enter(1, &one));
+        assert!(board.enter(2, &two));
         assert_eq!(board.listen(1, &[name("a")]), Ok(false));
         assert_eq!(board.listen(2, &[name("a"), name("b")]), Ok(false));
         board.ask(&two);
@@ -266,8 +268,8 @@ mod tests {
     #[test]
     fn a_notification_goes_to_those_who_listen_to_its_channel() {
         let (board, one, two) = (Board::default(), mailbox(), mailbox());
-        board.enter(1, &one);
-        board.enter(2, &two);
+        assert!(board.enter(1, &one));
+        assert!(board.enter(2, &two));
         board.listen(1, &[name("a")]).expect("there is room");
         board.listen(2, &[name("b")]).expect("there is room");
         let message = *b"A\0\0\0\x04";
@@ -280,7 +282,7 @@ mod tests {
     fn a_channel_is_left_with_the_last_who_listens_to_it() {
         let (board, one, two) = (Board::default(), mailbox(), mailbox());
         for (client, mailbox) in [(1, &one), (2, &two)] {
-            board.enter(client, mailbox);
+            assert!(board.enter(client, mailbox));
             board.listen(client, &[name("a")]).expect("there is room");
         }
         board.answered(board.question().expect("a channel"));
@@ -298,15 +300,15 @@ mod tests {
     #[test]
     fn it_ends_with_its_last_client_and_tells_all_when_it_is_ended() {
         let (board, one) = (Board::default(), mailbox());
-        board.enter(1, &one);
+        assert!(board.enter(1, &one));
         board.leave(1, &HashSet::new());
         assert!(board.is_closed() && one.lost().is_none());
         let (board, one) = (Board::default(), mailbox());
-        board.enter(1, &one);
+        assert!(board.enter(1, &one));
         board.close(Lost::Listener);
         assert_eq!(one.lost(), Some(Lost::Listener));
         let late = mailbox();
-        board.enter(2, &late);
+        assert!(!board.enter(2, &late));
         board.ask(&late);
         assert!(late.is_answered() && late.lost().is_some());
     }
@@ -314,7 +316,7 @@ mod tests {
     #[test]
     fn channels_are_bounded() {
         let (board, one) = (Board::default(), mailbox());
-        board.enter(1, &one);
+        assert!(board.enter(1, &one));
         let names: Vec<ChannelName> = (0..CHANNELS_MAX).map(|number| name(&format!("c{number}"))).collect();
         assert_eq!(board.listen(1, &names), Ok(false));
         assert_eq!(board.listen(1, &[name("one more")]), Err(Full));

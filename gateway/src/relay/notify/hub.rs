@@ -2,9 +2,12 @@
 
 use super::board::Board;
 use super::listener;
-use super::mailbox::Lost;
+use super::lost::Lost;
+use super::mailbox::Mailbox;
+use super::settling::POOL_SIZE_MIN;
 use crate::pool::servers::Server;
 use crate::pool::{Lease, LongHold};
+use crate::relay::handover::ClientId;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// At most one board.
@@ -41,21 +44,25 @@ pub struct Claim {
 }
 
 impl Hub {
-    /// The board. A new one comes with a claim: there is nobody yet who listens.
-    pub fn enter(&self) -> (Arc<Board>, Option<Claim>) {
+    /// Has a client enter the board. Where there is none, because nobody listens yet, a new one comes with a claim;
+    /// `None`: the client has no connection to bring.
+    pub fn enter(
+        &self,
+        client: ClientId,
+        mailbox: &Arc<Mailbox>,
+        may_claim: bool,
+    ) -> Option<(Arc<Board>, Option<Claim>)> {
+        // Held to the end, so that nobody waits for a listener that a client has promised who cannot bring it.
         let mut current = self.lock();
-        if let Some(board) = current.as_ref().filter(|board| !board.is_closed()) {
-            return (Arc::clone(board), None);
+        if let Some(board) = current.as_ref().filter(|board| board.enter(client, mailbox)) {
+            return Some((Arc::clone(board), None));
         }
         let board = Arc::new(Board::default());
+        if !may_claim || !board.enter(client, mailbox) {
+            return None;
+        }
         *current = Some(Arc::clone(&board));
-        (Arc::clone(&board), Some(Claim { board, is_fulfilled: false }))
-    }
-
-    /// Somebody listens, or is about to.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.lock().as_ref().is_some_and(|board| !board.is_closed())
+        Some((Arc::clone(&board), Some(Claim { board, is_fulfilled: false })))
     }
 
     /// Ends the listener. Whoever it listened for is told.
@@ -81,10 +88,11 @@ impl Hub {
 
 impl Claim {
     /// Brings the connection, which is idle, in sync and clean but for the channels that it listens to. One that an
-    /// operator wants closed, or whose route has changed, is none to listen on; nor is one where the share of connections
-    /// that may be kept is used up.
+    /// operator wants closed, or whose route has changed, is none to listen on; nor is the last that the pool may have now, or
+    /// one where the share of connections that may be kept is used up.
     pub fn fulfil(mut self, mut lease: Lease) {
-        let is_unwanted = lease.server().listed().is_some_and(Server::close_needed);
+        let is_last = lease.pool().limits().pool_size < POOL_SIZE_MIN;
+        let is_unwanted = is_last || lease.server().listed().is_some_and(Server::close_needed);
         if lease.keep_long(LongHold::Listener).is_err() {
             self.board.close(Lost::NoneToKeep);
         } else if !is_unwanted && !lease.pool().is_retired() {
@@ -105,28 +113,46 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::notify::mailbox::Mailbox;
+    use std::collections::HashSet;
+
+    fn mailbox() -> Arc<Mailbox> {
+        Arc::new(Mailbox::new(10))
+    }
+
+    fn is_open(hub: &Hub) -> bool {
+        hub.reading() != HubReading::default()
+    }
 
     #[test]
     fn the_first_to_enter_brings_the_connection() {
-        let hub = Hub::default();
-        assert!(!hub.is_open());
-        let (board, claim) = hub.enter();
-        let (same, none) = hub.enter();
+        let (hub, one, two) = (Hub::default(), mailbox(), mailbox());
+        assert!(!is_open(&hub));
+        let (board, claim) = hub.enter(1, &one, true).expect("it brings one");
+        let (same, none) = hub.enter(2, &two, true).expect("there is a board");
         assert!(Arc::ptr_eq(&board, &same) && claim.is_some() && none.is_none());
-        assert_eq!(hub.reading().connections, 1);
+        assert_eq!(hub.reading(), HubReading { connections: 1, clients: 2, channels: 0 });
+    }
+
+    #[test]
+    fn who_brings_no_connection_enters_only_where_somebody_else_does() {
+        let (hub, one, two) = (Hub::default(), mailbox(), mailbox());
+        assert!(hub.enter(1, &one, false).is_none() && !is_open(&hub));
+        let (board, _claim) = hub.enter(1, &one, true).expect("it brings one");
+        assert!(hub.enter(2, &two, false).is_some_and(|(same, _)| Arc::ptr_eq(&board, &same)));
+        // With the last client the listener goes.
+        board.leave(2, &HashSet::new());
+        board.leave(1, &HashSet::new());
+        assert!(hub.enter(2, &two, false).is_none() && two.lost().is_none());
     }
 
     #[test]
     fn a_claim_that_is_given_up_ends_the_wait_of_all() {
-        let hub = Hub::default();
-        let (board, claim) = hub.enter();
-        let mailbox = Arc::new(Mailbox::new(10));
-        board.enter(1, &mailbox);
-        board.ask(&mailbox);
+        let (hub, one) = (Hub::default(), mailbox());
+        let (board, claim) = hub.enter(1, &one, true).expect("it brings one");
+        board.ask(&one);
         drop(claim);
-        assert_eq!((mailbox.lost(), hub.is_open()), (Some(Lost::Listener), false));
-        let (another, claim) = hub.enter();
+        assert_eq!((one.lost(), is_open(&hub)), (Some(Lost::Listener), false));
+        let (another, claim) = hub.enter(1, &mailbox(), true).expect("it brings one");
         assert!(claim.is_some() && !Arc::ptr_eq(&board, &another));
     }
 }

@@ -5,11 +5,12 @@
 //! goes back to the pool; when anything about it is in doubt it is closed, and every client is told.
 
 use super::board::{Board, Question};
-use super::mailbox::Lost;
+use super::lost::Lost;
 use crate::pool::Lease;
 use crate::relay::pin::PinReason;
 use crate::relay::reset;
 use pgwire::WriteError;
+use pgwire::backend;
 use pgwire::frame::{HEADER_LEN, peek_header};
 use pgwire::frontend::write;
 use std::io;
@@ -137,7 +138,14 @@ impl Listener {
                     None => return Err(ListenError::Unexpected("ready, unasked")),
                 },
                 b'E' => return Err(ListenError::Unexpected("an error")),
-                // Completed commands, changed settings, notices.
+                // Its next client is greeted with what is known of it.
+                b'S' => {
+                    let (name, value) = backend::parameter_status(&message[HEADER_LEN..])
+                        .map_err(|_malformed| malformed())?;
+                    let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+                    self.lease.server().report_parameter(&name, &value);
+                }
+                // Completed commands, notices.
                 _ => {}
             }
             from += header.len;

@@ -1,50 +1,12 @@
 //! What has come for one client that listens, until it can be written.
 
-use crate::error::Refusal;
+use super::lost::Lost;
 use pgwire::frame::{HEADER_LEN, peek_header};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use tenancy::ErrorKind;
 
 /// Where a NotificationResponse holds the process that notified.
 const PROCESS_ID: std::ops::Range<usize> = HEADER_LEN..HEADER_LEN + 4;
-
-/// Why notifications may have been lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lost {
-    /// The listening connection has ended.
-    Listener,
-    /// The client did not take them, and too many came.
-    TooMany,
-    /// No connection may be kept to listen.
-    NoneToKeep,
-}
-
-impl Lost {
-    /// What the client is told.
-    #[must_use]
-    pub fn refusal(self) -> Refusal {
-        match self {
-            Self::Listener => Refusal::new(
-                ErrorKind::Terminated,
-                "the connection that listened for notifications has ended",
-            )
-            .hint("connect and LISTEN again; notifications may have been missed"),
-            Self::NoneToKeep => Refusal::new(
-                ErrorKind::LongHolds,
-                "as many of the cluster's connections are kept as may be: none is left to listen",
-            )
-            .hint("sessions that keep a connection have to end first"),
-            Self::TooMany => Refusal::new(
-                ErrorKind::TooLarge,
-                "too many notifications wait for the client to take them",
-            )
-            .hint(
-                "read notifications while a transaction is not open, or raise state.listen_queue_bytes_max",
-            ),
-        }
-    }
-}
 
 /// Notifications for one client, as messages, in the order in which the server sent them.
 #[derive(Debug)]
@@ -138,21 +100,29 @@ impl Mailbox {
         each_message(&messages).map(|_| 1).sum()
     }
 
-    /// Takes back, once each, what the client has had already.
-    pub fn forget(&self, had: &[Box<[u8]>]) {
+    /// Bytes of messages that wait.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.lock().messages.len()
+    }
+
+    /// Takes back, once each, what the client has had already, from this byte on.
+    pub fn forget(&self, had: &[Box<[u8]>], from: usize) {
         let mut mail = self.lock();
         for message in had {
-            let found = each_message(&mail.messages).find(|range| mail.messages[range.clone()] == **message);
+            let found = each_message(&mail.messages)
+                .find(|range| range.start >= from && mail.messages[range.clone()] == **message);
             if let Some(range) = found {
                 mail.messages.drain(range);
             }
         }
     }
 
-    /// What this process of the server's has notified, the client has: it knows itself by another number.
-    pub fn rename(&self, process_id: i32, own: i32) {
+    /// What this process of the server's has notified, from this byte on, the client has: it knows itself by another
+    /// number.
+    pub fn rename(&self, process_id: i32, own: i32, from: usize) {
         let mut mail = self.lock();
-        let ranges: Vec<_> = each_message(&mail.messages).collect();
+        let ranges: Vec<_> = each_message(&mail.messages).filter(|range| range.start >= from).collect();
         for range in ranges {
             rename(&mut mail.messages[range], process_id, own);
         }
@@ -259,17 +229,21 @@ mod tests {
         for put in [&one, &two, &one] {
             mailbox.put(put);
         }
-        mailbox.forget(&[one.clone().into(), message(3, "never").into()]);
+        mailbox.forget(&[one.clone().into(), message(3, "never").into()], 0);
         assert_eq!(taken(&mailbox), [two, one].concat());
     }
 
     #[test]
     fn a_client_knows_its_own_notifications() {
         let mailbox = Mailbox::new(1024);
+        // The process has served another before.
+        mailbox.put(&message(7, "another's"));
+        let from = mailbox.bytes();
         mailbox.put(&message(7, "own"));
         mailbox.put(&message(8, "another's"));
-        mailbox.rename(7, 42);
-        assert_eq!(taken(&mailbox), [message(42, "own"), message(8, "another's")].concat());
+        mailbox.rename(7, 42, from);
+        let expected = [message(7, "another's"), message(42, "own"), message(8, "another's")];
+        assert_eq!(taken(&mailbox), expected.concat());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What becomes of a client's LISTEN when its transaction ends, and what it hears meanwhile.
 
 use super::board::ChannelName;
-use super::hub::Claim;
 use super::listener::{self, channel_of};
+use super::lost::Lost;
 use super::mailbox;
 use super::{ChannelChange, Listening};
 use crate::pool::Lease;
@@ -20,83 +20,11 @@ use std::task::{Context, Poll};
 const UNLISTEN_ALL: &[u8] = b"unlisten *";
 
 /// A pool with one connection has none to spare for a listener.
-const POOL_SIZE_MIN: u32 = 2;
+pub const POOL_SIZE_MIN: u32 = 2;
 
 /// Notifications that are remembered so that they are not told twice. Who gets more of them in the instant in which it
 /// joins a listener may get some twice.
 const HEARD_MAX: usize = 256;
-
-/// Changes that wait while one text commits transactions and begins the next.
-const COMMITTED_MAX: usize = 1024;
-
-/// What an exchange has to do with channels.
-#[derive(Default)]
-pub struct Channels {
-    /// Committed, and to be settled when the server is idle.
-    committed: Vec<ChannelChange>,
-    /// The connection listens by itself, and is to be rid of that.
-    listens: bool,
-    /// What the client has heard from its own connection since that listens.
-    heard: Vec<Box<[u8]>>,
-    /// The connection is to become the pool's listener.
-    claim: Option<Claim>,
-    /// A NOTIFY is carried out.
-    notifies: bool,
-    /// The listener is to be waited for.
-    asks: bool,
-    /// The server is ready, and the client is told when the listener has answered.
-    is_held: bool,
-}
-
-impl Channels {
-    /// A statement with these effects is being carried out.
-    pub fn note(&mut self, effects: Effects) {
-        self.notifies |= effects.any_of(Effects::NOTIFIES);
-    }
-
-    /// A LISTEN or UNLISTEN is committed. Says what stays if there are too many: the connection listens, and knows.
-    pub fn push(&mut self, change: ChannelChange) -> Effects {
-        if self.committed.len() >= COMMITTED_MAX {
-            return Effects::LISTEN;
-        }
-        self.committed.push(change);
-        Effects::NONE
-    }
-
-    /// The session was discarded.
-    pub fn discard(&mut self) {
-        self.committed.clear();
-        self.committed.push(ChannelChange::UnlistenAll);
-    }
-
-    /// Something is still to be settled.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        !self.committed.is_empty()
-    }
-
-    /// The server is ready, and the client does not know yet.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.is_held
-    }
-
-    /// The connection listens by itself, and is to be rid of that before it is anybody else's.
-    #[must_use]
-    pub fn is_untidy(&self) -> bool {
-        self.listens
-    }
-
-    /// What the connection is to become, once it is given back.
-    pub fn take_claim(&mut self) -> Option<Claim> {
-        self.claim.take()
-    }
-
-    /// The client may have the channel from its own connection alone.
-    fn is_joining(&self) -> bool {
-        !self.committed.is_empty() || self.is_held || self.claim.is_some()
-    }
-}
 
 /// Can what the client listens to be shared? It cannot where its policy says so, where there is no connection to
 /// spare, where notifications would have to be written in another encoding, and where it listens by itself already.
@@ -106,11 +34,18 @@ pub fn is_shared(client: &ClientState, lease: &mut Lease) -> bool {
         && !client.is_native()
         && !client.kept.any_of(Effects::LISTEN)
         && lease.pool().limits().pool_size >= POOL_SIZE_MIN
-        && lease
-            .server()
-            .parameters
-            .iter()
-            .any(|(name, value)| &**name == "client_encoding" && &**value == listener::ENCODING)
+        && is_in_our_encoding(client, lease)
+}
+
+/// Does the client read what the listener hears? What it began with may be set again on its next connection only.
+fn is_in_our_encoding(client: &ClientState, lease: &mut Lease) -> bool {
+    const SETTING: &str = "client_encoding";
+    let at_first = client.welcome.settings().get(SETTING);
+    let parameters = match at_first.is_some() && client.settings.get(SETTING) == at_first {
+        true => client.welcome.parameters(),
+        false => &lease.server().parameters,
+    };
+    parameters.iter().any(|(name, value)| &**name == SETTING && &**value == listener::ENCODING)
 }
 
 /// The client's transactions are over, and this stays of them otherwise. Says what more does: a subscription of the
@@ -122,25 +57,46 @@ pub fn settle(
     stays: Effects,
 ) -> Effects {
     let changes = std::mem::take(&mut exchange.channels.committed);
+    if std::mem::take(&mut exchange.channels.is_untold)
+        && let Some(listening) = &client.listening
+    {
+        listening.mailbox.lose(Lost::Untold);
+    }
     if changes.is_empty() {
         return Effects::NONE;
     }
-    let listens = changes.iter().any(|change| matches!(change, ChannelChange::Listen(_)));
+    let new = listened_to(&changes);
     let current = client.listening.as_ref().map_or_else(HashSet::new, |listening| listening.channels.clone());
-    let wanted = apply(current, changes);
+    let mut wanted = apply(current, changes);
     if let Some(listening) = &mut client.listening {
         listening.keep_only(&wanted);
     }
     let by_itself = stays.any_of(Effects::LISTEN);
-    let left = match listens && !by_itself {
+    let left = match !new.is_empty() && !by_itself {
         true if is_shared(client, lease) => join(exchange, client, lease, &wanted, stays),
         true => Effects::LISTEN,
         false => Effects::NONE,
     };
-    if client.listening.as_ref().is_some_and(|listening| listening.channels.is_empty()) {
+    if (stays | left).any_of(Effects::LISTEN)
+        && let Some(listening) = &mut client.listening
+    {
+        // What it hears by itself it is not to hear twice.
+        wanted.retain(|name| !new.contains(name));
+        listening.keep_only(&wanted);
+    }
+    let is_done = |listening: &Listening| listening.channels.is_empty() && listening.lost().is_none();
+    if client.listening.as_ref().is_some_and(|listening| is_done(listening)) {
         client.listening = None;
     }
     left
+}
+
+fn listened_to(changes: &[ChannelChange]) -> HashSet<ChannelName> {
+    let name = |change: &ChannelChange| match change {
+        ChannelChange::Listen(name) => Some(name.clone()),
+        ChannelChange::Unlisten(_) | ChannelChange::UnlistenAll => None,
+    };
+    changes.iter().filter_map(name).collect()
 }
 
 fn apply(mut channels: HashSet<ChannelName>, changes: Vec<ChannelChange>) -> HashSet<ChannelName> {
@@ -169,17 +125,18 @@ fn join(
     let hub = lease.pool().notifications();
     let may_become_listener = stays.is_none() && !exchange.doubtful && exchange.ledger.len() == 1;
     if client.listening.is_none() && !wanted.is_empty() {
-        if !may_become_listener && !hub.is_open() {
-            return Effects::LISTEN;
-        }
-        let (board, claim) = hub.enter();
+        let entered = Listening::enter(hub, client.id, bounds.queue_bytes_max, may_become_listener);
+        let Some((listening, claim)) = entered else { return Effects::LISTEN };
         exchange.channels.claim = claim;
-        client.listening = Some(Box::new(Listening::on(board, client.id, bounds.queue_bytes_max)));
+        client.listening = Some(Box::new(listening));
     }
     if let Some(listening) = &mut client.listening {
         match listening.listen(wanted) {
             Some(is_heard) => exchange.channels.asks |= !is_heard,
-            None => return Effects::LISTEN,
+            None => {
+                exchange.channels.claim = None;
+                return Effects::LISTEN;
+            }
         }
     }
     exchange.channels.listens = exchange.channels.claim.is_none();
@@ -189,7 +146,9 @@ fn join(
 /// The client's transaction is over. Says whether it is told only when the listener has answered.
 pub fn holds_back(exchange: &mut Exchange, client: &ClientState) -> bool {
     let channels = &mut exchange.channels;
-    let asks = std::mem::take(&mut channels.asks) | std::mem::take(&mut channels.notifies);
+    let notifies = std::mem::take(&mut channels.notifies);
+    let asks = std::mem::take(&mut channels.asks) || notifies;
+    channels.has_notified |= notifies;
     let Some(listening) = client.listening.as_ref().filter(|_| channels.claim.is_none()) else {
         return false;
     };
@@ -213,11 +172,19 @@ pub fn poll_answered(cx: &mut Context<'_>, client: &ClientState) -> Poll<()> {
 
 /// Gives the client what has come for it, before it hears that its transaction is over. As on any server.
 pub fn tell(exchange: &mut Exchange, client: &ClientState, lease: &mut Lease) {
-    exchange.channels.is_held = false;
-    let heard = std::mem::take(&mut exchange.channels.heard);
+    let channels = &mut exchange.channels;
+    channels.is_held = false;
+    let heard = std::mem::take(&mut channels.heard);
+    let (from, has_notified) =
+        (std::mem::take(&mut channels.mail_before), std::mem::take(&mut channels.has_notified));
     let Some(listening) = &client.listening else { return };
-    listening.mailbox.forget(&heard);
-    listening.mailbox.rename(process_of(lease), client.process_id);
+    if !is_in_our_encoding(client, lease) {
+        return listening.mailbox.lose(Lost::Encoding);
+    }
+    listening.mailbox.forget(&heard, from);
+    if has_notified {
+        listening.mailbox.rename(process_of(lease), client.process_id, from);
+    }
     let told = exchange.down.stage(|out| listening.mailbox.take_into(out));
     lease.pool().usage().notifications.add(told);
 }
@@ -269,23 +236,4 @@ pub fn tidy(exchange: &mut Exchange) -> Result<bool, WriteError> {
     exchange.channels.listens = false;
     exchange.unnamed_on_server = false;
     Ok(true)
-}
-
-impl Listening {
-    /// Listens to all of these; says whether the listener does already. `None`: there are too many.
-    fn listen(&mut self, wanted: &HashSet<ChannelName>) -> Option<bool> {
-        let new: Vec<ChannelName> = wanted.difference(&self.channels).cloned().collect();
-        let is_heard = new.is_empty() || self.board.listen(self.client, &new).ok()?;
-        self.channels.extend(new);
-        Some(is_heard)
-    }
-
-    /// Listens to no others.
-    fn keep_only(&mut self, wanted: &HashSet<ChannelName>) {
-        let gone: Vec<ChannelName> = self.channels.difference(wanted).cloned().collect();
-        if !gone.is_empty() {
-            self.board.unlisten(self.client, &gone);
-            self.channels.retain(|name| wanted.contains(name));
-        }
-    }
 }
