@@ -19,6 +19,9 @@ const TRANSACTIONAL: [Effects; 8] = [
     Effects::HOLD_CURSOR,
 ];
 
+/// What the client listens to is changed.
+const CHANNELS: Effects = Effects::SUBSCRIBES.or(Effects::UNSUBSCRIBES).or(Effects::LISTEN);
+
 /// Changes that wait for the end of their transactions, and those of one text that are told apart.
 pub const WAITING_MAX: usize = 256;
 
@@ -80,6 +83,8 @@ pub struct Changes {
     /// A COMMIT was answered since the server was last ready.
     has_committed: bool,
     unclear: bool,
+    /// What the client listens to is changed, or may be.
+    touches_channels: bool,
     /// The search path may lead to temporary objects until the transaction ends.
     has_local_path: bool,
 }
@@ -97,6 +102,8 @@ pub struct Settlement {
     pub rolled_back: bool,
     /// Settings are in force that we cannot tell.
     pub unclear: bool,
+    /// Nor can we tell what of LISTEN and UNLISTEN is in force.
+    pub channels_unclear: bool,
 }
 
 impl Changes {
@@ -107,6 +114,7 @@ impl Changes {
         is_told_nothing
             && !self.unclear
             && !self.has_local_path
+            && !self.touches_channels
             && self.pending.is_empty()
             && self.committed.is_empty()
             && (self.left.0 | self.left.1 | self.undone).is_none()
@@ -122,6 +130,7 @@ impl Changes {
         self.left.1 |= effects.staying().without(Effects::FOLLOWS | Effects::RESET_ALL | Effects::DISCARD);
         self.undone |= effects.undone();
         self.has_local_path |= effects.any_of(Effects::LOCAL_PATH);
+        self.touches_channels |= effects.any_of(CHANNELS);
     }
 
     /// May what these effects make be temporary, although no text says so?
@@ -161,8 +170,13 @@ impl Changes {
         self.pending.push(change);
     }
 
-    /// A statement was completed.
+    /// A statement was completed. What a text asks behind its COMMIT of a LISTEN is asked before others can listen for
+    /// the client: so it listens by itself.
     pub fn answered(&mut self, told: Told) {
+        let goes_on = self.has_committed && !matches!(told, Told::Committed | Told::RolledBack);
+        if goes_on && self.subscribes() {
+            self.left.1 |= Effects::LISTEN;
+        }
         match told {
             Told::Committed => {
                 let untold = self.pending.is_empty() && (self.left.0 | self.left.1 | self.undone).is_none();
@@ -220,7 +234,14 @@ impl Changes {
         };
         let undone =
             if taken_back || ended.unclear { Effects::NONE } else { ended.undone.without(earlier | now) };
-        Settlement { changes: ended.committed, left, undone, rolled_back: taken_back, unclear: ended.unclear }
+        Settlement {
+            changes: ended.committed,
+            left,
+            undone,
+            rolled_back: taken_back,
+            unclear: ended.unclear,
+            channels_unclear: ended.unclear && ended.touches_channels,
+        }
     }
 
     /// The transaction goes on, or another has begun.

@@ -125,10 +125,17 @@ fn waits_for_discard(exchange: &mut Exchange, header: Header) -> bool {
 
 /// While others wait for a connection, a client that sends its requests ahead gets its turns one by
 /// one: the next request waits until the connection could have been given away. Nor may a cancel that is on its
-/// way to the server for one request meet the next. COPY data belongs to the request under way.
+/// way to the server for one request meet the next. What is asked behind a LISTEN is to see all that is not heard any
+/// more, so it waits until that is heard which comes after. COPY data belongs to the request under way.
 fn must_wait(exchange: &Exchange, header: Header, lease: &Lease) -> bool {
-    let others_wait = || lease.pool().waiting() > 0 && exchange.ledger.awaits_ready();
-    !matches!(header.tag, b'd' | b'c' | b'f') && (exchange.pace.is_held() || others_wait())
+    let is_request_under_way = exchange.ledger.awaits_ready();
+    let may_not_go_on = || lease.pool().waiting() > 0 || is_about_to_listen(exchange);
+    !matches!(header.tag, b'd' | b'c' | b'f')
+        && (exchange.pace.is_held() || (is_request_under_way && may_not_go_on()))
+}
+
+fn is_about_to_listen(exchange: &Exchange) -> bool {
+    exchange.ledger.subscribes() || exchange.changes.subscribes() || exchange.channels.is_held()
 }
 
 fn absorb_message(
@@ -284,6 +291,7 @@ fn refuse(
 
 fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> Result<Step, Refusal> {
     let mut changes = Vec::new();
+    let mut is_too_much = false;
     let (effects, changes_names) = if header.len > QUERY_READ_WHOLE_MAX {
         (Effects::UNKNOWN, true)
     } else {
@@ -298,7 +306,8 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
         if effects.any_of(Effects::CHANGES) {
             changes = effects::change::last_first(text);
         }
-        if changes.len() > WAITING_MAX {
+        is_too_much = changes.len() > WAITING_MAX;
+        if is_too_much {
             changes = Vec::new();
             // Only the connection knows what is set, and what is listened to.
             let listens = effects.any_of(Effects::SUBSCRIBES);
@@ -308,6 +317,9 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
     };
     if let Some(refusal) = client.bounds.policy.refusal(effects) {
         return refuse(exchange, header, Request::Query, refusal);
+    }
+    if is_too_much && effects.any_of(Effects::SUBSCRIBES | Effects::UNSUBSCRIBES) {
+        exchange.channels.untold();
     }
     if !client.is_native()
         && let Some(step) = statements::deallocate(exchange, client, header)?

@@ -12,6 +12,7 @@ pub use due::{Due, Origin, Request};
 pub use settle::{Settled, Verdict};
 
 use super::changes::Told;
+use super::effects::Effects;
 use super::effects::change::Change;
 use super::prepared::Statement;
 use crate::error::Refusal;
@@ -34,6 +35,8 @@ pub struct Ledger {
     owes_sync: bool,
     /// The server throws away what it gets until a Sync, and none had been sent when it began to.
     skipping: bool,
+    /// A LISTEN was among what has become due since nothing was.
+    subscribes: bool,
     /// The request in front has had a result or an error. One that brings its own ReadyForQuery does not end
     /// without: a ReadyForQuery before it belongs to nobody.
     answered: bool,
@@ -46,7 +49,7 @@ impl Ledger {
         self.due.shrink_to(DUE_KEPT);
         self.counts = Counts::default();
         (self.copy_in, self.owes_sync, self.skipping) = (false, false, false);
-        self.answered = false;
+        (self.answered, self.subscribes) = (false, false);
     }
 
     /// Nothing is due.
@@ -78,6 +81,12 @@ impl Ledger {
     #[must_use]
     pub fn awaits_ready(&self) -> bool {
         self.counts.client_readies > 0
+    }
+
+    /// A LISTEN has been sent since nothing was due.
+    #[must_use]
+    pub fn subscribes(&self) -> bool {
+        self.subscribes && !self.due.is_empty()
     }
 
     /// The client is owed nothing and has nothing open: what it sends now begins a request.
@@ -199,6 +208,8 @@ impl Ledger {
     }
 
     fn push(&mut self, due: Due) {
+        let subscribes = due.effects.any_of(Effects::SUBSCRIBES);
+        self.subscribes = subscribes || (self.subscribes && !self.due.is_empty());
         self.counts.add(&due);
         self.due.push_back(due);
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::relay::notify::ChannelChange;
 use TransactionStatus::{Failed, Idle, InTransaction};
 
 fn set(name: &str) -> Change {
@@ -173,4 +174,34 @@ fn what_is_undone_must_be_committed_and_come_alone() {
     let to_savepoint =
         [Undoes(listen), Ready(InTransaction), Tag("ROLLBACK"), Ready(InTransaction), Ready(Idle)];
     assert_eq!(play(&to_savepoint).undone, Effects::NONE);
+}
+
+#[test]
+fn what_is_asked_behind_the_commit_of_a_subscription_keeps_the_connection() {
+    let subscribes = || [Tag("BEGIN"), Leaves(Effects::SUBSCRIBES), Tag("LISTEN"), Tag("COMMIT")];
+    let left = |behind: Vec<Answer>| play(&subscribes().into_iter().chain(behind).collect::<Vec<_>>()).left;
+    assert_eq!(left(vec![Ready(Idle)]), Effects::SUBSCRIBES);
+    assert_eq!(left(vec![Ready(Idle), Tag("SELECT 1"), Ready(Idle)]), Effects::SUBSCRIBES);
+    assert!(left(vec![Tag("SELECT 1"), Ready(Idle)]).any_of(Effects::LISTEN));
+    assert!(
+        left(vec![Tag("BEGIN"), Ready(InTransaction), Tag("COMMIT"), Ready(Idle)]).any_of(Effects::LISTEN)
+    );
+}
+
+#[test]
+fn it_is_said_where_what_is_heard_cannot_be_told() {
+    let channels_unclear = |behind: &[Answer]| {
+        let mut changes = Changes::default();
+        changes.note(Effects::UNSUBSCRIBES);
+        changes.push(Change::Channel(ChannelChange::UnlistenAll));
+        for answer in behind {
+            if let Tag(tag) = answer {
+                changes.answered(Told::by(tag.as_bytes()));
+            }
+        }
+        changes.ready(Idle).channels_unclear
+    };
+    assert!(!channels_unclear(&[Tag("COMMIT")]));
+    assert!(!channels_unclear(&[Tag("ROLLBACK")]));
+    assert!(channels_unclear(&[Tag("ROLLBACK"), Tag("COMMIT")]));
 }

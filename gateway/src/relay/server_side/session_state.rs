@@ -160,6 +160,9 @@ pub(super) fn settle(exchange: &mut Exchange, client: &mut ClientState, lease: &
         // What it listens to, only the connection knows.
         left |= Effects::LISTEN;
     }
+    if settlement.channels_unclear {
+        exchange.channels.untold();
+    }
     if is_over
         && let Some(before) = exchange.before_reset.take()
         && settlement.rolled_back
