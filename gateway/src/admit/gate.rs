@@ -123,6 +123,13 @@ pub fn not_disabled(gate: &Gate) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What is heard by who was about to get a connection when the gate closed, and does not wait at the gate.
+#[must_use]
+pub fn was_closed() -> Refusal {
+    Refusal::new(ErrorKind::TenantPaused, "the tenant has been paused")
+        .hint("an operator has paused it for maintenance; try again in a moment")
+}
+
 fn still_paused(max: Duration) -> Refusal {
     let message = format!("the tenant is paused, and was not resumed within {} ms", max.as_millis());
     Refusal::new(ErrorKind::TenantPaused, message)

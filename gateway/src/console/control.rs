@@ -27,7 +27,8 @@ pub(super) enum Whose {
 
 /// What a command leaves to wait for.
 pub(super) enum Wait {
-    /// Until no server connection is left. When it is cancelled and this pause began it, it ends.
+    /// Until no server connection is left, and nobody waits for one but at the gate. When it is cancelled and this
+    /// pause began it, it ends.
     Paused { whose: Whose, began: bool },
     /// Until no server connection is left that is to be closed.
     Closed(Whose),
@@ -58,7 +59,10 @@ pub(super) async fn carry_out(
         Verb::Pause => return pause(whose, shared).map(Some),
         Verb::WaitClose => return Ok(Some(Wait::Closed(whose))),
         Verb::Resume if !gate.open() => return Err(whose.not_paused()),
-        Verb::Kill => kill(&whose, shared),
+        Verb::Kill => {
+            kill(&whose, shared);
+            return Ok(Some(Wait::Paused { whose, began: false }));
+        }
         Verb::Reconnect => reconnect(&whose, shared),
         Verb::Disable => gate.disable(true),
         Verb::Enable => gate.disable(false),
@@ -147,9 +151,16 @@ impl Wait {
     fn is_done(&self, shared: &Shared) -> bool {
         match self {
             Self::Paused { whose, .. } => {
-                // Work that had passed the gate before it closed may have put one back.
+                if whose.gate(shared).is_open() {
+                    // Another operator has ended it.
+                    return true;
+                }
+                // Work that had passed the gate before it closed may wait for a connection, or have put one back.
+                whose.pools(shared).for_each(|pool| pool.hold_back());
                 close_idle(whose, shared);
-                let unused = |pool: Arc<Pool>| pool.leased() == 0 && pool.opening() == 0 && pool.idle() == 0;
+                let unused = |pool: Arc<Pool>| {
+                    pool.leased() == 0 && pool.opening() == 0 && pool.idle() == 0 && pool.waiting() == 0
+                };
                 whose.pools(shared).all(unused) && whose.servers(shared).next().is_none()
             }
             Self::Closed(whose) => !whose.servers(shared).any(|server| server.close_needed()),

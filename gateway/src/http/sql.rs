@@ -11,7 +11,7 @@ use super::script::Script;
 use super::{caller, query, request};
 use crate::admit::{self, gate};
 use crate::error::Refusal;
-use crate::pool::{Asker, Lease};
+use crate::pool::{Asker, CheckoutError, Lease};
 use crate::relay::policy::Policy;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
@@ -102,9 +102,10 @@ async fn leased(tenant: &Arc<Tenant>, shared: &Shared) -> Result<Lease, Refusal>
     let wait_max = shared.config.console.pause_timeout();
     loop {
         gate::passage(tenant, &shared.gate, wait_max).await?;
-        let lease = shared.pools.checkout(tenant, Asker::REQUESTS).await?;
-        if tenant.gate().is_open() && shared.gate.is_open() {
-            return Ok(lease);
+        match shared.pools.checkout(tenant, Asker::REQUESTS).await {
+            Ok(lease) if tenant.gate().is_open() && shared.gate.is_open() => return Ok(lease),
+            Ok(_) | Err(CheckoutError::HeldBack) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::registry::route_changed;
 use super::state::{Answer, Waiter};
 use super::waiters::Ticket;
 use super::{Lease, Pool};
+use crate::admit::gate;
 use crate::counted::Counted;
 use crate::error::Refusal;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -30,6 +31,8 @@ pub enum CheckoutError {
     /// The pool is no longer the one of its route, before or while the client waited: the route's new pool
     /// is to be asked. Nothing was sent to a server.
     Retired,
+    /// An operator has closed the gate while the client waited: it is to wait there. Nothing was sent to a server.
+    HeldBack,
     /// The client is to be told.
     Refused(Refusal),
 }
@@ -40,11 +43,12 @@ impl From<Refusal> for CheckoutError {
     }
 }
 
-/// For whoever does not ask the new pool.
+/// For whoever does not ask again.
 impl From<CheckoutError> for Refusal {
     fn from(error: CheckoutError) -> Self {
         match error {
             CheckoutError::Retired => route_changed(),
+            CheckoutError::HeldBack => gate::was_closed(),
             CheckoutError::Refused(refusal) => refusal,
         }
     }
@@ -104,8 +108,8 @@ impl Pool {
     /// A connection, for which the client may have to wait. Dropping the future leaves the queue.
     ///
     /// # Errors
-    /// The queue is full, the wait too long, the cluster cannot be reached or refuses us, or the pool is
-    /// retired.
+    /// The queue is full, the wait too long, the cluster cannot be reached or refuses us, the pool is
+    /// retired, or an operator holds the tenant back.
     pub async fn checkout(self: &Arc<Self>, asker: Asker) -> Result<Lease, CheckoutError> {
         if let Some(lease) = self.checkout_now() {
             return Ok(lease);

@@ -120,14 +120,14 @@ impl Registry {
     ///
     /// # Errors
     /// See [`Registry::pool_of`] and [`Pool::checkout`].
-    pub async fn checkout(&self, tenant: &Tenant, asker: Asker) -> Result<Lease, Refusal> {
+    pub async fn checkout(&self, tenant: &Tenant, asker: Asker) -> Result<Lease, CheckoutError> {
         let mut asked = 0;
         loop {
             let outcome = self.pool_of(tenant)?.checkout(asker).await;
             asked += 1;
             match outcome {
                 Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
-                outcome => return Ok(outcome?),
+                outcome => return outcome,
             }
         }
     }

@@ -99,6 +99,12 @@ impl Cluster {
         drop(left);
     }
 
+    /// Who waits to hold one of the pool's connections for long hears that nobody answers, and asks again.
+    pub(in crate::pool) fn ask_again_for_long(&self, id: MemberId) {
+        let told = self.core().long_waiters.take_line(id);
+        drop(told);
+    }
+
     /// Has the allocator know something, and carries out what it says. Not under a pool's lock.
     pub(in crate::pool) fn tell(self: &Arc<Self>, change: impl FnOnce(&mut Allocator)) {
         self.note(|core| change(&mut core.allocator));

@@ -30,6 +30,14 @@ impl Locked<'_> {
         self.tell(|allocator, id| allocator.evicted(id, closes));
     }
 
+    /// An operator holds back whoever uses the pool: who waits is to wait at the gate, so that nothing is opened for it.
+    pub(in crate::pool) fn hold_back(&mut self) {
+        while let Some(waiter) = self.state.waiters.pop() {
+            self.after.told.push((waiter.sender, CheckoutError::HeldBack));
+        }
+        self.sync();
+    }
+
     /// The pool is no longer any route's.
     pub(in crate::pool) fn retire(&mut self) {
         self.pool.retired.store(true, Ordering::Release);

@@ -38,8 +38,18 @@ pub(super) async fn begin(
     let (mut stream, early, mut out) = wire.into_parts();
     let route = tenant.route();
     let greeted = async {
-        may_begin(&mut stream, &shared, &tenant, place.client()).await?;
-        greet(&mut stream, &mut out, &shared, &tenant, Settings::new(settings)).await
+        let settings = Arc::new(Settings::new(settings));
+        refuse_other_lexical_rules(&settings)?;
+        let (pool, welcome) = loop {
+            may_begin(&mut stream, &shared, &tenant, place.client()).await?;
+            match welcome_of(&shared, &tenant, &settings).await {
+                Ok(welcomed) => break welcomed,
+                Err(CheckoutError::HeldBack) => {}
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let cancel = greet(&mut stream, &mut out, &shared, &welcome).await?;
+        Ok((pool, welcome, cancel))
     };
     let (pool, welcome, cancel) = match greeted.await {
         Ok(greeted) => greeted,
@@ -124,11 +134,8 @@ async fn greet(
     stream: &mut ClientStream,
     hello: &mut Vec<u8>,
     shared: &Arc<Shared>,
-    tenant: &Arc<Tenant>,
-    settings: Settings,
-) -> Result<(Arc<Pool>, Arc<Welcome>, CancelGuard), Refusal> {
-    refuse_other_lexical_rules(&settings)?;
-    let (pool, welcome) = welcome_of(shared, tenant, Arc::new(settings)).await?;
+    welcome: &Welcome,
+) -> Result<CancelGuard, Refusal> {
     let cancel = shared
         .cancels
         .register()
@@ -145,27 +152,27 @@ async fn greet(
     };
     told.await.map_err(|_gone| has_left())?;
     hello.clear();
-    Ok((pool, welcome, cancel))
+    Ok(cancel)
 }
 
 /// Asks the tenant's pool, and the next one if that is retired meanwhile.
 async fn welcome_of(
     shared: &Shared,
     tenant: &Tenant,
-    settings: Arc<Settings>,
-) -> Result<(Arc<Pool>, Arc<Welcome>), Refusal> {
+    settings: &Arc<Settings>,
+) -> Result<(Arc<Pool>, Arc<Welcome>), CheckoutError> {
     let mut asked = 0;
     loop {
         let pool = shared.pools.pool_of(tenant)?;
         asked += 1;
-        match welcome::welcome(&pool, &settings).await {
+        match welcome::welcome(&pool, settings).await {
             Ok(welcome) => {
                 // A pause that began meanwhile leaves no connection behind.
                 while !(tenant.gate().is_open() && shared.gate.is_open()) && pool.evict_one() {}
                 return Ok((pool, welcome));
             }
             Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -53,10 +53,11 @@ impl Session {
         self.tenant.gate().is_open() && self.shared.gate.is_open()
     }
 
-    /// Waits in the pool's queue. Whoever waits at a pool that is retired goes to its successor. A cancel that
+    /// Waits in the pool's queue. Whoever waits at a pool that is retired goes to its successor; at one whose gate is
+    /// closed, to the gate. A cancel that
     /// comes together with the connection is left for the caller to find.
     async fn wait_for_lease(&mut self) -> Result<Option<Lease>, Refusal> {
-        let mut asked = 0;
+        let mut asked = 1;
         let wait_max = self.shared.config.console.pause_timeout();
         let (is_native, asker) = (self.client.is_native(), self.asker);
         self.place.client().waiting();
@@ -81,9 +82,9 @@ impl Session {
                 () = slot.cancelled() => Err(cancelled().into()),
                 () = has_left => Ok(None),
             };
-            asked += 1;
             match outcome {
-                Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
+                Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => asked += 1,
+                Err(CheckoutError::HeldBack) => {}
                 Ok(Some(_lease)) if !self.may_pass() => {}
                 outcome => return Ok(outcome?),
             }
