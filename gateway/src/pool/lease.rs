@@ -52,11 +52,13 @@ impl Lease {
     /// # Errors
     /// As many of the cluster's connections are kept as may be: this one has to be given up.
     pub fn keep_long(&mut self, kind: LongHold) -> Result<(), Refusal> {
-        if self.long.as_ref().is_none_or(|long| long.kind() != kind) {
-            // The old one first, or the same connection would be counted twice.
-            self.long = None;
-            let permit = self.pool.cluster().keep_long(self.pool.member(), kind);
-            self.long = Some(permit.ok_or_else(cluster::too_many_long_holds)?);
+        match &mut self.long {
+            Some(long) if long.kind() == kind => {}
+            Some(long) => long.change_kind(kind),
+            None => {
+                let permit = self.pool.cluster().keep_long(self.pool.member(), kind);
+                self.long = Some(permit.ok_or_else(cluster::too_many_long_holds)?);
+            }
         }
         Ok(())
     }

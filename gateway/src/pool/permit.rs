@@ -74,6 +74,12 @@ impl LongPermit {
     pub fn kind(&self) -> LongHold {
         self.kind
     }
+
+    /// It is held for something else from now on.
+    pub fn change_kind(&mut self, kind: LongHold) {
+        self.cluster.change_long(self.kind, kind);
+        self.kind = kind;
+    }
 }
 
 impl Drop for LongPermit {

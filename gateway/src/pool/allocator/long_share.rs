@@ -79,6 +79,13 @@ impl Allocator {
         false
     }
 
+    /// One of them is held for something else from now on.
+    pub fn change_long(&mut self, from: LongHold, to: LongHold) {
+        let held = &mut self.long.held;
+        held[from.index()] = held[from.index()].saturating_sub(1);
+        held[to.index()] += 1;
+    }
+
     /// One of them is no longer held for long.
     pub fn end_long(&mut self, id: MemberId, kind: LongHold) {
         let held = &mut self.long.held[kind.index()];

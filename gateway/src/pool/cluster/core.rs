@@ -266,6 +266,11 @@ impl Cluster {
         receiver.await.ok()
     }
 
+    /// Its place is kept meanwhile: there may be none for it a moment later.
+    pub(in crate::pool) fn change_long(&self, from: LongHold, to: LongHold) {
+        self.core().allocator.change_long(from, to);
+    }
+
     pub(in crate::pool) fn end_long(self: &Arc<Self>, id: MemberId, kind: LongHold) {
         // One place less is due to transactions where long holders exceed the limit.
         self.tell(|allocator| allocator.end_long(id, kind));
