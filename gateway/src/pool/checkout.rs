@@ -151,12 +151,13 @@ impl Pool {
         let (cluster, asked) = (Arc::clone(self.cluster()), Instant::now());
         let permit = match cluster.keep_long(self.member(), LongHold::Session) {
             Some(permit) => permit,
+            None if self.is_retired() => return Err(CheckoutError::Retired),
             None => {
                 let _counted = self.count_waiting_for_long_hold()?;
                 let weight = self.limits().weight;
                 let wait = cluster.keep_long_in_turn(self.member(), weight, LongHold::Session);
                 let outcome = timeout_at(self.deadline(asked), wait).await;
-                outcome.ok().flatten().ok_or_else(too_many_long_holds)?
+                outcome.map_err(|_elapsed| too_many_long_holds())?.ok_or(CheckoutError::Retired)?
             }
         };
         let mut lease = self.checkout(asker).await?;

@@ -1,4 +1,5 @@
 mod handing;
+mod long;
 
 use super::allocator::Terms;
 use super::idle::Glance;

@@ -108,6 +108,14 @@ impl<K: Copy + Ord + Hash, T> Waiters<K, T> {
         Some(one)
     }
 
+    /// Takes out all of an asker's line.
+    pub(super) fn take_line(&mut self, asker: K) -> Vec<T> {
+        let Some(line) = self.askers.remove(&asker) else { return Vec::new() };
+        self.turns.leave(asker, line.place);
+        self.count -= line.waiting.len();
+        line.waiting.into_values().collect()
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -123,6 +131,7 @@ impl<K: Copy + Ord + Hash, T> Waiters<K, T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_crowd_of_one_asker_does_not_hold_another_up() {
@@ -149,18 +158,18 @@ mod tests {
     proptest! {
         /// Everybody comes out once, by its turn or by leaving, and an asker's in the order in which they came.
         #[test]
-        fn nobody_is_lost_or_served_twice(steps in prop::collection::vec((0_u8..4, 0_u8..4, 0_usize..50), 1..200)) {
+        fn nobody_is_lost_or_served_twice(steps in prop::collection::vec((0_u8..6, 0_u8..4, 0_usize..50), 1..200)) {
             let mut waiters = Waiters::default();
             let mut tickets: Vec<(Ticket<u8>, usize)> = Vec::new();
             let mut last_of = HashMap::new();
             let mut next = 0;
             for (what, asker, which) in steps {
                 match what {
-                    0 | 1 => {
+                    0..=2 => {
                         next += 1;
                         tickets.push((waiters.push(asker, 1, (asker, next)), next));
                     }
-                    2 => {
+                    3 => {
                         if let Some((asker, one)) = waiters.pop() {
                             prop_assert!(last_of.insert(asker, one) < Some(one));
                             let known = tickets.iter().position(|(_, other)| *other == one);
@@ -168,6 +177,13 @@ mod tests {
                         } else {
                             prop_assert!(tickets.is_empty());
                         }
+                    }
+                    4 => {
+                        let left: Vec<usize> =
+                            tickets.extract_if(.., |(ticket, _)| ticket.asker == asker).map(|(_, one)| one).collect();
+                        let taken: Vec<usize> = waiters.take_line(asker).iter().map(|(_, one)| *one).collect();
+                        prop_assert_eq!(taken.is_sorted(), true);
+                        prop_assert_eq!(BTreeSet::from_iter(taken), BTreeSet::from_iter(left));
                     }
                     _ if !tickets.is_empty() => {
                         let (ticket, one) = tickets.remove(which % tickets.len());

@@ -93,7 +93,8 @@ impl Cluster {
     pub(in crate::pool) fn leave(self: &Arc<Self>, id: MemberId) {
         let left = self.note(|core| {
             core.allocator.leave(id);
-            core.members.remove(&id)
+            // Who waited to hold one of its connections hears that nobody answers.
+            (core.members.remove(&id), core.long_waiters.take_line(id))
         });
         // Not under the lock: it might be the last to know the pool.
         drop(left);
@@ -252,7 +253,7 @@ impl Cluster {
         is_kept.then(|| LongPermit::new(Arc::clone(self), id, kind))
     }
 
-    /// The same for whoever can wait for it. Dropping the future leaves the queue.
+    /// The same for whoever can wait for it. None: the pool has left. Dropping the future leaves the queue.
     pub(in crate::pool) async fn keep_long_in_turn(
         self: &Arc<Self>,
         id: MemberId,
@@ -260,7 +261,14 @@ impl Cluster {
         kind: LongHold,
     ) -> Option<LongPermit> {
         let (sender, receiver) = oneshot::channel();
-        let ticket = self.core().long_waiters.push(id, weight, LongWaiter { id, kind, sender });
+        let ticket = {
+            let mut core = self.core();
+            // Nobody would ever serve it, nor whoever is behind it.
+            if !core.members.contains_key(&id) {
+                return None;
+            }
+            core.long_waiters.push(id, weight, LongWaiter { id, kind, sender })
+        };
         let _wait = LongWait { cluster: self, ticket };
         self.serve_long();
         receiver.await.ok()

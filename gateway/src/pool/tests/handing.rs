@@ -21,7 +21,7 @@ async fn pool(connections: usize, limits: Limits) -> (Arc<Pool>, Vec<TcpStream>)
     with_connections(&registry(), connections, &route).await
 }
 
-async fn with_connections(
+pub(super) async fn with_connections(
     registry: &Registry,
     connections: usize,
     route: &catalog_schema::RouteRecord,
@@ -35,7 +35,7 @@ async fn with_connections(
     (pool, servers)
 }
 
-fn limits(pool_size: u32) -> Limits {
+pub(super) fn limits(pool_size: u32) -> Limits {
     Limits { pool_size, ..route().limits }
 }
 

@@ -1,0 +1,68 @@
+//! Connections that are held for longer than a transaction, and who waits to hold one.
+
+use super::handing::{limits, with_connections};
+use super::{registry, route};
+use crate::pool::{Asker, CheckoutError, LongHold, Pool, Registry};
+use catalog_schema::{PlacementRecord, RouteRecord};
+use futures_util::poll;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::net::TcpStream;
+
+const A: Asker = Asker::GATEWAY;
+
+/// Another tenant's route to the same cluster.
+fn beside(route: &RouteRecord) -> RouteRecord {
+    let other = super::route();
+    let cluster = Arc::clone(&route.placement.as_ref().expect("placed").cluster);
+    let database = format!("t_{}", other.tenant_id.to_string().replace('-', ""));
+    let database = database.parse().expect("a name");
+    let placement = other.placement.map(|placement| PlacementRecord { cluster, database, ..placement });
+    RouteRecord { placement, ..other }
+}
+
+async fn pool_of(
+    registry: &Registry,
+    connections: usize,
+    route: &RouteRecord,
+) -> (Arc<Pool>, Vec<TcpStream>) {
+    let mut route = route.clone();
+    route.limits = limits(3);
+    with_connections(registry, connections, &route).await
+}
+
+/// Of a budget of three, two may be held for long.
+#[tokio::test]
+async fn a_session_at_a_retired_pool_asks_anew_at_once_and_holds_nobody_up() {
+    let (registry, route) = (registry(), route());
+    let (keeper, _servers) = pool_of(&registry, 2, &route).await;
+    let (retired, _none) = pool_of(&registry, 0, &beside(&route)).await;
+    let (other, _server) = pool_of(&registry, 1, &beside(&route)).await;
+    let kept = [(); 2].map(|()| keeper.checkout_for_session_now().expect("it may be kept"));
+    let mut first = pin!(retired.checkout_for_session(A));
+    let mut second = pin!(other.checkout_for_session(A));
+    assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+    retired.retire();
+    assert!(matches!(poll!(&mut first), Poll::Ready(Err(CheckoutError::Retired))));
+    let late = poll!(pin!(retired.checkout_for_session(A)));
+    assert!(matches!(late, Poll::Ready(Err(CheckoutError::Retired))));
+    assert!(retired.cluster().keep_long_in_turn(retired.member(), 1, LongHold::Session).await.is_none());
+    drop(kept);
+    let served = second.await.expect("nobody is before it");
+    assert!(served.is_long());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_kept_for_something_else_keeps_its_place() {
+    let (pool, _servers) = pool_of(&registry(), 3, &route()).await;
+    let [mut first, _second] = [(); 2].map(|()| pool.checkout_for_session_now().expect("it may be kept"));
+    let mut waiting = pin!(pool.checkout_for_session(A));
+    assert!(poll!(&mut waiting).is_pending());
+    first.keep_long(LongHold::Pinned).expect("it has a place");
+    assert!(poll!(&mut waiting).is_pending());
+    assert_eq!(pool.cluster().holdings().long, [1, 1, 0]);
+    first.release();
+    waiting.await.expect("one place is free");
+    assert_eq!(pool.cluster().holdings().long, [1, 0, 0]);
+}
