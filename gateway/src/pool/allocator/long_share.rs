@@ -71,12 +71,12 @@ impl Allocator {
     /// Counts one of the member's connections as held for long. `false`: as many are as may be.
     pub fn keep_long(&mut self, id: MemberId, kind: LongHold) -> bool {
         let is_allowed = self.long.sum() < self.long.limit(self.limit);
-        if is_allowed && let Some(member) = self.members.get_mut(&id) {
-            member.long += 1;
-            self.long.held[kind.index()] += 1;
-            return true;
+        if !is_allowed || !self.members.contains_key(&id) {
+            return false;
         }
-        false
+        self.long.held[kind.index()] += 1;
+        self.edit(id, |member| member.long += 1);
+        true
     }
 
     /// One of them is held for something else from now on.
@@ -90,9 +90,7 @@ impl Allocator {
     pub fn end_long(&mut self, id: MemberId, kind: LongHold) {
         let held = &mut self.long.held[kind.index()];
         *held = held.saturating_sub(1);
-        if let Some(member) = self.members.get_mut(&id) {
-            member.long = member.long.saturating_sub(1);
-        }
+        self.edit(id, |member| member.long = member.long.saturating_sub(1));
     }
 
     /// The most that may be held. Long holders that the limit has fallen below leave one connection to transactions,

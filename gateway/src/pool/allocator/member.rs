@@ -181,9 +181,11 @@ impl Member {
         self.level_with(self.kept())
     }
 
-    /// How much it would have for its weight with so many.
+    /// How much it would have for its weight with so many. Those that clients keep do not count, on either side: they
+    /// serve nobody else and cannot be given up, so that a pool that has no others lacks one as much as one that has
+    /// none, and has no more to spare.
     pub(super) fn level_with(&self, kept: u32) -> u64 {
-        u64::from(kept) * HEIGHT / u64::from(self.terms.weight())
+        u64::from(kept.saturating_sub(self.long)) * HEIGHT / u64::from(self.terms.weight())
     }
 
     /// How it is served.

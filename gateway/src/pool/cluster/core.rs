@@ -247,9 +247,9 @@ impl Cluster {
     /// The right to hold one of the pool's connections for longer than a transaction, if it is to be had now and
     /// nobody waits for it.
     pub(in crate::pool) fn keep_long(self: &Arc<Self>, id: MemberId, kind: LongHold) -> Option<LongPermit> {
-        let mut core = self.core();
-        let is_kept = core.long_waiters.is_empty() && core.allocator.keep_long(id, kind);
-        drop(core);
+        let is_kept = self.note(|core| core.long_waiters.is_empty() && core.allocator.keep_long(id, kind));
+        // It may lack another one now.
+        self.carry_out();
         is_kept.then(|| LongPermit::new(Arc::clone(self), id, kind))
     }
 
@@ -291,17 +291,15 @@ impl Cluster {
             // If the receiver has left, the permit ends here, and it is the next one's turn.
             let _ = sender.send(permit);
         }
+        self.carry_out();
     }
 
     fn next_long(self: &Arc<Self>) -> Option<(oneshot::Sender<LongPermit>, LongPermit)> {
-        let mut core = self.core();
-        let (id, kind) = core.long_waiters.peek().map(|waiter| (waiter.id, waiter.kind))?;
-        if !core.allocator.keep_long(id, kind) {
-            return None;
-        }
-        let sender = core.long_waiters.pop()?.sender;
-        drop(core);
-        Some((sender, LongPermit::new(Arc::clone(self), id, kind)))
+        let served = self.note(|core| {
+            let (id, kind) = core.long_waiters.peek().map(|waiter| (waiter.id, waiter.kind))?;
+            core.allocator.keep_long(id, kind).then(|| core.long_waiters.pop()).flatten()
+        });
+        served.map(|LongWaiter { id, kind, sender }| (sender, LongPermit::new(Arc::clone(self), id, kind)))
     }
 }
 

@@ -133,16 +133,26 @@ proptest! {
         }
     }
 
-    /// With more pools than connections, each is served again and again, however heavy the others are.
+    /// With more pools than connections, each is served again and again, however heavy the others are and however many
+    /// connections its own clients keep.
     #[test]
-    fn nobody_starves(weights in prop::collection::vec(1_u32..=6, 5..10), limit in 1_u32..4) {
-        let mut world = World::new(limit);
-        for weight in &weights {
-            world.greedy(Terms { floor: 0, weight: *weight, cap: 8 }, 8, 10);
+    fn nobody_starves(pools in prop::collection::vec((1_u32..=6, 0_u32..3), 5..10), limit in 1_u32..4) {
+        let mut world = World::new(100);
+        for (pool, (weight, kept)) in pools.iter().enumerate() {
+            world.join(Terms { floor: 0, weight: *weight, cap: 8 }, 10);
+            world.arrive(pool, *kept);
+            world.pass(Duration::from_millis(100));
+            prop_assert!((0..*kept).all(|_| world.keep_long(pool)));
         }
-        let all: u32 = weights.iter().sum();
+        let kept_by_all: u32 = pools.iter().map(|(_, kept)| kept).sum();
+        world.set_limit(limit + kept_by_all);
+        for pool in 0..pools.len() {
+            world.pools[pool].is_greedy = true;
+            world.arrive(pool, 8);
+        }
+        let all: u32 = pools.iter().map(|(weight, _)| weight).sum();
         // Everybody's turns until the lightest has had one, and the changes between them.
-        let round = Duration::from_millis(70) * (2 * all + 2 * u32::try_from(weights.len()).expect("few"));
+        let round = Duration::from_millis(70) * (2 * all + 2 * u32::try_from(pools.len()).expect("few"));
         world.pass(round);
         for _ in 0..3 {
             let before: Vec<u64> = world.pools.iter().map(|pool| pool.served).collect();
