@@ -198,6 +198,12 @@ impl Allocator {
         self.forget_if_empty(id);
     }
 
+    /// Has the member been granted a permit that it has not noticed yet?
+    #[must_use]
+    pub fn has_granted(&self, id: MemberId) -> bool {
+        self.members.get(&id).is_some_and(|member| member.pending > 0)
+    }
+
     /// The next thing to do.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()

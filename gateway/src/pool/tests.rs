@@ -1,5 +1,6 @@
 mod handing;
 mod long;
+mod opening;
 
 use super::allocator::Terms;
 use super::idle::Glance;

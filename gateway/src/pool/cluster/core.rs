@@ -117,6 +117,11 @@ impl Cluster {
         self.note(|core| change(&mut core.allocator));
     }
 
+    /// Has the pool been granted a permit that it has not noticed yet?
+    pub(in crate::pool) fn has_granted(&self, id: MemberId) -> bool {
+        self.core().allocator.has_granted(id)
+    }
+
     /// Does somebody lack a connection? As of a moment ago.
     pub(in crate::pool) fn is_short(&self) -> bool {
         self.is_short.load(Ordering::SeqCst)

@@ -55,5 +55,11 @@ impl Locked<'_> {
         self.state.is_barred = false;
         self.state.attempt = Some(attempt);
         self.sync();
+        if !self.pool.cluster().has_granted(self.pool.member())
+            && let Some(attempt) = self.state.attempt.take()
+        {
+            // Others of the cluster wait for what comes of it, and the permit may be long in coming. It asks again then.
+            self.after.attempt = Some(attempt);
+        }
     }
 }

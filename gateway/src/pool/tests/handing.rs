@@ -15,7 +15,7 @@ const A: Asker = Asker::GATEWAY;
 const LATEST: Duration = Duration::from_secs(30);
 
 /// A pool with so many connections, and its servers' ends.
-async fn pool(connections: usize, limits: Limits) -> (Arc<Pool>, Vec<TcpStream>) {
+pub(super) async fn pool(connections: usize, limits: Limits) -> (Arc<Pool>, Vec<TcpStream>) {
     let mut route = route();
     route.limits = limits;
     with_connections(&registry(), connections, &route).await
