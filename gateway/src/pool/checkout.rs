@@ -181,12 +181,6 @@ impl Pool {
     }
 
     fn enter_queue(self: &Arc<Self>, asker: Asker, is_first: bool) -> Result<Queued<'_>, CheckoutError> {
-        if !self.holds_any()
-            && let Some(refusal) = self.connector.logins().refusal(Instant::now())
-        {
-            self.connector.logins().refused(1);
-            return Err(refusal.into());
-        }
         let (sender, answer) = oneshot::channel();
         let ticket = self.locked(|pool| pool.enqueue(asker, Waiter::new(sender), is_first))?;
         Ok(Queued { pool: self, ticket, answer })
@@ -206,11 +200,6 @@ impl Pool {
 
     fn deadline(&self, asked: Instant) -> tokio::time::Instant {
         tokio::time::Instant::from_std(asked + self.limits().checkout_timeout())
-    }
-
-    /// Does it have a connection that those who wait can hope for?
-    pub(super) fn holds_any(&self) -> bool {
-        self.idle() + self.leased() > 0
     }
 
     fn too_slow(&self) -> Refusal {

@@ -4,11 +4,11 @@
 //! login runs to its end even if nobody waits any more: the server sees it whether or not anybody does. What fails,
 //! fails for all who wait for it.
 
+use super::Pool;
 use super::breaker::Attempt;
 use super::permit::ConnectPermit;
 use super::servers::Purpose;
 use super::state::Begin;
-use super::{CheckoutError, Pool};
 use crate::connect::{ConnectError, ServerConnection};
 use std::sync::Arc;
 use std::time::Instant;
@@ -74,10 +74,11 @@ async fn open(mut opening: Opening, permit: ConnectPermit, attempt: Attempt) {
 /// Nothing is opened until then, and nobody else's connection closed for it.
 async fn wait_until_logins_may_be_tried(pool: Arc<Pool>) {
     let logins = Arc::clone(pool.connector.logins());
-    match logins.turn(|| pool.holds_any()).await {
-        Ok(attempt) => pool.locked(|pool| pool.may_log_in(attempt)),
-        Err(refusal) => {
-            logins.refused(pool.locked(|pool| pool.refuse_all(|| CheckoutError::Refused(refusal.clone()))));
+    loop {
+        match logins.turn(|| pool.locked(|pool| pool.holds_any())).await {
+            Ok(attempt) => return pool.locked(|pool| pool.may_log_in(attempt)),
+            Err(refusal) if pool.locked(|pool| pool.refuse_if_hopeless(&refusal)) => return,
+            Err(_there_is_a_connection_after_all) => {}
         }
     }
 }
@@ -96,11 +97,10 @@ impl Opening {
         let Some(pool) = self.pool.take() else { return };
         let cluster = pool.cluster().record();
         tracing::warn!(cluster = %cluster.name, %error, "could not open a server connection");
-        let logins = Arc::clone(pool.connector.logins());
-        let refusal = attempt.failed(error).filter(|_| !pool.holds_any());
+        let refusal = attempt.failed(error);
         pool.locked(|pool| {
             if let Some(refusal) = refusal {
-                logins.refused(pool.refuse_all(|| CheckoutError::Refused(refusal.clone())));
+                pool.refuse_if_hopeless(&refusal);
             }
             pool.not_opened();
         });

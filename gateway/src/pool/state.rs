@@ -18,6 +18,7 @@ use super::servers::Server;
 use super::waiters::{Ticket, Waiters};
 use super::{Lease, Pool};
 use crate::connect::ServerConnection;
+use crate::error::Refusal;
 use after::After;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
@@ -126,6 +127,9 @@ impl Locked<'_> {
     ) -> Result<Ticket<Asker>, CheckoutError> {
         if self.pool.is_retired() {
             return Err(CheckoutError::Retired);
+        }
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal.into());
         }
         let limit = self.state.limits.queue_limit;
         if !is_first && self.state.waiters.len() >= limit as usize {
@@ -249,6 +253,31 @@ impl Locked<'_> {
         self.after.told.len() - told_before
     }
 
+    /// The same, unless they can hope for a connection that the pool has. Says whether they cannot.
+    pub(super) fn refuse_if_hopeless(&mut self, refusal: &Refusal) -> bool {
+        let is_hopeless = !self.holds_any();
+        if is_hopeless {
+            let refused = self.refuse_all(|| CheckoutError::Refused(refusal.clone()));
+            self.pool.connector.logins().refused(refused);
+        }
+        is_hopeless
+    }
+
+    /// Does it have a connection that those who wait can hope for? Between the two counts it may seem to have none to
+    /// whoever looks at them without the lock.
+    pub(super) fn holds_any(&self) -> bool {
+        self.state.idle.count() + self.pool.leased() > 0
+    }
+
+    /// What a client is refused with that has no connection to hope for, nor a login.
+    fn refusal(&self) -> Option<Refusal> {
+        if self.holds_any() {
+            return None;
+        }
+        let logins = self.pool.connector.logins();
+        logins.refusal(Instant::now()).inspect(|_refusal| logins.refused(1))
+    }
+
     /// The allocator wants to be asked about what is given back.
     pub(super) fn asked(&mut self) {
         self.state.is_asked = true;
@@ -265,7 +294,7 @@ impl Locked<'_> {
             return 0;
         }
         let waiting = u32::try_from(self.state.waiters.len()).unwrap_or(u32::MAX);
-        let useful = if self.pool.holds_any() { waiting } else { waiting.min(1) };
+        let useful = if self.holds_any() { waiting } else { waiting.min(1) };
         let room = cap(&self.state.limits).saturating_sub(self.size());
         useful.saturating_sub(self.pool.opening()).min(room)
     }

@@ -35,7 +35,7 @@ impl Locked<'_> {
         let logins = self.pool.connector.logins();
         let allowed = match self.state.attempt.take() {
             Some(attempt) => Ok(attempt),
-            None => logins.may_try(Instant::now(), self.pool.holds_any()),
+            None => logins.may_try(Instant::now(), self.holds_any()),
         };
         match allowed {
             Ok(attempt) => {
