@@ -237,7 +237,13 @@ impl Locked<'_> {
                 return true;
             }
             Release::NextTurn => connection.turn_begins(now),
-            Release::Keep => self.state.is_asked = false,
+            Release::Keep => {
+                self.state.is_asked = false;
+                if turn_is_over {
+                    // It asks once in a turn, and not at the end of each transaction.
+                    connection.turn_begins(now);
+                }
+            }
         }
         false
     }

@@ -1,13 +1,16 @@
 //! Connections from hand to hand, and out of it.
 
 use super::{add_connection, registry, route, tenant};
+use crate::pool::allocator::Terms;
+use crate::pool::allocator::reclaim::TURN;
+use crate::pool::idle::Glance;
 use crate::pool::{Asker, LongHold, Pool, Registry, expiry};
 use crate::tls::ServerTlsSettings;
 use futures_util::poll;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tenancy::{ErrorKind, Limits};
+use tenancy::{ErrorKind, Limits, WEIGHT_DEFAULT};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -168,6 +171,24 @@ async fn a_connection_that_grew_old_in_use_is_closed_when_it_is_given_back() {
     until("it is old", || pool.unused_for() > Duration::from_millis(2)).await;
     lease.release();
     assert_eq!((pool.idle(), pool.leased()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_may_take_asks_once_in_a_turn() {
+    let (pool, _servers) = pool(1, Limits { floor: 1, ..limits(1) }).await;
+    let cluster = pool.cluster();
+    let terms = Terms { floor: 0, weight: WEIGHT_DEFAULT, cap: 9 };
+    let other = cluster.join(terms, Weak::new(), Glance::new(cluster.clock()));
+    let _held = [(); 2].map(|()| cluster.permit_for(other));
+    cluster.tell(|allocator| allocator.want(other, 1));
+    assert!(cluster.is_short());
+    let connection = pool.take_idle().expect("one is idle");
+    let later = Instant::now() + TURN;
+    assert!(connection.turn_lasts(later) >= TURN);
+    pool.give_back(connection, later);
+    let connection = pool.take_idle().expect("nobody has taken it");
+    assert_eq!(connection.turn_lasts(later), Duration::ZERO);
+    pool.give_back(connection, later);
 }
 
 /// Clients that come and go on several threads, some of which lose patience at any moment.
