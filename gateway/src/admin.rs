@@ -163,4 +163,4 @@ impl Admin {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,7 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// Nothing listens there: the discard port is reserved, and no test opens it.
 const NO_CATALOG: &str = "postgres://nobody@127.0.0.1:9/catalog";
 
-async fn shared() -> Arc<Shared> {
+/// What a gateway's tasks share, at a gateway that knows nobody.
+pub(crate) async fn shared() -> Arc<Shared> {
     let config = GatewayConfig::default();
     let key = MasterKey::generate().expect("randomness");
     let mock_seed = MockSeed::new(&key);
