@@ -14,9 +14,9 @@ use tokio_postgres::Config;
 pub(crate) const CLUSTER: &str = "eu-1";
 const TENANTS: usize = 3;
 
-/// Clients of each tenant at each gateway that works: together more than there are connections, also while some of
+/// Clients of each tenant at each gateway that works: those of two are more than there are connections, also while some of
 /// them are between two requests because the machine is busy.
-const EACH: usize = 8;
+const EACH: usize = 11;
 
 /// Connections that gateways hold, as the server counts them.
 const HELD: &str = "select count(*) from pg_stat_activity where usename like 't\\_%'";
