@@ -213,12 +213,6 @@ impl Pool {
         self.cluster.ask_again_for_long(self.member);
     }
 
-    /// Its gate was closed: whoever waits here goes and waits there.
-    pub fn hold_back(self: &Arc<Self>) {
-        self.locked(|pool| pool.hold_back());
-        self.cluster.ask_again_for_long(self.member);
-    }
-
     /// No longer the pool of any route.
     #[must_use]
     pub fn is_retired(&self) -> bool {
