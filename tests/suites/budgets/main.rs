@@ -3,6 +3,7 @@
 
 mod fleet;
 mod idle;
+mod keeping;
 
 use fleet::{CLUSTER, Entry, OwnProcess, Watch, Work};
 use harness::wait_until;
