@@ -239,7 +239,7 @@ impl Stack {
 
 /// Each test has a runtime of its own, and a connection that one has left idle ends with it.
 fn unpooled() -> reqwest::Client {
-    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build();
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(DEADLINE).build();
     client.expect("a client without TLS can always be made")
 }
 

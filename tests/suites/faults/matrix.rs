@@ -18,12 +18,17 @@ use harness::Tenant;
 use harness::messages::Script;
 use judge::{Heard, Reference};
 use std::sync::Arc;
+use std::time::Duration;
 use suites::nonce::Owner;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use victim::{Victim, Way};
 
 /// Tenants that are tried at the same time. Cases of one tenant follow each other.
 const LANES: usize = 3;
+
+/// Longer than all that one case may wait for: what does not end is told by its name.
+const CASE_MAX: Duration = Duration::from_secs(120);
 
 /// After so many failures it is clear that something is wrong.
 const FAILURES_TOLD_MAX: usize = 12;
@@ -56,7 +61,8 @@ impl Lane {
     }
 
     async fn try_all(&mut self, conversation: &Conversation) {
-        let reference = match self.undisturbed(conversation).await {
+        let undisturbed = timeout(CASE_MAX, self.undisturbed(conversation)).await;
+        let reference = match undisturbed.unwrap_or_else(|_elapsed| Err("it does not end".to_owned())) {
             Ok(reference) => reference,
             Err(failure) => {
                 return self.failures.push(format!("{} undisturbed: {failure}", conversation.name));
@@ -67,7 +73,8 @@ impl Lane {
                 return;
             }
             self.tried += 1;
-            if let Err(failure) = self.try_case(conversation, &reference, &case).await {
+            let tried = timeout(CASE_MAX, self.try_case(conversation, &reference, &case)).await;
+            if let Err(failure) = tried.unwrap_or_else(|_elapsed| Err("it does not end".to_owned())) {
                 eprintln!("{case}: {failure}");
                 self.failures.push(format!("{case}: {failure}"));
                 // It may have lost its connection with the failure.
@@ -101,12 +108,12 @@ impl Lane {
         self.unreached += usize::from(!tally.has_struck);
         let verdict = judge::judge(conversation, case, owner, reference, &heard);
         // Nobody can know that a silent client is gone, or a connection in the pool, until the network says so.
-        let idle_connection_broke =
-            self.kind.side == Side::Server && case.ends() && heard.way == Way::Through;
+        let is_idle_again = self.kind.side == Side::Server && heard.way == Way::Through;
+        let idle_connection_broke = is_idle_again && case.ends();
         if self.kind.side == Side::Client || idle_connection_broke {
             self.script.release();
         }
-        if idle_connection_broke {
+        if idle_connection_broke || (is_idle_again && case.may_be_noticed_late()) {
             self.bystander.is_served_in_the_end(&self.tenant).await?;
         } else {
             self.bystander.is_served().await?;

@@ -57,6 +57,11 @@ impl Case {
         matches!(self.plan.mischief, Mischief::End(_))
     }
 
+    /// The server may answer, say that it is ready, and only then stumble over a byte that is left.
+    pub(super) fn may_be_noticed_late(&self) -> bool {
+        self.lies() && self.plan.direction == Direction::ToTarget
+    }
+
     /// Bytes only arrive in another rhythm.
     pub(super) fn is_harmless(&self) -> bool {
         matches!(self.plan.mischief, Mischief::Trickle | Mischief::Coalesce)
