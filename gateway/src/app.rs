@@ -196,6 +196,7 @@ impl Gateway {
             orders: Orders::default(),
             listeners: TaskTracker::new(),
             visitors: Visitors::default(),
+            turn: tokio::sync::Mutex::default(),
         };
         let (orders, visitors) = (&stopping.orders, &stopping.visitors);
         let pg = listen::pgwire::run(pg, Arc::clone(&shared), orders.clone(), visitors.clone());

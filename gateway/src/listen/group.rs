@@ -10,9 +10,11 @@
 
 mod place;
 mod steer;
+mod turn;
 
 pub use place::Place;
 pub use steer::no_preference;
+pub use turn::Turn;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -184,6 +184,39 @@ async fn a_transaction_ends_where_it_began_and_new_clients_are_the_successors() 
     stack.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_stop_together_one_stays_to_say_that_nobody_serves() {
+    let (stack, tenant) = stack().await;
+    let (first, _) = stack.sharing_gateway(DRAIN_TIMEOUT_MS).await;
+    let (second, _) = stack.sharing_gateway(DRAIN_TIMEOUT_MS).await;
+    // So many that the kernel gives some to each.
+    let mut working = Vec::new();
+    for _ in 0..20 {
+        let mut client = login(&tenant).await;
+        run(&mut client, "begin").await;
+        working.push(client);
+    }
+    for gateway in [&first, &second] {
+        gateway.terminate();
+    }
+    let say = |words: &str| [&first, &second].iter().filter(|gateway| gateway.said().contains(words)).count();
+    wait_until("both drain", async || say("the gateway drains") == 2).await;
+    assert_eq!(say("taken the ports over"), 1);
+    for _ in 0..20 {
+        let whose = [("user", "app"), ("database", tenant.slug.as_str())];
+        let told = WireClient::login_as(&tenant.config(), &whose).await.err().expect("nobody serves");
+        assert_eq!(told.sqlstate(), "57P01", "{}", told.text());
+    }
+    for client in &mut working {
+        run(client, "commit").await;
+        assert_eq!(farewell(client).await, "57P01");
+    }
+    for mut gateway in [first, second] {
+        assert_eq!(gateway.exit_code().await, Some(0), "{}", gateway.said());
+    }
+    stack.stop().await;
+}
+
 /// A statement that would take for ever, and its cancel, sent to whichever of the gateways the kernel chooses.
 async fn is_cancelled(client: &mut WireClient, tenant: &Tenant) -> bool {
     let mut query = Vec::new();

@@ -32,6 +32,10 @@ impl Place {
         Ok(Self { address, inode })
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How many other listeners there are at exactly this address, of this process or another.
     ///
     /// # Errors
