@@ -157,7 +157,7 @@ impl Pool {
                 let weight = self.limits().weight;
                 let wait = cluster.keep_long_in_turn(self.member(), weight, LongHold::Session);
                 let outcome = timeout_at(self.deadline(asked), wait).await;
-                outcome.map_err(|_elapsed| too_many_long_holds())?.ok_or(CheckoutError::Retired)?
+                outcome.map_err(|_elapsed| too_many_long_holds())?.ok_or_else(|| self.nobody_answers())?
             }
         };
         let mut lease = self.checkout(asker).await?;
@@ -184,6 +184,11 @@ impl Pool {
         let (sender, answer) = oneshot::channel();
         let ticket = self.locked(|pool| pool.enqueue(asker, Waiter::new(sender), is_first))?;
         Ok(Queued { pool: self, ticket, answer })
+    }
+
+    /// Why nobody waits here any more.
+    fn nobody_answers(&self) -> CheckoutError {
+        if self.is_retired() { CheckoutError::Retired } else { CheckoutError::HeldBack }
     }
 
     fn leave_queue(self: &Arc<Self>, ticket: Ticket<Asker>) {

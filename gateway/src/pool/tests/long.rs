@@ -54,6 +54,16 @@ async fn a_session_at_a_retired_pool_asks_anew_at_once_and_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_session_that_waits_at_a_closed_gate_is_told_so() {
+    let (pool, _servers) = pool_of(&registry(), 2, &route()).await;
+    let _kept = [(); 2].map(|()| pool.checkout_for_session_now().expect("it may be kept"));
+    let mut waiting = pin!(pool.checkout_for_session(A));
+    assert!(poll!(&mut waiting).is_pending());
+    pool.hold_back();
+    assert!(matches!(poll!(&mut waiting), Poll::Ready(Err(CheckoutError::HeldBack))));
+}
+
+#[tokio::test]
 async fn a_connection_that_is_kept_for_something_else_keeps_its_place() {
     let (pool, _servers) = pool_of(&registry(), 3, &route()).await;
     let [mut first, _second] = [(); 2].map(|()| pool.checkout_for_session_now().expect("it may be kept"));
