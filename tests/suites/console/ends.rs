@@ -4,6 +4,8 @@ use super::{STACK, admin, console, row, run, show, sqlstate, tenant};
 use harness::wait_until;
 use harness::wire::WireClient;
 use pgwire::frontend::write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 async fn pid(client: &mut WireClient) -> String {
     client.value("SELECT pg_backend_pid()").await
@@ -108,6 +110,45 @@ async fn a_client_that_waits_or_does_not_read_can_be_ended_too() {
             && row(&mut client, "SHOW SERVERS", "database", "stubborn").await.is_none()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_cancelled_though_its_server_has_no_room_for_a_goodbye() {
+    let tenant = tenant("piled", 1).await;
+    let mut busy = WireClient::login(&tenant.config()).await.expect("let in");
+    let mut sleep = Vec::new();
+    write::query(&mut sleep, b"SELECT pg_sleep(3600)").unwrap();
+    busy.send(&sleep).await.unwrap();
+    // More than sockets hold, behind what takes for ever.
+    let sent = Arc::new(AtomicU64::new(0));
+    let piling = tokio::spawn({
+        let sent = Arc::clone(&sent);
+        async move {
+            let mut piece = Vec::new();
+            write::query(&mut piece, format!("SELECT 1 --{}", "x".repeat(100_000)).as_bytes()).unwrap();
+            while busy.send(&piece).await.is_ok() {
+                sent.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    let mut before = 0;
+    wait_until("nothing more can be sent", async || {
+        let now = sent.load(Ordering::SeqCst);
+        std::mem::replace(&mut before, now) == now && now > 0
+    })
+    .await;
+    let mut client = console(&admin()).await;
+    let id = row(&mut client, "SHOW CLIENTS", "database", "piled").await.expect("a row")["id"].clone().unwrap();
+    run(&mut client, &format!("KILL_CLIENT {id}")).await;
+    let cluster = suites::admin::connect(&STACK, "eu-1").await;
+    wait_until("the server has ended it", async || {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(3600)' AND state = 'active'";
+        cluster.query_one(query, &[]).await.expect("an answer").get::<_, i64>(0) == 0
+    })
+    .await;
+    piling.await.expect("it is told");
+    let mut next = WireClient::login(&tenant.config()).await.expect("let in");
+    assert_eq!(next.value("SELECT 2").await, "2");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use super::{STACK, admin, console, row, run, show, sqlstate, tenant, tenant_on};
 use harness::wire::WireClient;
 use harness::{Stack, Tool, wait_until};
+use pgwire::frontend::write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use suites::admin;
@@ -122,6 +123,46 @@ async fn a_cancelled_pause_ends() {
     assert_eq!(failed.code().map(|code| code.code()), Some("57014"));
     let mut other = WireClient::login(&tenant.config()).await.expect("let in");
     assert_eq!(other.value("SELECT 3").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_connection_waits_for_the_resume_instead() {
+    let late = tenant("late", 1).await;
+    let mut waiting = WireClient::login(&late.config()).await.expect("let in");
+    let mut deaf = WireClient::login(&late.config()).await.expect("let in");
+    // It heeds no cancel, and there is no room for another.
+    let mut message = Vec::new();
+    let never_ends = b"DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END; \
+        END LOOP; END $$";
+    write::query(&mut message, never_ends).unwrap();
+    deaf.send(&message).await.unwrap();
+    let cluster = admin::connect(&STACK, "eu-1").await;
+    let itself = "FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO $$ BEGIN LOOP%'";
+    wait_until("it is at work", async || {
+        !cluster.query(&format!("SELECT pid {itself}"), &[]).await.expect("an answer").is_empty()
+    })
+    .await;
+    deaf.stream().set_zero_linger().expect("a TCP socket");
+    drop(deaf);
+    let by_wire = tokio::spawn(async move { waiting.value("SELECT 5").await });
+    let by_http = tokio::spawn({
+        let late = late.clone();
+        async move { STACK.http_query(&late, "SELECT 6 AS n", &[]).await.0 }
+    });
+    let in_the_queue = async || STACK.metric("tenantry_pool_waiting_clients", &["tenant=\"late\""]).await;
+    wait_until("both wait for a connection", async || in_the_queue().await == 2.0).await;
+    let mut client = console(&admin()).await;
+    run(&mut client, "PAUSE late").await;
+    // There is none that would begin a login once there is room.
+    assert_eq!(in_the_queue().await, 0.0);
+    wait_until("both wait for the resume", async || {
+        row(&mut client, "SHOW TENANTS", "tenant", "late").await.unwrap()["held_back"].as_deref() == Some("2")
+    })
+    .await;
+    cluster.execute(&format!("SELECT pg_terminate_backend(pid, 60000) {itself}"), &[]).await.expect("it ends");
+    run(&mut client, "RESUME late").await;
+    assert_eq!(by_wire.await.unwrap(), "5");
+    assert_eq!(by_http.await.unwrap(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
