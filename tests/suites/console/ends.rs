@@ -138,7 +138,8 @@ async fn a_statement_is_cancelled_though_its_server_has_no_room_for_a_goodbye() 
     })
     .await;
     let mut client = console(&admin()).await;
-    let id = row(&mut client, "SHOW CLIENTS", "database", "piled").await.expect("a row")["id"].clone().unwrap();
+    let id =
+        row(&mut client, "SHOW CLIENTS", "database", "piled").await.expect("a row")["id"].clone().unwrap();
     run(&mut client, &format!("KILL_CLIENT {id}")).await;
     let cluster = suites::admin::connect(&STACK, "eu-1").await;
     wait_until("the server has ended it", async || {

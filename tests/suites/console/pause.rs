@@ -132,7 +132,8 @@ async fn who_waits_for_a_connection_waits_for_the_resume_instead() {
     let mut deaf = WireClient::login(&late.config()).await.expect("let in");
     // It heeds no cancel, and there is no room for another.
     let mut message = Vec::new();
-    let never_ends = b"DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END; \
+    let never_ends =
+        b"DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END; \
         END LOOP; END $$";
     write::query(&mut message, never_ends).unwrap();
     deaf.send(&message).await.unwrap();
@@ -159,7 +160,10 @@ async fn who_waits_for_a_connection_waits_for_the_resume_instead() {
         row(&mut client, "SHOW TENANTS", "tenant", "late").await.unwrap()["held_back"].as_deref() == Some("2")
     })
     .await;
-    cluster.execute(&format!("SELECT pg_terminate_backend(pid, 60000) {itself}"), &[]).await.expect("it ends");
+    cluster
+        .execute(&format!("SELECT pg_terminate_backend(pid, 60000) {itself}"), &[])
+        .await
+        .expect("it ends");
     run(&mut client, "RESUME late").await;
     assert_eq!(by_wire.await.unwrap(), "5");
     assert_eq!(by_http.await.unwrap(), 200);

@@ -81,7 +81,10 @@ async fn a_backend_that_heeds_no_cancel_takes_its_own_tenants_place() {
     assert!(all <= i64::from(BUDGET) && still_deaf == 1, "{all} backends");
 
     admin
-        .execute("select pg_terminate_backend(pid) from pg_stat_activity where query like 'do $$ begin loop%'", &[])
+        .execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where query like 'do $$ begin loop%'",
+            &[],
+        )
         .await
         .expect("it ends");
     let mut client = login(&deaf).await;

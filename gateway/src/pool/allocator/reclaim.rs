@@ -209,7 +209,8 @@ impl Allocator {
             if missing <= 0 || !is_above {
                 break;
             }
-            let leased = member.spare(&self.floors).min(member.kept().saturating_sub(member.long + member.stuck));
+            let leased =
+                member.spare(&self.floors).min(member.kept().saturating_sub(member.long + member.stuck));
             missing -= i64::from(leased);
             if leased > 0 && !member.is_asked {
                 asked.push(*id);

@@ -4,8 +4,8 @@
 //! holds no pool's lock: [`Cluster::carry_out`].
 
 use super::*;
-use crate::pool::allocator::{Idle, Phase};
 use crate::pool::allocator::reclaim::IDLE_BEFORE_TAKEN;
+use crate::pool::allocator::{Idle, Phase};
 use crate::pool::waiters::{Ticket, Waiters};
 use std::collections::HashMap;
 use tokio::runtime::Handle;
