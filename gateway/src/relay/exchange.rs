@@ -185,7 +185,7 @@ impl Exchange {
     ) -> Poll<Outcome> {
         loop {
             let mut moved = false;
-            let was_held = self.channels.is_held();
+            let (was_held, unread) = (self.channels.is_held(), self.down.unread().len());
             match self.poll_up(cx, client_stream, client, lease) {
                 Poll::Ready(Ok(progress)) => moved |= progress,
                 Poll::Ready(Err(outcome)) => return Poll::Ready(outcome),
@@ -205,7 +205,8 @@ impl Exchange {
             if client.pin.is_none() && self.has_begun && self.is_at_rest() {
                 return Poll::Ready(Outcome::Idle);
             }
-            moved |= was_held && !self.channels.is_held();
+            // What was held back may have gone, and the next be held back behind it.
+            moved |= was_held && (!self.channels.is_held() || self.down.unread().len() != unread);
             if !moved && !self.is_answered_now(cx, client) {
                 let is_served = self.ledger.is_empty() && self.up.is_written() && self.down.is_written();
                 if self.client_has_ended && is_served {

@@ -209,3 +209,17 @@ async fn of_whom_it_is_not_known_what_it_hears_is_told_so() {
         is_sent_away(&mut ear, "no longer known").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_speaks_to_itself_twice_at_once_hears_both() {
+    let stack: &Stack = &STACK;
+    let tenant = tenant(stack, "notify-ahead", "few").await;
+    let (_other, mut ear) = (another_who_listens(&tenant).await, login(&tenant).await);
+    run(&mut ear, "listen news").await;
+    for _ in 0..20 {
+        send_all(&mut ear, &["notify news, 'one'", "notify news, 'two'"]).await;
+        let mut heard = heard_in(&ear.until_ready().await.expect("an answer"));
+        heard.extend(heard_in(&ear.until_ready().await.expect("an answer")));
+        assert_eq!(heard, ["one", "two"]);
+    }
+}
