@@ -117,6 +117,12 @@ async fn a_floor_is_free_for_its_tenant_whoever_holds_the_rest() {
     waiting.shutdown().await;
     drop((holders, owners));
     nothing_is_in_use(stack).await;
+    // Its floor is kept for as long as it may come back, and other tests are to have all there is.
+    stack.change_state("owner", "suspend").await;
+    wait_until("nothing is kept any more", async || {
+        stack.metric("tenantry_cluster_reserved_connections", &[CLUSTER]).await == 0.0
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,10 +48,10 @@ pub enum Phase {
     /// Its connection is open, or being opened.
     #[default]
     Open,
-    /// Its connection is being closed: it is on its way back. Until then its member's cap counts it.
+    /// Its connection is being closed: it is on its way back.
     Closing,
-    /// Its connection never became one. It is on its way back, and no cap counts it: a server that answers nobody
-    /// would keep members from trying again.
+    /// Its connection never became one. It is on its way back, and nothing is held against its member for it: a
+    /// server that answers nobody would keep members from trying again.
     BrokenOff,
     /// Its connection was closed and the server does not let go of it. When it comes back nobody knows, so it counts
     /// as one that is open.
@@ -151,9 +151,13 @@ impl Member {
         self.held.saturating_sub(self.going + self.evicting)
     }
 
-    /// What it would take now.
+    /// What it would take now. As many as its cap allows may be ending besides: so a connection that a server does
+    /// not let go of is not missed, and work that heeds no cancel does not pile up.
     pub(super) fn lacking(&self) -> u32 {
-        let room = self.terms.cap.saturating_sub(self.held.saturating_sub(self.broken_off));
+        let open = self.held.saturating_sub(self.going + self.stuck);
+        let with_ending = self.held.saturating_sub(self.broken_off);
+        let room = self.terms.cap.saturating_sub(open);
+        let room = room.min(self.terms.cap.saturating_mul(2).saturating_sub(with_ending));
         self.wanted.saturating_sub(self.pending).min(room)
     }
 

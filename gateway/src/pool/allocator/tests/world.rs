@@ -267,9 +267,9 @@ impl World {
         self.pools[pool].waiters.saturating_sub(self.pools[pool].opening).min(room)
     }
 
-    /// The same, as far as the server has let go of what the pool has closed.
+    /// The same, as far as not too many are ending.
     fn lacking(&self, pool: usize) -> u32 {
-        self.wanted(pool).min(self.pools[pool].terms.cap.saturating_sub(self.held_by(pool)))
+        self.wanted(pool).min((2 * self.pools[pool].terms.cap).saturating_sub(self.held_by(pool)))
     }
 
     fn report(&mut self, pool: usize) {
@@ -327,7 +327,8 @@ impl World {
         let is_wanted = self.wanted(pool) > 0;
         if is_wanted {
             self.pools[pool].opening += 1;
-            assert!(self.held_by(pool) <= self.pools[pool].terms.cap, "beyond the cap");
+            let cap = self.pools[pool].terms.cap;
+            assert!(self.open_in(pool) <= cap && self.held_by(pool) <= 2 * cap, "beyond the cap");
             self.later(LOGIN, Event::Opened(pool));
         }
         self.allocator.took(self.pools[pool].id, self.wanted(pool));
