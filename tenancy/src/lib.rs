@@ -4,6 +4,7 @@
 //! a value of one of these types from then on. This crate does no I/O, spawns nothing and knows
 //! neither HTTP nor SQL; the crates above it map [`ErrorKind`] to SQLSTATEs and status codes.
 
+pub mod access;
 pub mod error;
 pub mod generation;
 pub mod id;
@@ -16,6 +17,7 @@ pub mod role;
 pub mod secret;
 pub mod tls_mode;
 
+pub use access::Access;
 pub use error::ErrorKind;
 pub use generation::{Generation, Revision};
 pub use id::{ClusterId, CredentialId, GatewayId, OperationId, TenantId};
