@@ -73,3 +73,11 @@ typed_id!(
     /// One run of a gateway process; a restart is a new id, so a dead one is never mistaken for it.
     GatewayId
 );
+typed_id!(
+    /// One person that the control plane knows.
+    UserId
+);
+typed_id!(
+    /// One time that a person has signed in.
+    SessionId
+);
