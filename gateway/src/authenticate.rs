@@ -7,11 +7,13 @@
 
 pub mod api_key;
 pub mod certificate;
+pub mod identity;
 pub mod password;
 pub mod scram;
 
 use crate::resolve::agreement;
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};
+pub use identity::{CredentialRef, Identity};
 use pgwire::scram::{Candidates, Verifier};
 use sha2::{Digest, Sha256};
 use tenancy::UserName;
@@ -56,10 +58,9 @@ impl MockSeed {
 /// The verifiers of a user's live passwords in the route, if there are any.
 #[must_use]
 pub fn verifiers_of(route: &RouteRecord, user: &UserName) -> Option<Candidates> {
-    let live = route.credentials.iter().filter(|credential| is_live(credential));
-    Candidates::of(live.filter_map(|credential| match &credential.kind {
-        CredentialKind::Password { user: known, verifier } if known == user => Verifier::parse(verifier).ok(),
-        CredentialKind::Password { .. } | CredentialKind::ApiKey { .. } => None,
+    Candidates::of(identity::passwords_of(route, user).filter_map(|credential| match &credential.kind {
+        CredentialKind::Password { verifier, .. } => Verifier::parse(verifier).ok(),
+        CredentialKind::ApiKey { .. } => None,
     }))
 }
 

@@ -9,7 +9,7 @@
 //! or a certificate that stands for one.
 
 use crate::admit::{self, ClientPermit};
-use crate::authenticate::{certificate, scram};
+use crate::authenticate::{Identity, certificate, scram};
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
 use crate::resolve::startup::{self, Target};
@@ -45,6 +45,7 @@ pub struct Authenticated {
     peer: SocketAddr,
     target: Target,
     tenant: Arc<Tenant>,
+    identity: Identity,
 }
 
 /// The client may work.
@@ -61,6 +62,8 @@ pub struct Admitted {
     pub pool_mode: PoolMode,
     /// Its tenant.
     pub tenant: Arc<Tenant>,
+    /// Who it is there, and what it may do.
+    pub identity: Identity,
     /// Its place within the tenant's limit.
     pub permit: ClientPermit,
 }
@@ -101,9 +104,8 @@ fn sni_tenant(wire: &ClientWire, shared: &Shared) -> Option<String> {
     host::tenant_of(wire.tls().server_name.as_deref()?, shared.config.listen.domain.as_deref())
 }
 
-fn is_known_by_certificate(wire: &ClientWire, route: Option<&RouteRecord>, target: &Target) -> bool {
-    let name = wire.tls().login.as_deref();
-    name.zip(route).is_some_and(|(name, route)| certificate::opens(name, route, target))
+fn known_by_certificate(wire: &ClientWire, route: Option<&RouteRecord>, target: &Target) -> Option<Identity> {
+    certificate::identity(wire.tls().login.as_deref()?, route?, target)
 }
 
 impl Resolved {
@@ -114,14 +116,13 @@ impl Resolved {
     pub async fn authenticate(self, shared: &Shared) -> Result<Authenticated, Box<Refused>> {
         let Self { mut wire, peer, target, tenant } = self;
         let route = tenant.as_ref().map(|tenant| tenant.route());
-        let proved = if is_known_by_certificate(&wire, route.as_deref(), &target) {
-            Ok(())
-        } else {
-            scram::authenticate(&mut wire, route.as_deref(), &target, &shared.mock_seed).await
+        let proved = match known_by_certificate(&wire, route.as_deref(), &target) {
+            Some(identity) => Ok(identity),
+            None => scram::authenticate(&mut wire, route.as_deref(), &target, &shared.mock_seed).await,
         };
         match (proved, tenant) {
-            (Ok(()), Some(tenant)) => Ok(Authenticated { wire, peer, target, tenant }),
-            (Ok(()), None) => {
+            (Ok(identity), Some(tenant)) => Ok(Authenticated { wire, peer, target, tenant, identity }),
+            (Ok(_), None) => {
                 let refusal = Refusal::unauthenticated(&target.user_as_given);
                 Err(Box::new(Refused { wire, refusal, tenant: None }))
             }
@@ -136,13 +137,13 @@ impl Authenticated {
     /// # Errors
     /// The tenant is not active, or full.
     pub fn admit(self, shared: &Shared) -> Result<Admitted, Box<Refused>> {
-        let Self { wire, peer, target, tenant } = self;
+        let Self { wire, peer, target, tenant, identity } = self;
         let pool_mode = pool_mode::of(&target, &tenant.route(), shared.config.pool.session_mode);
         let admitted = pool_mode.and_then(|mode| Ok((mode, admit::admit(&tenant, &shared.routes)?)));
         match admitted {
             Ok((pool_mode, permit)) => {
                 let Target { user_as_given: user, settings, .. } = target;
-                Ok(Admitted { wire, peer, user, settings, pool_mode, tenant, permit })
+                Ok(Admitted { wire, peer, user, settings, pool_mode, tenant, identity, permit })
             }
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: Some(tenant) })),
         }

@@ -57,7 +57,7 @@ pub use candidates::Candidates;
 pub use client::{ClientAnswer, ClientCredential, ClientExchange};
 pub use error::ScramError;
 pub use keys::ClientKeys;
-pub use server::{ServerChallenge, ServerExchange};
+pub use server::{Accepted, ServerChallenge, ServerExchange};
 pub use verifier::Verifier;
 
 /// The name in SASL of the mechanism without channel binding.

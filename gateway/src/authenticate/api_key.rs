@@ -4,12 +4,11 @@
 //! down, and the time that a look-up takes tells nothing of a key. A key says by itself which tenant it
 //! opens.
 
-use super::is_live;
+use super::Identity;
 use crate::error::Refusal;
 use crate::pool::Registry;
 use crate::resolve::routes::{Owner, unavailable};
 use crate::resolve::{Routes, Tenant};
-use catalog_schema::{CredentialKind, RouteRecord};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tenancy::{ErrorKind, Secret};
@@ -20,12 +19,16 @@ const PREFIX: &str = "tnt_";
 /// Longer than any key; more is not hashed.
 const KEY_BYTES_MAX: usize = 256;
 
-/// The tenant that a key opens.
+/// The tenant that a key opens, and who its holder is.
 ///
 /// # Errors
 /// [`ErrorKind::Unauthenticated`]: no such key, or it has expired. [`ErrorKind::CatalogUnavailable`]: the key
 /// is not cached and the catalog cannot be asked.
-pub async fn authenticate(routes: &Routes, pools: &Registry, key: &Secret) -> Result<Arc<Tenant>, Refusal> {
+pub async fn authenticate(
+    routes: &Routes,
+    pools: &Registry,
+    key: &Secret,
+) -> Result<(Arc<Tenant>, Identity), Refusal> {
     let key = key.expose();
     if !key.starts_with(PREFIX) || key.len() > KEY_BYTES_MAX {
         return Err(unknown());
@@ -39,14 +42,9 @@ pub async fn authenticate(routes: &Routes, pools: &Registry, key: &Secret) -> Re
             refreshed.apply(pools);
         }
     }
-    if opens(&tenant.route(), &hash) { Ok(tenant) } else { Err(unknown()) }
-}
-
-/// The route may have changed, and the key expired, since the key was cached.
-fn opens(route: &RouteRecord, hash: &[u8; 32]) -> bool {
-    route.credentials.iter().filter(|credential| is_live(credential)).any(
-        |credential| matches!(&credential.kind, CredentialKind::ApiKey { hash: known, .. } if known == hash),
-    )
+    // The route may have changed, and the key expired, since the key was cached.
+    let identity = Identity::by_key(&tenant.route(), &hash).ok_or_else(unknown)?;
+    Ok((tenant, identity))
 }
 
 fn unknown() -> Refusal {

@@ -5,17 +5,16 @@
 //! a user of that name. The user must have a credential that is live; when its last one is withdrawn, its
 //! certificate opens nothing. One that does not fit is no error: the client is asked for its password as any other.
 
-use super::{agreement, verifiers_of};
+use super::{Identity, agreement};
 use crate::resolve::startup::Target;
 use catalog_schema::RouteRecord;
 
-/// Does the certificate with this common name, which TLS has found to be good, log the client in?
+/// Who the certificate with this common name, which TLS has found to be good, logs in, if it does.
 #[must_use]
-pub fn opens(common_name: &str, route: &RouteRecord, target: &Target) -> bool {
-    let (Some(user), (name, Some(tenant))) = (&target.user, agreement::split_user(common_name)) else {
-        return false;
-    };
-    name == user.as_str() && tenant == route.slug.as_str() && verifiers_of(route, user).is_some()
+pub fn identity(common_name: &str, route: &RouteRecord, target: &Target) -> Option<Identity> {
+    let (user, (name, tenant)) = (target.user.as_ref()?, agreement::split_user(common_name));
+    let fits = name == user.as_str() && tenant == Some(route.slug.as_str());
+    fits.then(|| Identity::by_certificate(route, user)).flatten()
 }
 
 #[cfg(test)]
@@ -55,10 +54,10 @@ mod tests {
         let mut route = route();
         route.credentials.push(password_of("app"));
         let name = format!("app.{}", route.slug.as_str());
-        assert!(opens(&name, &route, &target("app")));
-        assert!(!opens(&name, &route, &target("other")));
+        assert!(identity(&name, &route, &target("app")).is_some());
+        assert!(identity(&name, &route, &target("other")).is_none());
         for name in ["app", "app.", "app.other", "other.acme", ""] {
-            assert!(!opens(name, &route, &target("app")), "{name}");
+            assert!(identity(name, &route, &target("app")).is_none(), "{name}");
         }
     }
 
@@ -66,10 +65,10 @@ mod tests {
     fn a_user_without_a_live_credential_has_no_use_of_a_certificate() {
         let mut route = route();
         let name = format!("app.{}", route.slug.as_str());
-        assert!(!opens(&name, &route, &target("app")));
+        assert!(identity(&name, &route, &target("app")).is_none());
         let mut expired = password_of("app");
         expired.expires_at = Some(jiff::Timestamp::UNIX_EPOCH);
         route.credentials.push(expired);
-        assert!(!opens(&name, &route, &target("app")));
+        assert!(identity(&name, &route, &target("app")).is_none());
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! What this module must never do: let somebody unknown cost less than somebody with a wrong password.
 
-use super::{MockSeed, verifiers_of};
+use super::{Identity, MockSeed, verifiers_of};
 use crate::error::Refusal;
 use catalog_schema::RouteRecord;
 use pgwire::scram::{Candidates, Verifier};
@@ -65,7 +65,7 @@ impl Default for PasswordChecks {
 }
 
 impl PasswordChecks {
-    /// Checks a password. Without a route or such a user it takes as long, and fails.
+    /// Checks a password, and says whose it is. Without a route or such a user it takes as long, and fails.
     ///
     /// # Errors
     /// [`ErrorKind::Unauthenticated`], or [`ErrorKind::QueueFull`] when too many others are checked first.
@@ -74,23 +74,24 @@ impl PasswordChecks {
         route: Option<&RouteRecord>,
         attempt: &Attempt<'_>,
         seed: &MockSeed,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Identity, Refusal> {
         let known = route.zip(attempt.user).and_then(|(route, user)| verifiers_of(route, user));
         let verifiers = known.unwrap_or_else(|| {
             let (seed, user) = seed.stand_in(route, attempt.tenant, attempt.user_as_given);
             Candidates::mock(&seed, user)
         });
         let proof = |verifier: &Verifier| self.key.map(|key| Proof::new(&key, verifier, attempt.password));
-        if verifiers.iter().filter_map(proof).any(|proof| self.remembered().knows(&proof)) {
-            return Ok(());
+        let is_remembered =
+            |verifier: &&Verifier| proof(verifier).is_some_and(|proof| self.remembered().knows(&proof));
+        let mut right = verifiers.iter().find(is_remembered).cloned();
+        if right.is_none() {
+            right = self.compute(verifiers, attempt.password.clone()).await?;
+            if let Some(proof) = right.as_ref().and_then(proof) {
+                self.remembered().add(&proof);
+            }
         }
-        let Some(verifier) = self.compute(verifiers, attempt.password.clone()).await? else {
-            return Err(Refusal::unauthenticated(attempt.user_as_given));
-        };
-        if let Some(proof) = proof(&verifier) {
-            self.remembered().add(&proof);
-        }
-        Ok(())
+        let holder = |verifier| Identity::by_password(route?, attempt.user?, &verifier);
+        right.and_then(holder).ok_or_else(|| Refusal::unauthenticated(attempt.user_as_given))
     }
 
     /// The verifier that the password is right for.

@@ -1,6 +1,6 @@
 //! SCRAM with a client on the wire.
 
-use super::{MockSeed, verifiers_of};
+use super::{Identity, MockSeed, verifiers_of};
 use crate::error::Refusal;
 use crate::listen::wire::{ClientWire, WireError};
 use crate::resolve::startup::Target;
@@ -13,7 +13,8 @@ use tenancy::ErrorKind;
 /// The tag of every message that a client authenticates with.
 const PASSWORD_MESSAGE: u8 = b'p';
 
-/// Runs the exchange. Without a route or a verifier it runs all the same, and fails at its end.
+/// Runs the exchange, and says who the client is. Without a route or a verifier it runs all the same, and fails at
+/// its end.
 ///
 /// # Errors
 /// [`ErrorKind::Unauthenticated`], a protocol violation, or the client has left.
@@ -22,7 +23,7 @@ pub async fn authenticate(
     route: Option<&RouteRecord>,
     target: &Target,
     seed: &MockSeed,
-) -> Result<(), Refusal> {
+) -> Result<Identity, Refusal> {
     let known = route.zip(target.user.as_ref()).and_then(|(route, user)| verifiers_of(route, user));
     let tenant = target.slug.as_ref().map_or("", |slug| slug.as_str());
     let binding = wire.tls().binding.clone();
@@ -33,7 +34,11 @@ pub async fn authenticate(
             ServerExchange::mock(&seed, user, binding)
         }
     };
-    prove(wire, exchange, &target.user_as_given).await
+    let verifier = prove(wire, exchange, &target.user_as_given).await?;
+    let holder = route
+        .zip(target.user.as_ref())
+        .and_then(|(route, user)| Identity::by_password(route, user, &verifier));
+    holder.ok_or_else(|| Refusal::unauthenticated(&target.user_as_given))
 }
 
 /// The same with an operator, whose verifier is in no route.
@@ -55,10 +60,15 @@ pub async fn authenticate_operator(
             ServerExchange::mock(&seed, identity, binding)
         }
     };
-    prove(wire, exchange, user).await
+    prove(wire, exchange, user).await.map(drop)
 }
 
-async fn prove(wire: &mut ClientWire, exchange: ServerExchange, user_as_given: &str) -> Result<(), Refusal> {
+/// The verifier whose password the client has proved to know.
+async fn prove(
+    wire: &mut ClientWire,
+    exchange: ServerExchange,
+    user_as_given: &str,
+) -> Result<Verifier, Refusal> {
     run(wire, exchange).await.map_err(|error| match error {
         ExchangeError::Wrong => Refusal::unauthenticated(user_as_given),
         ExchangeError::Wire(WireError::Refused(refusal)) => refusal,
@@ -83,7 +93,7 @@ fn malformed(error: impl std::fmt::Display) -> ExchangeError {
     ExchangeError::Malformed(error.to_string())
 }
 
-async fn run(wire: &mut ClientWire, exchange: ServerExchange) -> Result<(), ExchangeError> {
+async fn run(wire: &mut ClientWire, exchange: ServerExchange) -> Result<Verifier, ExchangeError> {
     let mut out = Vec::with_capacity(256);
     write::authentication_sasl(&mut out, exchange.mechanisms());
     wire.send(&out).await?;
@@ -97,11 +107,11 @@ async fn run(wire: &mut ClientWire, exchange: ServerExchange) -> Result<(), Exch
     wire.send(&out).await?;
 
     let body = wire.expect(PASSWORD_MESSAGE).await?;
-    let proof = exchange.finish(&body).map_err(|error| {
+    let accepted = exchange.finish(&body).map_err(|error| {
         if matches!(error, ScramError::Rejected) { ExchangeError::Wrong } else { malformed(error) }
     })?;
     out.clear();
-    write::sasl_final(&mut out, proof.as_bytes());
+    write::sasl_final(&mut out, accepted.message.as_bytes());
     wire.hold_back(&out);
-    Ok(())
+    Ok(accepted.verifier)
 }

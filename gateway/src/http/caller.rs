@@ -4,8 +4,8 @@
 //! same. Without a key the connection string's user and password are checked. Both are in the headers, so
 //! nobody's body is read before its sender is known.
 
-use crate::authenticate::api_key;
 use crate::authenticate::password::Attempt;
+use crate::authenticate::{Identity, api_key};
 use crate::error::Refusal;
 use crate::resolve::Tenant;
 use crate::resolve::connection_string::ConnectionString;
@@ -18,11 +18,19 @@ use tenancy::{ErrorKind, Secret};
 /// Where drivers put the connection string.
 pub const CONNECTION_STRING: &str = "neon-connection-string";
 
-/// The tenant for which the sender has proved that it may speak.
+/// A sender that has proved who it is.
+pub struct Caller {
+    /// The tenant for which it may speak.
+    pub tenant: Arc<Tenant>,
+    /// Who it is there, and what it may do.
+    pub identity: Identity,
+}
+
+/// Finds out who the sender is.
 ///
 /// # Errors
 /// No tenant is named, or two; the key, user or password is not known; the catalog cannot be asked.
-pub async fn identify(headers: &HeaderMap, shared: &Shared) -> Result<Arc<Tenant>, Refusal> {
+pub async fn identify(headers: &HeaderMap, shared: &Shared) -> Result<Caller, Refusal> {
     let target = match headers.get(CONNECTION_STRING) {
         None => None,
         Some(value) => {
@@ -53,16 +61,13 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
     }
 }
 
-async fn by_key(
-    key: &Secret,
-    target: Option<&ConnectionString>,
-    shared: &Shared,
-) -> Result<Arc<Tenant>, Refusal> {
-    let tenant = api_key::authenticate(&shared.routes, &shared.pools, key).await?;
-    let Some(named) = target.and_then(|target| target.tenant.as_deref()) else { return Ok(tenant) };
-    let route = tenant.route();
+async fn by_key(key: &Secret, target: Option<&ConnectionString>, shared: &Shared) -> Result<Caller, Refusal> {
+    let (tenant, identity) = api_key::authenticate(&shared.routes, &shared.pools, key).await?;
+    let caller = Caller { tenant, identity };
+    let Some(named) = target.and_then(|target| target.tenant.as_deref()) else { return Ok(caller) };
+    let route = caller.tenant.route();
     if std::iter::once(&route.slug).chain(&route.aliases).any(|slug| slug.as_str() == named) {
-        return Ok(tenant);
+        return Ok(caller);
     }
     // Said whether or not there is such a tenant: the holder of a key learns nothing of others.
     Err(Refusal::new(
@@ -72,7 +77,7 @@ async fn by_key(
     .hint("the connection string's host, user suffix and database must name the key's tenant, or none"))
 }
 
-async fn by_password(target: &ConnectionString, shared: &Shared) -> Result<Arc<Tenant>, Refusal> {
+async fn by_password(target: &ConnectionString, shared: &Shared) -> Result<Caller, Refusal> {
     let Some(named) = target.tenant.as_deref() else {
         return Err(Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
             .hint("give the tenant as the connection string's database, or as user.tenant"));
@@ -88,8 +93,9 @@ async fn by_password(target: &ConnectionString, shared: &Shared) -> Result<Arc<T
     let attempt =
         Attempt { tenant: named, user: target.user.as_ref(), user_as_given: &target.user_as_given, password };
     let route = tenant.as_ref().map(|tenant| tenant.route());
-    shared.passwords.check(route.as_deref(), &attempt, &shared.mock_seed).await?;
-    tenant.ok_or_else(|| Refusal::unauthenticated(&target.user_as_given))
+    let identity = shared.passwords.check(route.as_deref(), &attempt, &shared.mock_seed).await?;
+    let tenant = tenant.ok_or_else(|| Refusal::unauthenticated(&target.user_as_given))?;
+    Ok(Caller { tenant, identity })
 }
 
 #[cfg(test)]

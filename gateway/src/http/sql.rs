@@ -4,6 +4,7 @@
 //! headers ─► caller ─► admit ─► body ─► request ─► script ─► lease ─► query ─► response
 //! ```
 
+use super::caller::Caller;
 use super::failure::Failure;
 use super::reply::{self, Reply};
 use super::results::Results;
@@ -34,17 +35,19 @@ pub async fn answer(request: Request<Lingering<Incoming>>, peer: SocketAddr, sha
     let deadline = Instant::now() + shared.config.limits.http_request_timeout();
     let (parts, body) = request.into_parts();
     let span = tracing::info_span!(
-        "sql", request.id = %id, %peer, tenant.id = tracing::field::Empty, tenant.slug = tracing::field::Empty
+        "sql", request.id = %id, %peer, tenant.id = tracing::field::Empty, tenant.slug = tracing::field::Empty,
+        subject = tracing::field::Empty
     );
     let answered = async {
         let caller = timeout_at(deadline, caller::identify(&parts.headers, shared));
-        let tenant = match caller.await.unwrap_or_else(|_elapsed| Err(too_slow())) {
-            Ok(tenant) => tenant,
+        let Caller { tenant, identity } = match caller.await.unwrap_or_else(|_elapsed| Err(too_slow())) {
+            Ok(caller) => caller,
             Err(refusal) => return refused(refusal.into(), None, shared),
         };
         let current = tracing::Span::current();
         current.record("tenant.id", tracing::field::display(tenant.id()));
         current.record("tenant.slug", &*tenant.usage().label());
+        current.record("subject", &*identity.subject);
         match work(&parts, body, &tenant, deadline, shared).await {
             Ok(reply) => reply,
             Err(failure) => refused(failure, Some(&tenant), shared),

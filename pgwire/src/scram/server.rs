@@ -24,6 +24,15 @@ pub struct ServerChallenge {
     signed: String,
 }
 
+/// The client knows a password.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The server's last message.
+    pub message: String,
+    /// The verifier that the password is right for.
+    pub verifier: Verifier,
+}
+
 impl ServerExchange {
     /// With somebody who has a verifier, or several, on a connection that can be bound to, or not.
     #[must_use]
@@ -79,13 +88,13 @@ impl ServerExchange {
 }
 
 impl ServerChallenge {
-    /// Takes the client's last message and returns the server's: the client knows the password.
+    /// Takes the client's last message and returns the server's: the client knows a password.
     ///
     /// # Errors
     /// [`ScramError::Rejected`] when the proof is wrong, and always after a mock. Other errors mean
     /// a message that is broken or of another exchange; they come before the proof is looked at and
     /// do not depend on the verifier.
-    pub fn finish(self, client_final: &[u8]) -> Result<String, ScramError> {
+    pub fn finish(self, client_final: &[u8]) -> Result<Accepted, ScramError> {
         let client = ClientFinal::parse(client_final)?;
         if !bool::from(client.channel_binding.as_bytes().ct_eq(self.channel_binding.as_bytes())) {
             return Err(ScramError::ChannelBindingMismatch);
@@ -101,11 +110,11 @@ impl ServerChallenge {
             let client_key = crypto::xor(&client.proof, &client_signature);
             let server_signature = crypto::hmac(&verifier.server_key, &signed);
             if verifier.accepts(&client_key).into() {
-                accepted = Some(server_signature);
+                accepted = Some((server_signature, verifier));
             }
         }
-        let signature = accepted.ok_or(ScramError::Rejected)?;
-        Ok(format!("v={}", crypto::encode(&signature)))
+        let (signature, verifier) = accepted.ok_or(ScramError::Rejected)?;
+        Ok(Accepted { message: format!("v={}", crypto::encode(&signature)), verifier: verifier.clone() })
     }
 }
 

@@ -1,0 +1,137 @@
+//! Who a client has proved to be, and what that lets it do.
+
+use super::is_live;
+use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};
+use pgwire::scram::Verifier;
+use std::sync::Arc;
+use tenancy::{Access, CredentialId, UserName};
+
+/// Who a client has proved to be. There is none without a proof: whoever holds one has been authenticated for
+/// the tenant at hand.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// What operators may call it: a user's name, an API key's first characters. Nothing secret.
+    pub subject: Arc<str>,
+    /// What it may do in the tenant's database: which of the tenant's login roles serves it.
+    pub access: Access,
+    /// What it came in by.
+    pub credential: CredentialRef,
+}
+
+/// What a client came in by, to be held against the tenant's route again when that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialRef {
+    /// A password or an API key of the tenant's.
+    Own(CredentialId),
+    /// A certificate in place of this user's passwords.
+    Certificate(UserName),
+}
+
+impl CredentialRef {
+    /// Does it still open the tenant? Not if it was revoked or has expired.
+    #[must_use]
+    pub fn opens(&self, route: &RouteRecord) -> bool {
+        match self {
+            Self::Own(id) => live(route).any(|credential| credential.id == *id),
+            Self::Certificate(user) => passwords_of(route, user).next().is_some(),
+        }
+    }
+}
+
+impl Identity {
+    /// The holder of a password of this user's: the one with this verifier. `None` when the route has none such.
+    #[must_use]
+    pub fn by_password(route: &RouteRecord, user: &UserName, verifier: &Verifier) -> Option<Self> {
+        let text = verifier.to_string();
+        let is_it = |kind: &CredentialKind| matches!(kind, CredentialKind::Password { verifier, .. } if *verifier == text);
+        let credential = passwords_of(route, user).find(|credential| is_it(&credential.kind))?;
+        Some(Self::of(credential, user.as_str()))
+    }
+
+    /// The holder of an API key with this hash. `None` when the route has no such key.
+    #[must_use]
+    pub fn by_key(route: &RouteRecord, hash: &[u8; 32]) -> Option<Self> {
+        live(route).find_map(|credential| match &credential.kind {
+            CredentialKind::ApiKey { prefix, hash: known } if known == hash => {
+                Some(Self::of(credential, prefix))
+            }
+            CredentialKind::ApiKey { .. } | CredentialKind::Password { .. } => None,
+        })
+    }
+
+    /// The holder of a certificate that stands for this user's passwords, with the role of the one that was made
+    /// last. `None` when the user has none.
+    #[must_use]
+    pub fn by_certificate(route: &RouteRecord, user: &UserName) -> Option<Self> {
+        let latest = passwords_of(route, user).max_by_key(|credential| credential.id)?;
+        let credential = CredentialRef::Certificate(user.clone());
+        Some(Self { credential, ..Self::of(latest, user.as_str()) })
+    }
+
+    fn of(credential: &CredentialRecord, subject: &str) -> Self {
+        let (access, credential) = (credential.role.access(), CredentialRef::Own(credential.id));
+        Self { subject: subject.into(), access, credential }
+    }
+}
+
+/// The user's live passwords.
+pub(super) fn passwords_of<'a>(
+    route: &'a RouteRecord,
+    user: &'a UserName,
+) -> impl Iterator<Item = &'a CredentialRecord> {
+    live(route).filter(move |credential| match &credential.kind {
+        CredentialKind::Password { user: known, .. } => known == user,
+        CredentialKind::ApiKey { .. } => false,
+    })
+}
+
+fn live(route: &RouteRecord) -> impl Iterator<Item = &CredentialRecord> {
+    route.credentials.iter().filter(|credential| is_live(credential))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::tests::route;
+    use jiff::Timestamp;
+    use tenancy::{Role, Secret};
+
+    fn verifier(password: &str) -> Verifier {
+        Verifier::derive(&Secret::from(password.to_owned()), b"some salt", 4096).expect("a good salt")
+    }
+
+    fn password(user: &str, role: Role, password: &str) -> CredentialRecord {
+        let kind = CredentialKind::Password {
+            user: user.parse().expect("a user"),
+            verifier: verifier(password).to_string(),
+        };
+        CredentialRecord { id: CredentialId::generate(), role, expires_at: None, pool_mode: None, kind }
+    }
+
+    #[test]
+    fn of_a_users_passwords_the_one_given_decides() {
+        let mut route = route();
+        route.credentials = vec![password("app", Role::Owner, "one"), password("app", Role::Viewer, "two")];
+        let user: UserName = "app".parse().expect("a user");
+        let access = |given| Identity::by_password(&route, &user, &verifier(given)).map(|known| known.access);
+        assert_eq!(access("one"), Some(Access::Owner));
+        assert_eq!(access("two"), Some(Access::Read));
+        assert_eq!(access("three"), None);
+        let other: UserName = "other".parse().expect("a user");
+        assert!(Identity::by_password(&route, &other, &verifier("one")).is_none());
+    }
+
+    #[test]
+    fn what_was_withdrawn_opens_nothing() {
+        let mut route = route();
+        route.credentials = vec![password("app", Role::Owner, "one"), password("app", Role::Owner, "two")];
+        let user: UserName = "app".parse().expect("a user");
+        let first = Identity::by_password(&route, &user, &verifier("one")).expect("it is there").credential;
+        let certificate = Identity::by_certificate(&route, &user).expect("it is there").credential;
+        assert!(first.opens(&route) && certificate.opens(&route));
+        route.credentials[0].expires_at = Some(Timestamp::UNIX_EPOCH);
+        assert!(!first.opens(&route) && certificate.opens(&route));
+        route.credentials.pop();
+        assert!(!certificate.opens(&route));
+    }
+}
