@@ -15,11 +15,13 @@
 //! Pure: no I/O, no lock, no clock but the times it is told. Nothing here is done for members that neither hold nor
 //! want anything.
 
+pub mod figures;
 mod floors;
 pub mod long_share;
 mod member;
 pub mod reclaim;
 
+pub use figures::{Holdings, Standing};
 pub use long_share::LongHold;
 pub use member::{MemberId, Phase, Terms};
 pub use reclaim::{Idle, Reason, Release};
@@ -65,38 +67,6 @@ pub struct Allocator {
 
 /// What all members add up to.
 type Sums = Share;
-
-/// What a cluster's connections are used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Holdings {
-    /// The most that may be held.
-    pub limit: u32,
-    /// Permits out: connections open, being opened or being closed.
-    pub held: u32,
-    /// Of these, on their way back.
-    pub closing: u32,
-    /// Of these, of connections that were closed and that the server does not let go of.
-    pub stuck: u32,
-    /// Permits that pools would take if there were more.
-    pub wanted: u32,
-    /// Pools that would.
-    pub waiting_pools: u32,
-    /// Free permits that are kept for the floors of pools that hold less.
-    pub reserved: u32,
-    /// Connections held for longer than a transaction, by kind.
-    pub long: [u32; LongHold::ALL.len()],
-    /// The most of them.
-    pub long_limit: u32,
-}
-
-/// What one member has, and what is due to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
-    /// Connections that are due to it beside the others that hold or want some now.
-    pub share: u32,
-    /// Connections that it holds for longer than a transaction.
-    pub long: u32,
-}
 
 impl Allocator {
     /// A budget of so many connections that nobody shares yet. `long_percent` of them may be held for longer than
@@ -215,58 +185,6 @@ impl Allocator {
         !self.actions.is_empty()
     }
 
-    /// The most that may be held.
-    #[must_use]
-    pub fn limit(&self) -> u32 {
-        self.limit
-    }
-
-    /// Permits out.
-    #[must_use]
-    pub fn held(&self) -> u32 {
-        count(self.sums.held)
-    }
-
-    /// Permits that members would take if there were more.
-    #[must_use]
-    pub fn wanted(&self) -> u32 {
-        count(self.sums.lacking)
-    }
-
-    /// Permits granted so far.
-    #[must_use]
-    pub fn grants(&self) -> u64 {
-        self.grants
-    }
-
-    /// What a member has, and what is due to it: its part by weight, no less than its floor, no more than its cap.
-    #[must_use]
-    pub fn standing(&self, id: MemberId) -> Standing {
-        let Some(member) = self.members.get(&id) else { return Standing::default() };
-        let own = u64::from(member.terms.weight());
-        let others = u64::from(count(self.sums.weight - member.share.weight));
-        let by_weight = u64::from(self.limit) * own / (own + others);
-        let floor = self.floors.of(member.terms.floor());
-        let share = u32::try_from(by_weight).unwrap_or(self.limit).max(floor).min(member.terms.cap);
-        Standing { share, long: member.long }
-    }
-
-    /// What is held, and for what.
-    #[must_use]
-    pub fn holdings(&self) -> Holdings {
-        Holdings {
-            limit: self.limit,
-            held: self.held(),
-            closing: count(self.sums.coming),
-            stuck: count(self.sums.stuck),
-            wanted: self.wanted(),
-            waiting_pools: u32::try_from(self.claims.len()).unwrap_or(u32::MAX),
-            reserved: count(self.missing_of_floors().min(self.free())),
-            long: self.long.held(),
-            long_limit: self.long.limit(self.limit),
-        }
-    }
-
     /// Grants what is free to those who are to have it.
     pub(super) fn grant(&mut self) {
         while let Some((id, place)) = self.claims.first() {
@@ -350,11 +268,6 @@ impl Share {
         self.floors_lacking += new.floors_lacking - old.floors_lacking;
         self.weight += new.weight - old.weight;
     }
-}
-
-/// A number of permits that is never negative by how it is made.
-fn count(permits: i64) -> u32 {
-    u32::try_from(permits.max(0)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
