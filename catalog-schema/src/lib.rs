@@ -38,6 +38,7 @@ pub use read::credentials::CredentialDetail;
 pub use read::gateways::{GATEWAY_LIVE_WITHIN, GATEWAY_NUMBER_MAX, GatewayHeartbeat, GatewayRecord};
 pub use read::idempotency::StoredResponse;
 pub use read::leases::{BudgetShare, CLAIM_MAX, LeaseClaim, LeaseRecord, LeaseRenewal};
+pub use read::logins::{Logins, RoleLogin};
 pub use read::operations::{
     Direction, OperationFilter, OperationRecord, OperationState, StepRecord, StepState,
 };

@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod gateways;
 pub mod idempotency;
 pub mod leases;
+pub mod logins;
 pub mod operations;
 pub mod placements;
 pub mod plans;

@@ -2,14 +2,14 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
-use crate::read::route_row::open_keys;
+use crate::read::logins::open_keys;
 use crate::row::Columns;
 use crate::sql::{bigint, uuid};
 use jiff::Timestamp;
 use pgwire::scram::ClientKeys;
 use std::fmt;
 use std::str::FromStr;
-use tenancy::{ClusterId, DatabaseName, RoleName, TenantId};
+use tenancy::{Access, ClusterId, DatabaseName, RoleName, TenantId};
 use tokio_postgres::Row;
 
 /// The place of one tenant's data.
@@ -103,7 +103,7 @@ impl Catalog {
                 database: row.word("database_name")?,
                 database_oid: row.number_opt("database_oid")?,
                 role: row.word("role_name")?,
-                keys: sealed.map(|sealed| open_keys(self.key(), tenant, &sealed)).transpose()?,
+                keys: sealed.map(|sealed| open_keys(self.key(), tenant, Access::Owner, &sealed)).transpose()?,
             })
         })
         .transpose()

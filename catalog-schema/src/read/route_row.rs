@@ -3,29 +3,14 @@
 use crate::error::CatalogError;
 use crate::key::MasterKey;
 use crate::read::clusters::{CLUSTER_COLUMNS, cluster_of_row};
+use crate::read::logins::{LOGIN_COLUMNS, logins_of_row};
 use crate::read::routes::{CredentialKind, CredentialRecord, PlacementRecord, RouteRecord};
 use crate::row::Columns;
 use jiff::Timestamp;
-use pgwire::scram::ClientKeys;
 use serde::Deserialize;
 use std::sync::Arc;
 use tenancy::{CredentialId, Generation, Limits, PoolMode, Role, TenantId, UserName};
 use tokio_postgres::Row;
-
-/// The context under which the keys of a tenant's role are sealed.
-pub(crate) fn keys_context(tenant: TenantId) -> String {
-    format!("role-keys:{tenant}")
-}
-
-/// Opens the keys of a tenant's role.
-pub(crate) fn open_keys(
-    key: &MasterKey,
-    tenant: TenantId,
-    sealed: &[u8],
-) -> Result<ClientKeys, CatalogError> {
-    let clear = key.open_bytes(&keys_context(tenant), sealed)?;
-    ClientKeys::from_bytes(&clear).map_err(|why| CatalogError::corrupt("keys", why))
-}
 
 /// The route of the tenant whose id `tenant` is an expression for.
 fn route(tenant: &str) -> String {
@@ -40,6 +25,7 @@ select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_reg
   coalesce(e.checkout_timeout_ms, l.checkout_timeout_ms) as checkout_timeout_ms,
   coalesce(e.floor, l.floor) as floor, coalesce(e.weight, l.weight) as weight,
   p.database_name, p.database_oid, p.role_name, p.keys,
+  {LOGIN_COLUMNS},
   {CLUSTER_COLUMNS},
   (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'kind', k.kind, 'role', k.role,
       'expires_at', k.expires_at, 'pool_mode', k.pool_mode, 'user_name', k.user_name, 'verifier', k.verifier,
@@ -106,13 +92,12 @@ pub(crate) fn limits_of_row(row: &Row) -> Result<Limits, CatalogError> {
 
 fn placement(row: &Row, tenant: TenantId, key: &MasterKey) -> Result<Option<PlacementRecord>, CatalogError> {
     let Some(database) = row.word_opt("database_name")? else { return Ok(None) };
-    let Some(sealed) = row.value::<Option<Vec<u8>>>("keys")? else { return Ok(None) };
+    let Some(logins) = logins_of_row(row, tenant, key)? else { return Ok(None) };
     Ok(Some(PlacementRecord {
         cluster: Arc::new(cluster_of_row(row)?),
         database,
         database_oid: row.number_opt("database_oid")?,
-        role: row.word("role_name")?,
-        keys: open_keys(key, tenant, &sealed)?,
+        logins,
     }))
 }
 

@@ -2,15 +2,15 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
+use crate::read::logins::{Logins, RoleLogin};
 use crate::read::route_row;
 use crate::row::Columns;
 use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
-use pgwire::scram::ClientKeys;
 use std::sync::Arc;
 use tenancy::{
-    ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, Generation, Isolation, Limits,
-    PoolMode, RegionName, Revision, Role, RoleName, Slug, TenantId, TenantState, TlsMode, UserName,
+    Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, Generation, Isolation, Limits,
+    PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState, TlsMode, UserName,
 };
 
 /// A tenant as a gateway sees it, all of one moment.
@@ -50,10 +50,16 @@ pub struct PlacementRecord {
     pub database: DatabaseName,
     /// The database's oid, once it is known. A database of the same name with another oid is not it.
     pub database_oid: Option<u32>,
-    /// The role to log in as.
-    pub role: RoleName,
-    /// What logs in as the role, opened. No role has a password.
-    pub keys: ClientKeys,
+    /// The roles to log in as.
+    pub logins: Logins,
+}
+
+impl PlacementRecord {
+    /// The role to log in as for this access; none while it is being made.
+    #[must_use]
+    pub const fn login(&self, access: Access) -> Option<&RoleLogin> {
+        self.logins.of(access)
+    }
 }
 
 /// A PostgreSQL server as a gateway sees it.

@@ -3,12 +3,12 @@
 
 use crate::error::CatalogError;
 use crate::read::placements::NameKind;
-use crate::read::route_row::keys_context;
+use crate::read::logins::keys_context;
 use crate::sql::{bigint, bytes, text, uuid};
 use crate::tx::Tx;
 use pgwire::scram::ClientKeys;
 use serde_json::json;
-use tenancy::{ClusterId, DatabaseName, RoleName, TenantId};
+use tenancy::{Access, ClusterId, DatabaseName, RoleName, TenantId};
 
 /// A place to reserve for a tenant.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Tx {
     /// tenant does not allow it, or when the catalog is unavailable.
     pub async fn placement_create(&mut self, new: &NewPlacement) -> Result<(), CatalogError> {
         let slug = self.slug_of(new.tenant).await?;
-        let sealed = self.key.seal_bytes(&keys_context(new.tenant), &new.keys.to_bytes())?;
+        let sealed = self.key.seal_bytes(&keys_context(new.tenant, Access::Owner), &new.keys.to_bytes())?;
         let ledger = "insert into catalog.physical_names (kind, name, cluster_id, tenant_id)
                       values ('database', $1, $3, $4), ('role', $2, $3, $4)";
         let names = [
@@ -115,7 +115,7 @@ impl Tx {
         tenant: TenantId,
         keys: &ClientKeys,
     ) -> Result<(), CatalogError> {
-        let sealed = self.key.seal_bytes(&keys_context(tenant), &keys.to_bytes())?;
+        let sealed = self.key.seal_bytes(&keys_context(tenant, Access::Owner), &keys.to_bytes())?;
         let sql = "update catalog.placements set keys = $2 where tenant_id = $1";
         if self.execute(sql, &[uuid(tenant.as_uuid()), bytes(sealed.as_slice())]).await? == 0 {
             return Err(CatalogError::NotFound { what: "placement" });

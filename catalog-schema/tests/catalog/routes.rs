@@ -22,8 +22,8 @@ async fn a_route_has_all_that_a_gateway_needs() {
     let placement = route.placement.unwrap();
     assert_eq!(*placement.cluster, fixture.cluster("eu-1").await.cluster);
     assert_eq!(placement.database_oid, Some(4_000_000_002));
-    assert_eq!(placement.keys.to_bytes(), role_keys().to_bytes());
-    assert_eq!(placement.database.as_str(), placement.role.as_str());
+    assert_eq!(placement.logins.owner.keys.to_bytes(), role_keys().to_bytes());
+    assert_eq!(placement.database.as_str(), placement.logins.owner.role.as_str());
     let kinds: Vec<_> = route.credentials.iter().map(|credential| &credential.kind).collect();
     assert!(matches!(kinds[0], CredentialKind::Password { user, verifier }
         if user.as_str() == "app" && verifier == VERIFIER));

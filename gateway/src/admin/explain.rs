@@ -122,7 +122,7 @@ fn explain_placement(placement: &PlacementRecord, pools: &Registry) -> Placement
             waiting_checkouts: holdings.wanted,
         },
         database: placement.database.clone(),
-        role: placement.role.clone(),
+        role: placement.logins.owner.role.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::pool::breaker::Logins;
 use crate::socket;
 use crate::stream::ServerStream;
 use crate::tls::{ServerTls, ServerTlsSettings};
-use catalog_schema::PlacementRecord;
+use catalog_schema::{PlacementRecord, RoleLogin};
 use pgwire::CancelKey;
 use pgwire::WriteError;
 use pgwire::backend::{self, Authentication};
@@ -40,11 +40,12 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// A connector to the tenant's database.
+    /// A connector to the tenant's database, as one of its login roles.
     #[must_use]
     pub fn new(
         tenant: TenantId,
         placement: &PlacementRecord,
+        login: &RoleLogin,
         tls: &ServerTlsSettings,
         timeout: Duration,
         logins: Arc<Logins>,
@@ -55,8 +56,8 @@ impl Connector {
             host: cluster.host.clone(),
             port: cluster.port,
             database: placement.database.clone(),
-            role: placement.role.clone(),
-            keys: placement.keys.clone(),
+            role: login.role.clone(),
+            keys: login.keys.clone(),
             identity: Identity::expected(tenant, placement),
             timeout,
             logins,

@@ -1,7 +1,7 @@
 //! What makes two connections interchangeable.
 
 use catalog_schema::PlacementRecord;
-use tenancy::{ClusterId, DatabaseName, RoleName};
+use tenancy::{Access, ClusterId, DatabaseName, RoleName};
 
 /// Connections to the same database of the same cluster as the same role may serve each other's
 /// clients; no others may.
@@ -16,13 +16,13 @@ pub struct PoolKey {
 }
 
 impl PoolKey {
-    /// What the placement leads to.
+    /// What the placement leads to for this access; nowhere while the role for it is being made.
     #[must_use]
-    pub fn of(placement: &PlacementRecord) -> Self {
-        Self {
+    pub fn of(placement: &PlacementRecord, access: Access) -> Option<Self> {
+        placement.login(access).map(|login| Self {
             cluster: placement.cluster.id,
             database: placement.database.clone(),
-            role: placement.role.clone(),
-        }
+            role: login.role.clone(),
+        })
     }
 }

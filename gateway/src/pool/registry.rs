@@ -14,7 +14,7 @@ use catalog_schema::{ClusterRecord, PlacementRecord, RouteRecord};
 use config::{PoolConfig, PreparedConfig};
 use dashmap::DashMap;
 use std::sync::Arc;
-use tenancy::{ClusterId, ClusterState, ErrorKind, TenantState};
+use tenancy::{Access, ClusterId, ClusterState, ErrorKind, TenantState};
 use tokio::sync::Notify;
 
 /// A route may change while its pool is looked up; it is then looked up again, this often at most.
@@ -134,7 +134,8 @@ impl Registry {
 
     fn pool_for(&self, tenant: &Tenant, route: &RouteRecord) -> Result<Arc<Pool>, Refusal> {
         let placement = usable_placement(route)?;
-        let key = PoolKey::of(placement);
+        let access = Access::Owner;
+        let (key, login) = PoolKey::of(placement, access).zip(placement.login(access)).ok_or_else(no_role)?;
         if let Some(pool) = self.pools.get(&key)
             && fits(&pool, tenant, route)
         {
@@ -146,13 +147,14 @@ impl Registry {
             let timeout = self.settings.connect_timeout();
             let endpoint = cluster.endpoint(&placement.cluster, &self.settings);
             let logins = Logins::new(endpoint, route.tenant_id, Arc::clone(&self.doubts));
-            let connector = Connector::new(route.tenant_id, placement, &self.server_tls, timeout, logins);
+            let connector =
+                Connector::new(route.tenant_id, placement, login, &self.server_tls, timeout, logins);
             let (cluster, usage) = (Arc::clone(&cluster), Arc::clone(tenant.usage()));
             let statements = StatementCache::new(Arc::clone(&self.prepared));
             let (expiry, limits) = (Arc::clone(&self.expiry), route.limits);
-            Pool::new(placement.clone(), cluster, connector, expiry, limits, usage, statements)
+            Pool::new(key.clone(), placement.clone(), cluster, connector, expiry, limits, usage, statements)
         };
-        let mut entry = self.pools.entry(key).or_insert_with(make);
+        let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
         if !fits(&entry, tenant, route) {
             entry.retire();
             *entry = make();
@@ -171,7 +173,7 @@ impl Registry {
             route.state == TenantState::Active
                 && route.placement.as_ref().is_some_and(|now| same_database(placement, now))
         });
-        let key = PoolKey::of(placement);
+        let Some(key) = PoolKey::of(placement, Access::Owner) else { return };
         match new.filter(|_| kept) {
             Some(route) => {
                 if let Some(pool) = self.pools.get(&key).map(|pool| Arc::clone(&pool)) {
@@ -274,13 +276,19 @@ pub(super) fn route_changed() -> Refusal {
     Refusal::new(ErrorKind::TenantUnavailable, "the tenant's route has just changed").hint("try again")
 }
 
+/// What a client hears whose tenant was made by an older release, until its roles are there.
+fn no_role() -> Refusal {
+    Refusal::new(ErrorKind::TenantUnavailable, "the tenant's database has no role for this access yet")
+        .hint("the control plane makes it; try again in a moment")
+}
+
 /// Do both lead to the same database in the same way, so that open connections stay good?
 fn same_database(old: &PlacementRecord, new: &PlacementRecord) -> bool {
-    PoolKey::of(old) == PoolKey::of(new)
+    PoolKey::of(old, Access::Owner) == PoolKey::of(new, Access::Owner)
         && (&old.cluster.host, old.cluster.port) == (&new.cluster.host, new.cluster.port)
         && old.cluster.system_identifier == new.cluster.system_identifier
         && old.cluster.tls == new.cluster.tls
-        && old.keys == new.keys
+        && old.logins.owner == new.logins.owner
         && new.cluster.state != ClusterState::Offline
 }
 

@@ -49,6 +49,7 @@ impl Pool {
     /// An empty pool. It opens nothing before somebody asks.
     #[must_use]
     pub fn new(
+        key: PoolKey,
         placement: PlacementRecord,
         cluster: Arc<Cluster>,
         connector: Connector,
@@ -59,7 +60,7 @@ impl Pool {
     ) -> Arc<Self> {
         let glance = Glance::new(cluster.clock());
         let pool = Arc::new_cyclic(|pool| Self {
-            key: PoolKey::of(&placement),
+            key,
             placement,
             member: cluster.join(state::terms(&limits), pool.clone(), Arc::clone(&glance)),
             state: Mutex::new(State::new(limits, Arc::clone(&glance))),

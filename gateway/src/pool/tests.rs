@@ -9,7 +9,7 @@ use crate::connect::{CancelTarget, ServerConnection};
 use crate::resolve::Tenant;
 use crate::stream::ServerStream;
 use crate::tls::ServerTlsSettings;
-use catalog_schema::{ClusterRecord, ClusterTls, PlacementRecord, RouteRecord};
+use catalog_schema::{ClusterRecord, ClusterTls, Logins, PlacementRecord, RoleLogin, RouteRecord};
 use futures_util::FutureExt;
 use pgwire::CancelKey;
 use pgwire::scram::ClientKeys;
@@ -57,8 +57,10 @@ pub(crate) fn route() -> RouteRecord {
             }),
             database: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
             database_oid: None,
-            role: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
-            keys: ClientKeys::generate().expect("random numbers").0,
+            logins: Logins::of_owner(RoleLogin {
+                role: format!("t_{}", "0".repeat(32)).parse().expect("a name"),
+                keys: ClientKeys::generate().expect("random numbers").0,
+            }),
         }),
         credentials: Vec::new(),
     }

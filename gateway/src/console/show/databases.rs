@@ -36,7 +36,7 @@ fn row(tenant: &Tenant, pool: Option<&Pool>, shared: &Shared) -> Row {
         Value::or_null(placement.map(|placement| placement.cluster.host.clone())),
         Value::or_null(placement.map(|placement| placement.cluster.port)),
         Value::or_null(placement.map(|placement| placement.database.to_string())),
-        Value::or_null(placement.map(|placement| placement.role.to_string())),
+        Value::or_null(placement.map(|placement| placement.logins.owner.role.to_string())),
         route.limits.pool_size.into(),
         0_u32.into(),
         0_u32.into(),

@@ -37,7 +37,7 @@ fn row(tenant: &Tenant, pool: Option<&Pool>, clients: u32, waits: waits::Waits) 
     let (maxwait, maxwait_us) = seconds_and_micros(waits.longest);
     vec![
         route.slug.to_string().into(),
-        Value::or_null(placement.map(|placement| placement.role.to_string())),
+        Value::or_null(placement.map(|placement| placement.logins.owner.role.to_string())),
         clients.saturating_sub(waits.clients).into(),
         waits.clients.into(),
         0_u32.into(),

@@ -40,7 +40,7 @@ fn row(tenant: &Tenant, pool: Option<&Pool>, waiting: u32, all_paused: bool) -> 
         u64::try_from(route.generation.get()).unwrap_or(0).into(),
         Value::or_null(placement.map(|placement| placement.cluster.name.to_string())),
         Value::or_null(placement.map(|placement| placement.database.to_string())),
-        Value::or_null(placement.map(|placement| placement.role.to_string())),
+        Value::or_null(placement.map(|placement| placement.logins.owner.role.to_string())),
         tenant.clients().load(Ordering::Acquire).into(),
         waiting.into(),
         count(Pool::leased),

@@ -19,7 +19,7 @@ use catalog_schema::RouteRecord;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tenancy::ErrorKind;
+use tenancy::{Access, ErrorKind};
 
 /// What the gateway holds and has counted.
 #[derive(Debug, Default)]
@@ -152,11 +152,7 @@ impl OpenPools {
     #[must_use]
     pub fn of(&self, route: &RouteRecord) -> Option<&Arc<Pool>> {
         let placement = route.placement.as_ref()?;
-        self.0.get(&PoolKey {
-            cluster: placement.cluster.id,
-            database: placement.database.clone(),
-            role: placement.role.clone(),
-        })
+        self.0.get(&PoolKey::of(placement, Access::Owner)?)
     }
 }
 

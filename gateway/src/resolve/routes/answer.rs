@@ -2,8 +2,7 @@
 
 use crate::pool::Registry;
 use crate::resolve::Tenant;
-use catalog_schema::{ClusterRecord, PlacementRecord, RouteRecord};
-use pgwire::scram::ClientKeys;
+use catalog_schema::{ClusterRecord, Logins, PlacementRecord, RouteRecord};
 use std::sync::Arc;
 use tenancy::TenantState;
 
@@ -49,6 +48,6 @@ impl Refreshed {
 }
 
 /// What of a place decides how it is connected to.
-fn way(placement: Option<&PlacementRecord>) -> Option<(&ClusterRecord, &ClientKeys)> {
-    placement.map(|placement| (&*placement.cluster, &placement.keys))
+fn way(placement: Option<&PlacementRecord>) -> Option<(&ClusterRecord, &Logins)> {
+    placement.map(|placement| (&*placement.cluster, &placement.logins))
 }
