@@ -1,10 +1,12 @@
 //! What can be asked of the catalog, one file a thing. Nothing here changes a row, but for a
 //! gateway's own heartbeat, its leases with it, which is the one thing that a gateway writes.
 
+pub mod access_roles;
 pub mod audit;
 pub mod clusters;
 pub mod credentials;
 pub mod gateways;
+pub mod holders;
 pub mod idempotency;
 pub mod leases;
 pub mod logins;

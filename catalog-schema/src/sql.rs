@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 use uuid::Uuid;
 
-/// One parameter. All but lists may be null.
+/// One parameter. All but lists of text may be null.
 #[derive(Debug)]
 pub(crate) enum Arg<'a> {
     Text(Option<&'a str>),
     Texts(Vec<&'a str>),
     Uuid(Option<Uuid>),
+    Uuids(Option<Vec<Uuid>>),
     Bigint(Option<i64>),
     Boolean(Option<bool>),
     Bytes(Option<&'a [u8]>),
@@ -32,6 +33,11 @@ pub(crate) fn texts<T: AsRef<str>>(values: &[T]) -> Arg<'_> {
 
 pub(crate) fn uuid<'a>(value: impl Into<Option<Uuid>>) -> Arg<'a> {
     Arg::Uuid(value.into())
+}
+
+/// A list of ids; null stands for any.
+pub(crate) fn uuids<'a>(values: Option<Vec<Uuid>>) -> Arg<'a> {
+    Arg::Uuids(values)
 }
 
 pub(crate) fn bigint<'a>(value: impl Into<Option<i64>>) -> Arg<'a> {
@@ -66,6 +72,7 @@ impl Arg<'_> {
             Self::Text(_) => Type::TEXT,
             Self::Texts(_) => Type::TEXT_ARRAY,
             Self::Uuid(_) => Type::UUID,
+            Self::Uuids(_) => Type::UUID_ARRAY,
             Self::Bigint(_) => Type::INT8,
             Self::Boolean(_) => Type::BOOL,
             Self::Bytes(_) => Type::BYTEA,
@@ -81,6 +88,7 @@ impl ToSql for Arg<'_> {
             Self::Text(value) => value.to_sql(ty, out),
             Self::Texts(values) => values.to_sql(ty, out),
             Self::Uuid(value) => value.to_sql(ty, out),
+            Self::Uuids(values) => values.to_sql(ty, out),
             Self::Bigint(value) => value.to_sql(ty, out),
             Self::Boolean(value) => value.to_sql(ty, out),
             Self::Bytes(value) => value.to_sql(ty, out),

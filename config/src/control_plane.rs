@@ -55,6 +55,9 @@ pub struct ApiLimits {
     pub header_bytes_max: usize,
     /// `limits.request_timeout_ms`: one request, but for streams of progress, milliseconds, 30,000.
     pub request_timeout_ms: u64,
+    /// `limits.wrong_tokens_per_minute`: wrong tokens that one address may show before it has to wait, 120. For an
+    /// IPv6 address: those of its /64 together.
+    pub wrong_tokens_per_minute: u32,
 }
 
 impl Default for ControlPlaneConfig {
@@ -80,7 +83,12 @@ impl Default for GatewayEndpoint {
 
 impl Default for ApiLimits {
     fn default() -> Self {
-        Self { body_bytes_max: 1024 * 1024, header_bytes_max: 16 * 1024, request_timeout_ms: 30_000 }
+        Self {
+            body_bytes_max: 1024 * 1024,
+            header_bytes_max: 16 * 1024,
+            request_timeout_ms: 30_000,
+            wrong_tokens_per_minute: 120,
+        }
     }
 }
 
@@ -196,6 +204,11 @@ impl ApiLimits {
                 "request_timeout_ms",
                 defaults.request_timeout_ms,
                 &(100..=600_000),
+            ),
+            wrong_tokens_per_minute: section.number(
+                "wrong_tokens_per_minute",
+                defaults.wrong_tokens_per_minute,
+                &(1..=1_000_000),
             ),
         };
         section.finish();

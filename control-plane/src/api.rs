@@ -30,7 +30,7 @@ mod shares;
 mod tenants;
 mod words;
 
-pub(crate) use auth::OperatorToken;
+pub(crate) use auth::{Gate, OperatorToken};
 pub use document::openapi;
 pub use server::TlsError;
 pub(crate) use server::{Tls, serve};
@@ -44,7 +44,7 @@ use problem::{Problem, ProblemKind};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Everything below `/v1`, each path with its handlers. It needs the operator token.
+/// Every path with its handlers. What each requires stands in `auth/requirement.rs`.
 fn resources() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(regions::region_create, regions::region_list))
@@ -65,25 +65,18 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(operations::operation_get))
         .routes(routes!(operations::operation_cancel))
         .routes(routes!(operations::operation_events))
-}
-
-/// What needs no token.
-fn open_resources() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
         .routes(routes!(document::openapi_json))
 }
 
-/// The whole API, with its layers from the outside in: observe, bound, then for `/v1` the token.
-pub(crate) fn router(state: ApiState, token: OperatorToken) -> Router {
+/// The whole API, with its layers from the outside in: observe, bound, then who may ask for what.
+pub(crate) fn router(state: ApiState, gate: Gate) -> Router {
     let (resources, _) = resources().split_for_parts();
-    let (open, _) = open_resources().split_for_parts();
     resources
         .layer(map_response(never_cached))
-        .layer(from_fn_with_state(token, auth::require_operator))
-        .merge(open)
+        .layer(from_fn_with_state(gate, auth::authorise))
         .fallback(async || Problem::new(ProblemKind::NotFound))
         .method_not_allowed_fallback(async || Problem::new(ProblemKind::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(state.limits.body_bytes_max))

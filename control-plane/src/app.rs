@@ -1,6 +1,6 @@
 //! Building and running are two steps, so that a test can build without a process.
 
-use crate::api::{self, OperatorToken, Tls, TlsError};
+use crate::api::{self, Gate, OperatorToken, Tls, TlsError};
 use crate::context::{ApiState, EngineState};
 use crate::housekeeping;
 use crate::metrics::Metrics;
@@ -55,7 +55,7 @@ pub struct ControlPlane {
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     address: SocketAddr,
-    token: OperatorToken,
+    gate: Gate,
     api: ApiState,
     engine: EngineState,
     worker: Worker,
@@ -92,6 +92,9 @@ impl ControlPlane {
             metrics: Arc::clone(&metrics),
         };
         let worker = Worker::new(engine.clone(), config.worker, progress.clone(), failpoints);
+        let token = OperatorToken::new(&config.operator_token);
+        let wrong_tokens = config.limits.wrong_tokens_per_minute;
+        let gate = Gate::new(token, catalog.clone(), Arc::clone(&metrics), wrong_tokens);
         let api = ApiState {
             catalog,
             gateway: Arc::new(config.gateway_endpoint),
@@ -100,15 +103,7 @@ impl ControlPlane {
             progress,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         };
-        Ok(Self {
-            listener,
-            tls,
-            address,
-            token: OperatorToken::new(&config.operator_token),
-            api,
-            engine,
-            worker,
-        })
+        Ok(Self { listener, tls, address, gate, api, engine, worker })
     }
 
     /// Where the API listens; tells which port was taken when the configuration says 0.
@@ -124,13 +119,13 @@ impl ControlPlane {
     /// A part of it ended by itself.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ControlPlaneError> {
         tracing::info!(address = %self.address, "control plane listens");
-        let Self { listener, tls, token, api, engine, worker, .. } = self;
+        let Self { listener, tls, gate, api, engine, worker, .. } = self;
         let (catalog, progress, limits) = (api.catalog.clone(), api.progress.clone(), api.limits.clone());
         let mut tasks = JoinSet::new();
         if let Some(tls) = &tls {
             tasks.spawn(Arc::clone(tls).follow(shutdown.clone()));
         }
-        tasks.spawn(api::serve(listener, tls, api::router(api, token), limits, shutdown.clone()));
+        tasks.spawn(api::serve(listener, tls, api::router(api, gate), limits, shutdown.clone()));
         tasks.spawn(worker.run(shutdown.clone()));
         tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));
         tasks.spawn(housekeeping::run(catalog, shutdown.clone()));

@@ -15,6 +15,17 @@ pub(crate) struct Metrics {
     operations_running: IntGauge,
     step_seconds: HistogramVec,
     step_failures: IntCounterVec,
+    wrong_tokens: IntCounterVec,
+    wrong_token_addresses: IntGauge,
+}
+
+/// What became of a wrong token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WrongToken {
+    /// It was looked for and not found.
+    Refused,
+    /// Its address had shown too many: it was not looked at, and may have been right.
+    NotLookedAt,
 }
 
 impl Metrics {
@@ -46,6 +57,15 @@ impl Metrics {
                 "Attempts of steps that failed.",
                 &["kind", "step"],
             )?,
+            wrong_tokens: counters(
+                "wrong_tokens_total",
+                "Tokens that opened nothing, and tokens that were not looked at after too many of those.",
+                &["outcome"],
+            )?,
+            wrong_token_addresses: IntGauge::new(
+                name("wrong_token_addresses"),
+                "Addresses that have shown wrong tokens lately.",
+            )?,
         };
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.request_seconds.clone()))?;
@@ -53,6 +73,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.operations_running.clone()))?;
         metrics.registry.register(Box::new(metrics.step_seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.step_failures.clone()))?;
+        metrics.registry.register(Box::new(metrics.wrong_tokens.clone()))?;
+        metrics.registry.register(Box::new(metrics.wrong_token_addresses.clone()))?;
         Ok(metrics)
     }
 
@@ -81,6 +103,16 @@ impl Metrics {
     pub(crate) fn running(&self) -> Running {
         self.operations_running.inc();
         Running(self.operations_running.clone())
+    }
+
+    /// A token opened nothing; so many addresses have shown such tokens lately.
+    pub(crate) fn wrong_token(&self, outcome: WrongToken, addresses: usize) {
+        let outcome = match outcome {
+            WrongToken::Refused => "refused",
+            WrongToken::NotLookedAt => "not-looked-at",
+        };
+        self.wrong_tokens.with_label_values(&[outcome]).inc();
+        self.wrong_token_addresses.set(i64::try_from(addresses).unwrap_or(i64::MAX));
     }
 
     /// Everything, in Prometheus' text format.

@@ -3,8 +3,9 @@
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::page::Page;
+use crate::read::tenants::ids;
 use crate::row::Columns;
-use crate::sql::{bigint, boolean, text, uuid};
+use crate::sql::{bigint, boolean, text, uuid, uuids};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -180,6 +181,8 @@ pub struct StepRecord {
 pub struct OperationFilter {
     /// On this tenant.
     pub tenant: Option<TenantId>,
+    /// On one of these tenants; on any, or none, if not set.
+    pub among: Option<Vec<TenantId>>,
     /// In this state.
     pub state: Option<OperationState>,
     /// Of this kind.
@@ -223,13 +226,15 @@ impl Catalog {
         let sql = "select * from catalog.operations where ($1::uuid is null or id < $1)
                      and ($2::uuid is null or tenant_id = $2) and ($3::text is null or state = $3)
                      and ($4::text is null or kind = $4) and (not $5 or finished_at is null)
-                   order by id desc limit $6";
+                     and ($6::uuid[] is null or tenant_id = any($6))
+                   order by id desc limit $7";
         let args = [
             uuid(page.after.map(OperationId::as_uuid)),
             uuid(filter.tenant.map(TenantId::as_uuid)),
             text(filter.state.map(OperationState::as_str)),
             text(filter.kind.as_deref()),
             boolean(filter.unfinished),
+            uuids(filter.among.as_deref().map(ids)),
             bigint(page.limit()),
         ];
         self.rows(sql, &args).await?.iter().map(operation_of_row).collect()

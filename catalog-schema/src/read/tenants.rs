@@ -5,10 +5,11 @@ use crate::error::CatalogError;
 use crate::page::Page;
 use crate::read::route_row::TENANT_OF_SLUG;
 use crate::row::Columns;
-use crate::sql::{bigint, boolean, text, uuid};
+use crate::sql::{bigint, boolean, text, uuid, uuids};
 use jiff::Timestamp;
 use tenancy::{ClusterName, Generation, Isolation, PlanName, RegionName, Slug, TenantId, TenantState};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct TenantFilter {
     pub cluster: Option<ClusterName>,
     /// Deleted ones too. Asking for the state `deleted` finds them without this.
     pub with_deleted: bool,
+    /// Among these; any if not set.
+    pub among: Option<Vec<TenantId>>,
 }
 
 pub(crate) const TENANT: &str = "
@@ -96,7 +99,8 @@ impl Catalog {
                and ($3::text is null or t.region = $3)
                and ($4::text is null or c.name = $4)
                and (t.state <> 'deleted' or $5 or $2 = 'deleted')
-             order by t.id limit $6"
+               and ($6::uuid[] is null or t.id = any($6))
+             order by t.id limit $7"
         );
         let args = [
             uuid(page.after.map(TenantId::as_uuid)),
@@ -104,10 +108,16 @@ impl Catalog {
             text(filter.region.as_ref().map(RegionName::as_str)),
             text(filter.cluster.as_ref().map(ClusterName::as_str)),
             boolean(filter.with_deleted),
+            uuids(filter.among.as_deref().map(ids)),
             bigint(page.limit()),
         ];
         self.rows(&sql, &args).await?.iter().map(tenant_of_row).collect()
     }
+}
+
+/// Ids as a statement takes them.
+pub(crate) fn ids(tenants: &[TenantId]) -> Vec<Uuid> {
+    tenants.iter().map(|tenant| tenant.as_uuid()).collect()
 }
 
 pub(crate) fn tenant_of_row(row: &Row) -> Result<TenantRecord, CatalogError> {

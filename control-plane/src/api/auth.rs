@@ -1,48 +1,186 @@
-//! Who may speak to the API: whoever shows the operator token.
+//! Who may ask for what, decided before anything else of a request is read.
+//!
+//! A request's token says who asks ([`Principal`]), a table says what its route requires ([`Requirement`]), and one
+//! layer holds the two together. A handler is reached only when both agree, and acts on the tenant that was
+//! decided about: [`ActsIn`] takes the place of whatever name stood in the path, so that a name that changes hands in
+//! between leads nowhere else.
+//!
+//! Never: a route that is served because nobody thought of it; an answer that tells another's tenant from one that
+//! does not exist; a token in a log, a metric or an answer.
 
-use super::problem::{Problem, ProblemKind};
-use axum::extract::{Request, State};
-use axum::http::HeaderValue;
+mod attempts;
+mod operator;
+mod principal;
+mod requirement;
+
+pub(crate) use operator::OperatorToken;
+pub(crate) use principal::{Principal, Reach};
+pub(super) use requirement::{Requirement, of as requirement_of};
+
+use super::problem::{ApiResult, Problem, ProblemKind};
+use crate::metrics::{Metrics, WrongToken};
+use attempts::Attempts;
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use catalog_schema::Catalog;
 use sha2::{Digest, Sha256};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
-use tenancy::Secret;
+use std::time::Instant;
+use tenancy::{OperationId, Permission, TenantId};
 
-/// The operator token, as the only thing that is compared: its hash.
-///
-/// Hashes have one length, so that the comparison takes the same time however wrong the token and
-/// however long.
+/// What a tenant's API key begins with.
+const API_KEY_PREFIX: &str = "tnt_";
+
+/// Where a request came from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// The tenant that a request was found to be allowed to act in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ActsIn(pub(super) TenantId);
+
+/// What decides. Clones share it.
 #[derive(Clone)]
-pub(crate) struct OperatorToken(Arc<[u8; 32]>);
+pub(crate) struct Gate {
+    operator: OperatorToken,
+    catalog: Catalog,
+    attempts: Arc<Attempts>,
+    metrics: Arc<Metrics>,
+}
 
-impl OperatorToken {
-    /// Takes the token as configured.
-    pub(crate) fn new(token: &Secret) -> Self {
-        Self(Arc::new(Sha256::digest(token.expose().as_bytes()).into()))
-    }
-
-    fn matches(&self, shown: &str) -> bool {
-        let shown: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
-        self.0.as_slice().ct_eq(shown.as_slice()).into()
+impl Gate {
+    /// With as many wrong tokens a minute from one address.
+    pub(crate) fn new(
+        operator: OperatorToken,
+        catalog: Catalog,
+        metrics: Arc<Metrics>,
+        per_minute: u32,
+    ) -> Self {
+        Self { operator, catalog, attempts: Arc::new(Attempts::new(per_minute)), metrics }
     }
 }
 
-/// Lets a request pass that shows the token.
-pub(super) async fn require_operator(
-    State(token): State<OperatorToken>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-    if shown.is_some_and(|shown| token.matches(shown)) {
-        return next.run(request).await;
+/// Lets a request pass whose principal meets what its route requires.
+pub(super) async fn authorise(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match gate.admit(&mut parts).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => refusal(problem),
     }
-    let mut refusal = Problem::new(ProblemKind::Unauthorized).into_response();
-    refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tenantry\""));
-    refusal
+}
+
+fn refusal(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Bearer realm=\"tenantry\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+impl Gate {
+    async fn admit(&self, parts: &mut Parts) -> ApiResult<()> {
+        let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+        let Some(requirement) = requirement_of(&parts.method, path) else {
+            tracing::error!(http.route = path, "a route has no requirement, so nobody gets it");
+            return Err(ProblemKind::NotFound.into());
+        };
+        if requirement == Requirement::Public {
+            return Ok(());
+        }
+        let peer = parts.extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| *address);
+        let principal = self.principal(&parts.headers, peer).await?;
+        if let Some(tenant) = self.meets(&principal, requirement, parts).await? {
+            parts.extensions.insert(ActsIn(tenant));
+        }
+        parts.extensions.insert(principal);
+        Ok(())
+    }
+
+    /// Whose token a request shows.
+    async fn principal(&self, headers: &HeaderMap, peer: IpAddr) -> ApiResult<Principal> {
+        let shown = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+        let Some(shown) = shown else { return Err(ProblemKind::Unauthorized.into()) };
+        let hash: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
+        if self.operator.has_hash(&hash) {
+            return Ok(Principal::Operator);
+        }
+        let Some(attempt) = self.attempts.take(peer, Instant::now()) else {
+            self.metrics.wrong_token(WrongToken::NotLookedAt, self.attempts.addresses());
+            return Err(ProblemKind::TooManyWrongTokens.into());
+        };
+        let found = holder(&self.catalog, shown, &hash).await;
+        if !matches!(found, Ok(None)) {
+            // Right, or the catalog could not say: neither is the client's doing.
+            self.attempts.give_back(attempt, Instant::now());
+        }
+        found?.ok_or_else(|| {
+            self.metrics.wrong_token(WrongToken::Refused, self.attempts.addresses());
+            ProblemKind::Unauthorized.into()
+        })
+    }
+
+    /// Refuses a principal that does not meet the requirement. Tells in which tenant one that does may act, if it is
+    /// allowed to act in some only.
+    async fn meets(
+        &self,
+        principal: &Principal,
+        requirement: Requirement,
+        parts: &mut Parts,
+    ) -> ApiResult<Option<TenantId>> {
+        match (requirement, principal) {
+            (Requirement::Oneself, Principal::User(_))
+            | (Requirement::Public | Requirement::Listed(_), _)
+            | (
+                Requirement::Operator | Requirement::Tenant(_) | Requirement::Operation(_),
+                Principal::Operator,
+            ) => Ok(None),
+            (Requirement::Operator, _) => Err(forbidden("only the operator may do this")),
+            (Requirement::Oneself, _) => Err(forbidden("only a person who has signed in may do this")),
+            (Requirement::Tenant(permission), _) => {
+                let named = parameter(parts, "tenant").await.ok_or(ProblemKind::TenantNotFound)?;
+                let (tenant, permissions) = principal.own_tenant(&self.catalog, &named).await?;
+                permitted(permissions.contains(permission), permission)?;
+                Ok(Some(tenant))
+            }
+            (Requirement::Operation(permission), _) => {
+                let named = parameter(parts, "operation").await.ok_or(ProblemKind::OperationNotFound)?;
+                let id: OperationId = named.parse().map_err(|_| ProblemKind::OperationNotFound)?;
+                let tenant = self.catalog.operation_get(id).await?.and_then(|operation| operation.tenant);
+                let own = tenant.and_then(|tenant| principal.permissions_in(tenant));
+                let permissions = own.ok_or(ProblemKind::OperationNotFound)?;
+                permitted(permissions.contains(permission), permission)?;
+                Ok(tenant)
+            }
+        }
+    }
+}
+
+/// Whoever a token belongs to. By what it begins with it is clear where to look, and that is all it is clear from.
+async fn holder(catalog: &Catalog, token: &str, hash: &[u8; 32]) -> ApiResult<Option<Principal>> {
+    if token.starts_with(API_KEY_PREFIX) {
+        return Ok(catalog.key_holder(hash).await?.map(Principal::from));
+    }
+    Ok(None)
+}
+
+fn permitted(is: bool, permission: Permission) -> ApiResult<()> {
+    if is { Ok(()) } else { Err(forbidden(&format!("this needs the permission {permission}"))) }
+}
+
+fn forbidden(detail: &str) -> Problem {
+    Problem::new(ProblemKind::Forbidden).detail(detail)
+}
+
+/// A part of the path, as the router has read it. One that is no text names nothing.
+async fn parameter(parts: &mut Parts, name: &str) -> Option<String> {
+    let parameters = RawPathParams::from_request_parts(parts, &()).await.ok()?;
+    parameters.iter().find(|(of, _)| *of == name).map(|(_, value)| value.to_owned())
 }
 
 /// The scheme's case does not matter (RFC 9110 §11.1).
@@ -53,16 +191,7 @@ fn bearer(header: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_token_matches() {
-        let token = OperatorToken::new(&Secret::new("correct horse".into()));
-        assert!(token.matches("correct horse"));
-        for wrong in ["", "correct", "correct horse ", "Correct horse"] {
-            assert!(!token.matches(wrong), "{wrong}");
-        }
-    }
+    use super::bearer;
 
     #[test]
     fn the_scheme_is_bearer_in_any_case() {

@@ -1,17 +1,34 @@
 //! The OpenAPI document. `openapi/control-plane.json` is a copy of it, checked in so that a change of the
 //! contract shows in review; a test fails when the copy is stale.
 
+use super::auth::{Requirement, requirement_of};
 use super::problem::ProblemDocument;
-use super::{open_resources, resources};
+use super::resources;
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, Response as ResponseObject, ResponseBuilder};
 use utoipa::{IntoResponses, OpenApi, ToSchema};
 
-/// The name of the operator token among the document's security schemes.
+/// The names of the ways to show who one is among the document's security schemes.
 const OPERATOR_TOKEN: &str = "operator_token";
+const TENANT_KEY: &str = "tenant_key";
+const SESSION: &str = "session";
+
+/// Each with what it is.
+const SCHEMES: &[(&str, &str)] = &[
+    (OPERATOR_TOKEN, "The operator's token: opens everything"),
+    (TENANT_KEY, "An API key of scope admin: opens its tenant, as far as its role goes"),
+    (
+        SESSION,
+        "The session of a person who has signed in: opens the tenants that they belong to, as far as \
+               their roles go",
+    ),
+];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,22 +56,46 @@ struct Document;
 #[must_use]
 pub fn openapi() -> String {
     let (_, mut document) = resources().split_for_parts();
-    let (_, open) = open_resources().split_for_parts();
-    let token = SecurityRequirement::new(OPERATOR_TOKEN, Vec::<String>::new());
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            operation.security = Some(vec![token.clone()]);
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            (Method::GET, &mut item.get),
+            (Method::POST, &mut item.post),
+            (Method::PUT, &mut item.put),
+            (Method::PATCH, &mut item.patch),
+            (Method::DELETE, &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let (Some(operation), Some(requirement)) = (operation, requirement_of(&method, path)) {
+                tell(operation, requirement);
+            }
         }
     }
-    document.merge(open);
     document.merge(Document::openapi());
     let described = Document::openapi();
     document.info = described.info;
     document.tags = described.tags;
-    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    document.components.get_or_insert_default().add_security_scheme(OPERATOR_TOKEN, scheme);
+    let components = document.components.get_or_insert_default();
+    for (name, description) in SCHEMES {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(*description));
+        components.add_security_scheme(*name, SecurityScheme::Http(bearer.build()));
+    }
     document.to_pretty_json().expect("a document of plain values always serialises")
+}
+
+/// Says of an operation who may ask for it, and by which token they show who they are.
+fn tell(operation: &mut Operation, requirement: Requirement) {
+    let schemes: &[&str] = match requirement {
+        Requirement::Public => &[],
+        Requirement::Operator => &[OPERATOR_TOKEN],
+        Requirement::Oneself => &[SESSION],
+        Requirement::Tenant(_) | Requirement::Operation(_) | Requirement::Listed(_) => {
+            &[OPERATOR_TOKEN, TENANT_KEY, SESSION]
+        }
+    };
+    let any_of = schemes.iter().map(|scheme| SecurityRequirement::new(*scheme, Vec::<String>::new()));
+    operation.security = Some(any_of.collect());
+    let requires = Extensions::builder().add("x-tenantry-requires", requirement.to_string()).build();
+    operation.extensions.get_or_insert_default().merge(requires);
 }
 
 /// This document.

@@ -1,13 +1,18 @@
 //! Reading requests, so that whatever is wrong with one gets the problem it deserves.
 
+use super::auth::ActsIn;
 use super::problem::{Problem, ProblemKind};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::de::value::SeqDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer};
+
+/// What a path calls the tenant that it is about.
+const TENANT: &str = "tenant";
 
 /// A JSON body, with the bytes that it came in: idempotency compares those.
 #[derive(Debug)]
@@ -44,7 +49,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The parts of the path that name something. What cannot be read (it is no UTF-8) names nothing.
+/// The parts of the path that name something. What cannot be read (it is no UTF-8) names nothing. Where a request may
+/// act in one tenant only, that tenant's id stands in the place of the name that was given.
 #[derive(Debug)]
 pub(super) struct Named<T>(pub(super) T);
 
@@ -52,9 +58,26 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<T>::from_request_parts(parts, state).await;
-        path.map(|Path(value)| Self(value)).map_err(|_| ProblemKind::NotFound.into())
+        let acts_in = parts.extensions.get().map(|ActsIn(tenant)| tenant.to_string());
+        let path = RawPathParams::from_request_parts(parts, state).await;
+        let path = path.map_err(|_| Problem::from(ProblemKind::NotFound))?;
+        let names: Vec<String> = path
+            .iter()
+            .map(|(name, value)| match (name, &acts_in) {
+                (TENANT, Some(tenant)) => tenant.clone(),
+                _ => value.to_owned(),
+            })
+            .collect();
+        named(names).map(Self).map_err(|_| ProblemKind::NotFound.into())
     }
+}
+
+/// One name is itself, several are a tuple.
+fn named<T: DeserializeOwned>(mut names: Vec<String>) -> Result<T, serde::de::value::Error> {
+    if names.len() == 1 {
+        return T::deserialize(names.remove(0).into_deserializer());
+    }
+    T::deserialize(SeqDeserializer::new(names.into_iter()))
 }
 
 fn declared_as_json(headers: &HeaderMap) -> bool {

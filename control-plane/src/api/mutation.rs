@@ -128,6 +128,8 @@ fn replay(stored: &StoredResponse) -> ApiResult<Response> {
 
 /// Two requests are the same if all of this is. Under the master key, because bodies can hold passwords.
 fn fingerprint(key: &MasterKey, caller: &Caller, body: &[u8]) -> [u8; 32] {
-    let message = [caller.method.as_str().as_bytes(), caller.target.as_bytes(), body].join(&0);
+    let mut message = [caller.method.as_str().as_bytes(), caller.target.as_bytes(), body].join(&0);
+    // Keys are told apart by who uses them. An actor is a name for people, this is what no two principals share.
+    message.extend_from_slice(&caller.principal.identity());
     key.fingerprint("idempotent request", &message)
 }

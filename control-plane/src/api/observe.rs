@@ -75,7 +75,7 @@ fn write_problem(response: &mut Response, problem: &Problem, id: &RequestId) {
     let document =
         serde_json::to_vec(&problem.document(&id.0)).expect("a document of plain values always serialises");
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_S);
     }
     *response.body_mut() = document.into();

@@ -10,7 +10,7 @@ use super::extract::{Named, Params, field_as};
 use super::mutation::{Begun, Mutation, shown};
 use super::pagination::{Page, PageQuery};
 use super::problem::{ApiResult, Problem, ProblemKind};
-use super::{tenants, words};
+use super::words;
 use crate::context::ApiState;
 use crate::operations::OperationKind;
 use axum::extract::State;
@@ -22,7 +22,7 @@ use catalog_schema::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenancy::{OperationId, TenantId};
+use tenancy::{OperationId, Permission, TenantId};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -174,17 +174,19 @@ pub(super) struct OperationQuery {
 )]
 pub(super) async fn operation_list(
     State(state): State<ApiState>,
+    caller: Caller,
     Params(wanted): Params<OperationQuery>,
 ) -> ApiResult<Response> {
     let query = PageQuery { limit: wanted.limit, cursor: wanted.cursor };
     let limit = query.limit()?;
     let tenant = match &wanted.tenant {
-        Some(text) => Some(tenants::find(&state, text).await?.id),
+        Some(text) => Some(caller.tenant(&state, text, Permission::TenantRead).await?),
         None => None,
     };
     let in_state = wanted.state.as_deref().map(|word| field_as(ProblemKind::InvalidQuery, "state", word));
     let kind = wanted.kind.as_deref().map(known_kind).transpose()?;
-    let filter = OperationFilter { tenant, state: in_state.transpose()?, kind, unfinished: false };
+    let among = caller.among(Permission::TenantRead);
+    let filter = OperationFilter { tenant, among, state: in_state.transpose()?, kind, unfinished: false };
     let operations = state.catalog.operations(&filter, &query.page()?).await?;
     shown(&Page::cut(operations, limit, |operation| operation.id.as_uuid(), Operation::without_steps))
 }

@@ -6,6 +6,7 @@ mod tls;
 pub(crate) use tls::Tls;
 pub use tls::TlsError;
 
+use super::auth::Peer;
 use activity::{Activity, Running};
 use axum::Router;
 use axum::http::Request;
@@ -58,7 +59,7 @@ pub(crate) async fn serve(
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut open = JoinSet::new();
     loop {
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             next = next_connection(&listener, &connections, &shutdown) => match next {
                 Some(next) => next,
                 None => break,
@@ -69,9 +70,9 @@ pub(crate) async fn serve(
         let tls = tls.clone();
         open.spawn(async move {
             match tls {
-                None => serve_one(stream, &builder, router, shutdown).await,
+                None => serve_one(stream, peer, &builder, router, shutdown).await,
                 Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => serve_one(stream, &builder, router, shutdown).await,
+                    Ok(stream) => serve_one(stream, peer, &builder, router, shutdown).await,
                     Err(error) => tracing::debug!(%error, "a client and the API could not agree on TLS"),
                 },
             }
@@ -89,12 +90,14 @@ pub(crate) async fn serve(
 /// Serves one connection until it ends, was quiet for too long, or we shut down.
 async fn serve_one(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
     builder: &Builder<TokioExecutor>,
     router: TowerToHyperService<Router>,
     shutdown: CancellationToken,
 ) {
     let activity = Arc::new(Activity::new(IDLE_MAX));
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let (running, router) = (Running::begin(&activity), router.clone());
         async move { router.call(request.map(Lingering::new)).await.map(|answer| running.until_sent(answer)) }
     });
@@ -122,12 +125,12 @@ async fn next_connection(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
     shutdown: &CancellationToken,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
     let accepting = async {
         let permit = Arc::clone(connections).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return Some((stream, permit)),
+                Ok((stream, from)) => return Some((stream, Peer(from.ip()), permit)),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -40,9 +40,14 @@ macro_rules! problem_kinds {
 }
 
 problem_kinds! {
-    /// No operator token, or a wrong one.
-    Unauthorized = "unauthorized", UNAUTHORIZED, "the operator token is missing or wrong",
+    /// No token, or one that opens nothing (any more).
+    Unauthorized = "unauthorized", UNAUTHORIZED, "the token is missing or wrong",
         "send it as \"Authorization: Bearer <token>\"";
+    /// Whoever asks is known, and may not do this.
+    Forbidden = "forbidden", FORBIDDEN, "you may not do this", "ask an owner of the tenant, or the operator";
+    /// Wrong tokens keep coming from where this one came from.
+    TooManyWrongTokens = "too-many-wrong-tokens", TOO_MANY_REQUESTS, "too many wrong tokens came from your address",
+        "wait for a second; the token was not looked at";
     /// No such path.
     NotFound = "not-found", NOT_FOUND, "there is nothing at this path", "see /openapi.json for what there is";
     /// The path is right, the method is not.

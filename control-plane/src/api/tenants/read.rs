@@ -1,5 +1,6 @@
 //! Looking at tenants.
 
+use super::super::caller::Caller;
 use super::super::document::Problems;
 use super::super::extract::{Named, Params, field_as};
 use super::super::mutation::shown;
@@ -12,6 +13,7 @@ use axum::extract::State;
 use axum::response::Response;
 use catalog_schema::TenantFilter;
 use serde::Deserialize;
+use tenancy::Permission;
 use utoipa::IntoParams;
 
 /// Which tenants are wanted.
@@ -34,13 +36,14 @@ pub(in super::super) struct TenantQuery {
 }
 
 impl TenantQuery {
-    fn filter(&self) -> ApiResult<TenantFilter> {
+    fn filter(&self, caller: &Caller) -> ApiResult<TenantFilter> {
         let invalid = ProblemKind::InvalidQuery;
         Ok(TenantFilter {
             state: self.state.as_deref().map(|word| field_as(invalid, "state", word)).transpose()?,
             region: self.region.as_deref().map(|name| field_as(invalid, "region", name)).transpose()?,
             cluster: self.cluster.as_deref().map(|name| field_as(invalid, "cluster", name)).transpose()?,
             with_deleted: false,
+            among: caller.among(Permission::TenantRead),
         })
     }
 }
@@ -52,9 +55,10 @@ impl TenantQuery {
 )]
 pub(in super::super) async fn tenant_list(
     State(state): State<ApiState>,
+    caller: Caller,
     Params(wanted): Params<TenantQuery>,
 ) -> ApiResult<Response> {
-    let filter = wanted.filter()?;
+    let filter = wanted.filter(&caller)?;
     let query = PageQuery { limit: wanted.limit, cursor: wanted.cursor };
     let limit = query.limit()?;
     let tenants = state.catalog.tenants(&filter, &query.page()?).await?;

@@ -24,9 +24,9 @@ pub(in super::super) struct TenantUpdate {
     slug: Option<String>,
     /// A new name for people.
     display_name: Option<String>,
-    /// Another plan; its limits hold at once.
+    /// Another plan; its limits hold at once. Only the operator sets it.
     plan: Option<String>,
-    /// Other regions where its data and connections may be; its home must be one.
+    /// Other regions where its data and connections may be; its home must be one. Only the operator sets them.
     allowed_regions: Option<Vec<String>>,
 }
 
@@ -54,6 +54,13 @@ pub(in super::super) async fn tenant_update(
     caller: Caller,
     body: Body<TenantUpdate>,
 ) -> ApiResult<Response> {
+    for (field, given) in
+        [("plan", body.value.plan.is_some()), ("allowed_regions", body.value.allowed_regions.is_some())]
+    {
+        if given {
+            caller.operator_sets(field)?;
+        }
+    }
     let patch = body.value.check()?;
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
         Begun::Fresh(change) => change,
