@@ -39,26 +39,39 @@ pub use read::credentials::CredentialDetail;
 pub use read::gateways::{GATEWAY_LIVE_WITHIN, GATEWAY_NUMBER_MAX, GatewayHeartbeat, GatewayRecord};
 pub use read::holders::KeyHolder;
 pub use read::idempotency::StoredResponse;
+pub use read::invites::InviteRecord;
 pub use read::leases::{BudgetShare, CLAIM_MAX, LeaseClaim, LeaseRecord, LeaseRenewal};
 pub use read::logins::{Logins, RoleLogin};
+pub use read::members::MembershipRecord;
 pub use read::operations::{
     Direction, OperationFilter, OperationRecord, OperationState, StepRecord, StepState,
 };
 pub use read::placements::{NameKind, PhysicalName, PlacementDetail};
 pub use read::plans::{Entitlement, PlanRecord};
 pub use read::regions::RegionRecord;
+pub use read::revocations::RevokedTokens;
+pub use read::roles::CustomRoleRecord;
 pub use read::routes::{
     Changed, ClusterRecord, ClusterTls, CredentialKind, CredentialRecord, PlacementRecord, RouteChanges,
     RouteRecord,
 };
+pub use read::sessions::{SessionHolder, SessionMethod, SessionRecord};
+pub use read::signing_keys::{SigningKey, SigningKeyRecord};
 pub use read::tenants::{TenantFilter, TenantRecord};
 pub use read::tombstones::TombstoneRecord;
+pub use read::users::{UserIdentity, UserLogin, UserRecord};
 pub use tx::{Context, FencedTx, Tx};
 pub use write::clusters::{ClusterPatch, NewCluster};
 pub use write::credentials::{CREDENTIALS_LIVE_MAX, NewCredential};
 pub use write::idempotency::Idempotency;
+pub use write::invites::{INVITES_OPEN_MAX, NewInvite};
+pub use write::members::{MEMBERS_MAX, MEMBERSHIPS_MAX};
 pub use write::operations::{Claim, ClaimedOperation, NewOperation, Outcome, Renewed};
 pub use write::placements::NewPlacement;
+pub use write::roles::CUSTOM_ROLES_MAX;
+pub use write::sessions::{NewSession, SESSIONS_LIVE_MAX, TokenGrant};
+pub use write::signing_keys::NewSigningKey;
 pub use write::steps::StepOutcome;
 pub use write::tenants::{NewTenant, TenantPatch};
 pub use write::upkeep::{Pruned, Retention};
+pub use write::users::{NewUser, USER_IDENTITIES_MAX, UserPatch};

@@ -4,15 +4,22 @@
 //! Claims and their renewal stand outside transactions: they are one statement each, and they are
 //! about who works, not about what is changed.
 
+pub mod access_roles;
 pub mod audit;
 pub mod clusters;
 pub mod credentials;
 pub mod idempotency;
+pub mod invites;
+pub mod members;
 pub mod operations;
 pub mod placements;
 pub mod plans;
 pub mod regions;
+pub mod roles;
+pub mod sessions;
+pub mod signing_keys;
 pub mod steps;
 pub mod tenants;
 pub mod tombstones;
 pub mod upkeep;
+pub mod users;

@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
+use crate::read::access_roles::AccessRole;
 use crate::read::logins::open_keys;
 use crate::row::Columns;
 use crate::sql::{bigint, uuid};
@@ -27,6 +28,8 @@ pub struct PlacementDetail {
     pub role: RoleName,
     /// What logs in as the role, opened; none while it has a password of an older release.
     pub keys: Option<ClientKeys>,
+    /// The login roles beside the owner's, those too that are still being made.
+    pub access_roles: Vec<AccessRole>,
 }
 
 /// How many placements without keys are listed at once.
@@ -95,18 +98,17 @@ impl Catalog {
     pub async fn placement_get(&self, tenant: TenantId) -> Result<Option<PlacementDetail>, CatalogError> {
         let sql = "select * from catalog.placements where tenant_id = $1";
         let row = self.row(sql, &[uuid(tenant.as_uuid())]).await?;
-        row.map(|row| {
-            let sealed: Option<Vec<u8>> = row.value("keys")?;
-            Ok(PlacementDetail {
-                tenant,
-                cluster: row.id("cluster_id")?,
-                database: row.word("database_name")?,
-                database_oid: row.number_opt("database_oid")?,
-                role: row.word("role_name")?,
-                keys: sealed.map(|sealed| open_keys(self.key(), tenant, Access::Owner, &sealed)).transpose()?,
-            })
-        })
-        .transpose()
+        let Some(row) = row else { return Ok(None) };
+        let sealed: Option<Vec<u8>> = row.value("keys")?;
+        Ok(Some(PlacementDetail {
+            tenant,
+            cluster: row.id("cluster_id")?,
+            database: row.word("database_name")?,
+            database_oid: row.number_opt("database_oid")?,
+            role: row.word("role_name")?,
+            keys: sealed.map(|sealed| open_keys(self.key(), tenant, Access::Owner, &sealed)).transpose()?,
+            access_roles: self.access_roles_of(tenant).await?,
+        }))
     }
 
     /// Tenants whose roles have no keys yet, a bounded number of them.

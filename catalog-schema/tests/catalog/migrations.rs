@@ -5,7 +5,7 @@ use catalog_schema::{
     CatalogError, Constraint, Direction, NameKind, OperationState, SCHEMA_VERSION, StepState, migrate,
 };
 use std::collections::BTreeSet;
-use tenancy::{ClusterState, Isolation, PoolMode, Role, TenantState, TlsMode};
+use tenancy::{Access, ClusterState, Isolation, PoolMode, Role, TenantState, TlsMode};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -93,6 +93,7 @@ async fn the_schema_and_the_types_know_the_same_words() {
         ("tenants_state_check", words(&TenantState::ALL)),
         ("tenants_isolation_check", words(&isolation)),
         ("physical_names_kind_check", words(&[NameKind::Database, NameKind::Role])),
+        ("placement_roles_access_check", words(&Access::GRANTED)),
         ("credentials_role_check", words(&Role::ALL)),
         ("credentials_pool_mode_check", words(&PoolMode::ALL)),
         ("clusters_tls_mode_check", words(&TlsMode::ALL)),
