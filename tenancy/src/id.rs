@@ -81,3 +81,19 @@ typed_id!(
     /// One time that a person has signed in.
     SessionId
 );
+typed_id!(
+    /// One identity provider whose tokens open tenants.
+    IssuerId
+);
+typed_id!(
+    /// One role of a tenant's own.
+    CustomRoleId
+);
+typed_id!(
+    /// One invitation to a tenant.
+    InviteId
+);
+typed_id!(
+    /// One key that the control plane signs gateway tokens with; the tokens' `kid`.
+    SigningKeyId
+);

@@ -5,29 +5,44 @@
 //! neither HTTP nor SQL; the crates above it map [`ErrorKind`] to SQLSTATEs and status codes.
 
 pub mod access;
+pub mod domain;
+pub mod email;
 pub mod error;
 pub mod generation;
 pub mod id;
 pub mod isolation;
+pub mod issuer;
+pub mod key_scope;
 pub mod lifecycle;
+pub mod member_role;
 pub mod name;
 pub mod permission;
 pub mod plan;
 pub mod pool_mode;
 pub mod role;
 pub mod secret;
+pub mod source;
 pub mod tls_mode;
 
 pub use access::Access;
+pub use domain::{BadDomainName, DomainName};
+pub use email::{Email, NotAnEmail};
 pub use error::ErrorKind;
 pub use generation::{Generation, Revision};
-pub use id::{ClusterId, CredentialId, GatewayId, OperationId, SessionId, TenantId, UserId};
+pub use id::{
+    ClusterId, CredentialId, CustomRoleId, GatewayId, InviteId, IssuerId, OperationId, SessionId, SigningKeyId, TenantId,
+    UserId,
+};
 pub use isolation::Isolation;
+pub use issuer::{ClaimPath, ClaimShape, Issuer, SigningAlgorithm, TenantForm};
+pub use key_scope::KeyScope;
 pub use lifecycle::{ClusterState, TenantState};
-pub use name::{ClusterName, DatabaseName, NameError, PlanName, RegionName, RoleName, Slug, UserName};
+pub use member_role::{CustomRole, MemberRole};
+pub use name::{ClusterName, CustomRoleName, DatabaseName, NameError, PlanName, RegionName, RoleName, Slug, UserName, RESERVED_SLUGS};
 pub use permission::{Permission, Permissions, UnknownPermission};
 pub use plan::{Limits, WEIGHT_DEFAULT, WEIGHT_MAX};
 pub use pool_mode::PoolMode;
 pub use role::Role;
 pub use secret::Secret;
+pub use source::Source;
 pub use tls_mode::TlsMode;

@@ -3,6 +3,7 @@
 //! A value of one of these types can stand in a host name, a connection string, a label or (quoted)
 //! in SQL without a second look.
 
+use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -88,6 +89,15 @@ fn check_label(kind: &'static str, text: &str) -> Result<(), NameError> {
 fn check_slug(kind: &'static str, text: &str) -> Result<(), NameError> {
     check_label(kind, text)?;
     if RESERVED_SLUGS.contains(&text) {
+        return Err(NameError::Reserved { kind, name: text.to_owned() });
+    }
+    Ok(())
+}
+
+/// The words of the roles that every tenant has keep their meaning.
+fn check_custom_role(kind: &'static str, text: &str) -> Result<(), NameError> {
+    check_label(kind, text)?;
+    if text.parse::<Role>().is_ok() {
         return Err(NameError::Reserved { kind, name: text.to_owned() });
     }
     Ok(())
@@ -201,6 +211,10 @@ checked_name!(
     /// The user that a password credential logs in as, unique within its tenant.
     UserName, "user name", check_user
 );
+checked_name!(
+    /// A role of a tenant's own, such as `support`; never the word of a role that every tenant has.
+    CustomRoleName, "role name", check_custom_role
+);
 
 #[cfg(test)]
 mod tests {
@@ -228,6 +242,17 @@ mod tests {
     fn user_names_leave_the_dot_to_the_tenant() {
         assert!("app".parse::<UserName>().is_ok());
         assert!("app.acme".parse::<UserName>().is_err());
+    }
+
+    #[test]
+    fn a_role_of_ones_own_is_called_otherwise() {
+        assert!("support".parse::<CustomRoleName>().is_ok());
+        for role in Role::ALL {
+            assert!(
+                matches!(role.as_str().parse::<CustomRoleName>(), Err(NameError::Reserved { .. })),
+                "{role}"
+            );
+        }
     }
 
     proptest! {

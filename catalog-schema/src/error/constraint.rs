@@ -95,6 +95,22 @@ constraints! {
     TenantDeleted = "tenants_deleted_final", "a deleted tenant does not change";
     /// The tenant still has a placement, so it is not gone.
     TenantStillPlaced = "tenants_deleted_unplaced", "the tenant still has a database";
+    /// A user's address is taken.
+    EmailTaken = "users_email_key", "there is already a user with this address";
+    /// Somebody is that already at the identity provider.
+    IdentityTaken = "user_identities_pkey", "somebody has this identity already";
+    /// The tenant has a role of this name.
+    CustomRoleTaken = "custom_roles_name_key", "the tenant has a role of this name already";
+    /// A member has the role.
+    CustomRoleHeld = "memberships_custom_role_fkey", "somebody has this role, or it is gone";
+    /// An invite is to the role.
+    CustomRoleInvited = "invites_custom_role_fkey", "somebody is invited to this role, or it is gone";
+    /// The user is a member already.
+    MemberTaken = "memberships_pkey", "the user is a member of the tenant already";
+    /// No owner would be left.
+    LastOwner = "memberships_last_owner", "a tenant keeps at least one owner who can sign in";
+    /// A membership is one user's in one tenant, for good.
+    MembershipStays = "memberships_stay", "a membership is not handed on";
     /// Audit rows are only ever added.
     AuditAppendOnly = "audit_append_only", "audit rows are never changed or removed";
     /// The ledger of physical names only ever grows.

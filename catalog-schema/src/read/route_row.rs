@@ -4,12 +4,13 @@ use crate::error::CatalogError;
 use crate::key::MasterKey;
 use crate::read::clusters::{CLUSTER_COLUMNS, cluster_of_row};
 use crate::read::logins::{LOGIN_COLUMNS, logins_of_row};
+use crate::read::revocations::{REVOCATIONS, revocations};
 use crate::read::routes::{CredentialKind, CredentialRecord, PlacementRecord, RouteRecord};
 use crate::row::Columns;
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
-use tenancy::{CredentialId, Generation, Limits, PoolMode, Role, TenantId, UserName};
+use tenancy::{CredentialId, Generation, KeyScope, Limits, PoolMode, Role, TenantId, UserName};
 use tokio_postgres::Row;
 
 /// The route of the tenant whose id `tenant` is an expression for.
@@ -19,6 +20,8 @@ fn route(tenant: &str) -> String {
 select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_regions,
   array(select a.slug from catalog.slug_aliases a
         where a.tenant_id = t.id and a.expires_at > now() order by a.slug) as aliases,
+  array(select d.domain from catalog.custom_domains d
+        where d.tenant_id = t.id and d.verified_at is not null order by d.domain) as domains,
   coalesce(e.pool_size, l.pool_size) as pool_size,
   coalesce(e.client_limit, l.client_limit) as client_limit,
   coalesce(e.queue_limit, l.queue_limit) as queue_limit,
@@ -29,10 +32,11 @@ select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_reg
   {CLUSTER_COLUMNS},
   (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'kind', k.kind, 'role', k.role,
       'expires_at', k.expires_at, 'pool_mode', k.pool_mode, 'user_name', k.user_name, 'verifier', k.verifier,
-      'key_prefix', k.key_prefix, 'key_hash', encode(k.key_hash, 'hex')) order by k.id), '[]'::jsonb)
+      'key_prefix', k.key_prefix, 'key_hash', encode(k.key_hash, 'hex'), 'scope', k.scope) order by k.id), '[]'::jsonb)
    from catalog.credentials k
    where k.tenant_id = t.id and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
-  ) as credentials
+  ) as credentials,
+  {REVOCATIONS}
 from catalog.tenants t
 join catalog.plans l on l.name = t.plan
 left join catalog.entitlements e on e.tenant_id = t.id
@@ -48,6 +52,10 @@ pub(crate) fn by_id() -> String {
 
 pub(crate) fn by_slug() -> String {
     route(TENANT_OF_SLUG)
+}
+
+pub(crate) fn by_domain() -> String {
+    route("(select d.tenant_id from catalog.custom_domains d where d.domain = $1 and d.verified_at is not null)")
 }
 
 /// The id of the living tenant that `$1` names, now or until lately. A name of its own goes before an alias.
@@ -68,6 +76,7 @@ pub(crate) fn decode(row: &Row, key: &MasterKey) -> Result<RouteRecord, CatalogE
         tenant_id,
         slug: row.word("slug")?,
         aliases: row.words("aliases")?,
+        domains: row.words("domains")?,
         state: row.word("state")?,
         isolation: row.word("isolation")?,
         generation: Generation::new(row.value("generation")?),
@@ -76,6 +85,7 @@ pub(crate) fn decode(row: &Row, key: &MasterKey) -> Result<RouteRecord, CatalogE
         limits: limits_of_row(row)?,
         placement: placement(row, tenant_id, key)?,
         credentials,
+        revoked: revocations(row.value("revoked")?)?,
     })
 }
 
@@ -113,6 +123,7 @@ struct StoredCredential {
     verifier: Option<String>,
     key_prefix: Option<String>,
     key_hash: Option<String>,
+    scope: KeyScope,
 }
 
 impl TryFrom<StoredCredential> for CredentialRecord {
@@ -122,8 +133,8 @@ impl TryFrom<StoredCredential> for CredentialRecord {
             StoredCredential { user_name: Some(user), verifier: Some(verifier), .. } => {
                 CredentialKind::Password { user, verifier }
             }
-            StoredCredential { key_prefix: Some(prefix), key_hash: Some(hash), .. } => {
-                CredentialKind::ApiKey { prefix, hash: key_hash(&hash)? }
+            StoredCredential { key_prefix: Some(prefix), key_hash: Some(hash), scope, .. } => {
+                CredentialKind::ApiKey { prefix, hash: key_hash(&hash)?, scope }
             }
             _ => return Err(CatalogError::corrupt("credential", format!("{} is incomplete", stored.kind))),
         };

@@ -3,15 +3,13 @@
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::read::logins::{Logins, RoleLogin};
+use crate::read::revocations::RevokedTokens;
 use crate::read::route_row;
 use crate::row::Columns;
 use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
 use std::sync::Arc;
-use tenancy::{
-    Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, Generation, Isolation, Limits,
-    PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState, TlsMode, UserName,
-};
+use tenancy::{Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName, Generation, Isolation, KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState, TlsMode, UserName};
 
 /// A tenant as a gateway sees it, all of one moment.
 #[derive(Debug, Clone)]
@@ -22,6 +20,8 @@ pub struct RouteRecord {
     pub slug: Slug,
     /// Names that it went by until lately and is still reached under.
     pub aliases: Vec<Slug>,
+    /// Domains of its own that lead to it.
+    pub domains: Vec<DomainName>,
     /// Whether it is served.
     pub state: TenantState,
     /// How it is kept apart from the others.
@@ -39,6 +39,8 @@ pub struct RouteRecord {
     /// What opens it: neither revoked nor expired when this was read, the oldest first. The reader
     /// watches later expiry itself.
     pub credentials: Vec<CredentialRecord>,
+    /// Gateway tokens for it that are refused before their time. At most 256.
+    pub revoked: Vec<RevokedTokens>,
 }
 
 /// The place of a tenant's data, and the way in.
@@ -130,6 +132,8 @@ pub enum CredentialKind {
         prefix: String,
         /// SHA-256 of the whole key.
         hash: [u8; 32],
+        /// What it is good for.
+        scope: KeyScope,
     },
 }
 
@@ -170,6 +174,15 @@ impl Catalog {
     /// When the catalog is unavailable, or a secret cannot be opened.
     pub async fn route_by_slug(&self, slug: &Slug) -> Result<Option<RouteRecord>, CatalogError> {
         let row = self.row(&route_row::by_slug(), &[text(slug.as_str())]).await?;
+        row.map(|row| route_row::decode(&row, self.key())).transpose()
+    }
+
+    /// The tenant whose own this domain is.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable, or a secret cannot be opened.
+    pub async fn route_by_domain(&self, domain: &DomainName) -> Result<Option<RouteRecord>, CatalogError> {
+        let row = self.row(&route_row::by_domain(), &[text(domain.as_str())]).await?;
         row.map(|row| route_row::decode(&row, self.key())).transpose()
     }
 

@@ -33,6 +33,7 @@ impl Tx {
         }
         let sql = "update catalog.tenants set state = 'deleted', deleted_at = now(), display_name = '' where id = $1";
         self.execute(sql, &[uuid(id.as_uuid())]).await?;
+        self.people_delete(id).await?;
         let sql = "insert into catalog.tombstones (tenant_id, slug, evidence) values ($1, $2, $3)";
         self.execute(sql, &[uuid(id.as_uuid()), text(before.slug.as_str()), json(evidence)]).await?;
         self.audit("tenant.bury", Some(id), before.slug.as_str(), json!({ "from": before.state }));

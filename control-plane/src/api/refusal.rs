@@ -59,6 +59,11 @@ fn not_found(what: &str) -> Option<Problem> {
         "plan" => ProblemKind::PlanNotFound,
         "credential" => ProblemKind::CredentialNotFound,
         "operation" => ProblemKind::OperationNotFound,
+        "user" => ProblemKind::UserNotFound,
+        "member" => ProblemKind::MemberNotFound,
+        "role" => ProblemKind::RoleNotFound,
+        "invite" => ProblemKind::InviteNotFound,
+        "session" => ProblemKind::SessionNotFound,
         _ => return None,
     };
     Some(kind.into())
@@ -83,6 +88,12 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         Constraint::PlanUnknown => (ProblemKind::PlanUnknown, Some("plan")),
         Constraint::OperationUnfinished => (ProblemKind::OperationInProgress, None),
         Constraint::TenantDeleted => (ProblemKind::TenantState, None),
+        Constraint::EmailTaken => (ProblemKind::UserExists, Some("email")),
+        Constraint::IdentityTaken => (ProblemKind::IdentityTaken, None),
+        Constraint::CustomRoleTaken => (ProblemKind::RoleExists, Some("name")),
+        Constraint::CustomRoleHeld | Constraint::CustomRoleInvited => (ProblemKind::RoleInUse, None),
+        Constraint::MemberTaken => (ProblemKind::MemberExists, None),
+        Constraint::LastOwner => (ProblemKind::LastOwner, None),
         Constraint::TenantPlaced
         | Constraint::ClusterUnknown
         | Constraint::IdempotencyUnanswered
@@ -93,6 +104,7 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         | Constraint::TenantStillPlaced
         | Constraint::AuditAppendOnly
         | Constraint::LedgerAppendOnly
+        | Constraint::MembershipStays
         | Constraint::Other(_) => return None,
     };
     let problem = Problem::new(kind).detail(constraint.to_string());

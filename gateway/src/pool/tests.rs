@@ -29,6 +29,7 @@ pub(crate) fn route() -> RouteRecord {
         tenant_id: TenantId::generate(),
         slug: "acme".parse().expect("a slug"),
         aliases: Vec::new(),
+        domains: Vec::new(),
         state: TenantState::Active,
         isolation: Isolation::Database,
         generation: Generation::default(),
@@ -63,6 +64,7 @@ pub(crate) fn route() -> RouteRecord {
             }),
         }),
         credentials: Vec::new(),
+        revoked: Vec::new(),
     }
 }
 

@@ -142,6 +142,45 @@ problem_kinds! {
     /// Credentials of this role are not offered yet.
     RoleNotAvailable = "role-not-available", UNPROCESSABLE_ENTITY, "credentials of this role are not available yet",
         "use \"owner\"";
+    /// No such user.
+    UserNotFound = "user-not-found", NOT_FOUND, "there is no such user", "list them with GET /v1/users";
+    /// Another user has the address.
+    UserExists = "user-exists", CONFLICT, "there is already a user with this address",
+        "sign in as this user, or use another address";
+    /// Somebody is that at the identity provider already.
+    IdentityTaken = "identity-taken", CONFLICT, "somebody has this identity already", "take it from them first";
+    /// No such member.
+    MemberNotFound = "member-not-found", NOT_FOUND, "the tenant has no such member",
+        "list them with GET /v1/tenants/{tenant}/members";
+    /// The user is a member already.
+    MemberExists = "member-exists", CONFLICT, "the user is a member of the tenant already", "change the member's role instead";
+    /// The tenant would be left without an owner.
+    LastOwner = "last-owner", CONFLICT, "the tenant would be left without an owner", "make somebody else an owner first";
+    /// No such role.
+    RoleNotFound = "role-not-found", NOT_FOUND, "there is no such role",
+        "use owner, admin, member or viewer, or one of GET /v1/tenants/{tenant}/roles";
+    /// The tenant has a role of this name.
+    RoleExists = "role-exists", CONFLICT, "the tenant has a role of this name already", "choose another name, or change it";
+    /// Somebody has the role.
+    RoleInUse = "role-in-use", CONFLICT, "somebody has this role or is invited to it",
+        "give them another role, and withdraw the invites, first";
+    /// No such invite, or one that cannot be accepted.
+    InviteNotFound = "invite-not-found", NOT_FOUND, "there is no such invite",
+        "an invite is accepted once and in time; ask for another";
+    /// The invite is for somebody else.
+    InviteForAnother = "invite-for-another", FORBIDDEN, "the invite is for another address",
+        "sign in with the address that was invited";
+    /// There is an account for the invite's address, so its holder has to sign in.
+    SignInFirst = "sign-in-first", UNAUTHORIZED, "there is already an account for this address",
+        "sign in and accept the invite with the session's token";
+    /// No such session.
+    SessionNotFound = "session-not-found", NOT_FOUND, "there is no such session", "list them with GET /v1/sessions";
+    /// Unknown address, wrong password, or a token that is not taken: they are one.
+    SignInRefused = "sign-in-refused", UNAUTHORIZED, "the sign-in is refused", "check the address and the password, or the token";
+    /// Too many attempts to sign in.
+    TooManySignIns = "too-many-sign-ins", TOO_MANY_REQUESTS, "too many attempts to sign in", "try again in a minute";
+    /// The role opens no data.
+    NoDataAccess = "no-data-access", FORBIDDEN, "the role opens no data of the tenant", "ask for a role with data.read";
     /// No such operation.
     OperationNotFound = "operation-not-found", NOT_FOUND, "there is no such operation",
         "list them with GET /v1/operations";
