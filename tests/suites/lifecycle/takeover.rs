@@ -66,11 +66,13 @@ impl Connection {
         Self { client, end: tokio::spawn(connection) }
     }
 
-    /// Why it ended. The only good reason is that the gateway has said so.
-    async fn assert_was_told(self) {
+    /// Why it ended. The only good reason is that the gateway has said so: to the request that failed, if there was one
+    /// under way, and otherwise to the connection.
+    async fn assert_was_told(self, failed: &tokio_postgres::Error) {
         drop(self.client);
         let end = self.end.await.expect("no panic").expect_err("it has ended by an error");
-        assert_eq!(end.code(), Some(&SqlState::ADMIN_SHUTDOWN), "{end:?}");
+        let told = failed.code().or(end.code());
+        assert_eq!(told, Some(&SqlState::ADMIN_SHUTDOWN), "{failed:?}, {end:?}");
     }
 }
 
@@ -87,7 +89,7 @@ async fn keeps_its_connection(tenant: Tenant, score: Arc<Score>) {
             let Err(error) = entered else { break };
             let may_retry = error.is_closed() || error.code() == Some(&SqlState::ADMIN_SHUTDOWN);
             assert!(may_retry, "{error:?}");
-            connection.assert_was_told().await;
+            connection.assert_was_told(&error).await;
             score.told.fetch_add(1, Ordering::AcqRel);
             connection = Connection::make(&tenant, &score).await;
         }
