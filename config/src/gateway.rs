@@ -2,9 +2,9 @@
 
 use crate::section::Section;
 use crate::{
-    CancelConfig, CatalogConfig, ConfigError, ConsoleConfig, GatewayListen, LimitsConfig, MasterKeySource,
-    MetricsConfig, PoolConfig, PreparedConfig, RouteCacheConfig, StateConfig, TimeoutsConfig, TlsConfig,
-    load,
+    CancelConfig, CatalogConfig, ConfigError, ConsoleConfig, GatewayListen, IdentityConfig, LimitsConfig,
+    MasterKeySource, MetricsConfig, PoolConfig, PreparedConfig, ResolveConfig, RouteCacheConfig, StateConfig,
+    TimeoutsConfig, TlsConfig, load,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -31,10 +31,14 @@ pub struct GatewayConfig {
     pub master_key: MasterKeySource,
     /// `[routes]`
     pub routes: RouteCacheConfig,
+    /// `[resolve]`
+    pub resolve: ResolveConfig,
     /// `[pool]`
     pub pool: PoolConfig,
     /// `[prepared]`
     pub prepared: PreparedConfig,
+    /// `[identity]`
+    pub identity: IdentityConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[timeouts]`
@@ -69,8 +73,10 @@ impl Default for GatewayConfig {
             catalog: CatalogConfig::default(),
             master_key: MasterKeySource::default(),
             routes: RouteCacheConfig::default(),
+            resolve: ResolveConfig::default(),
             pool: PoolConfig::default(),
             prepared: PreparedConfig::default(),
+            identity: IdentityConfig::default(),
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             cancel: CancelConfig::default(),
@@ -127,8 +133,10 @@ impl GatewayConfig {
             catalog: CatalogConfig::read(root.section("catalog")),
             master_key: MasterKeySource::read_from(root),
             routes: RouteCacheConfig::read(root.section("routes")),
+            resolve: ResolveConfig::read(root.section("resolve")),
             pool: PoolConfig::read(root.section("pool")),
             prepared: PreparedConfig::read(root.section("prepared")),
+            identity: IdentityConfig::read(root.section("identity")),
             limits: LimitsConfig::read(root.section("limits")),
             timeouts: TimeoutsConfig::read(root.section("timeouts")),
             cancel: CancelConfig::read(root.section("cancel")),

@@ -39,8 +39,10 @@ fn the_gateway_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.listen, defaults.listen);
         assert_eq!(config.tls, defaults.tls);
         assert_eq!(config.routes, defaults.routes);
+        assert_eq!(config.resolve, defaults.resolve);
         assert_eq!(config.pool, defaults.pool);
         assert_eq!(config.prepared, defaults.prepared);
+        assert_eq!(config.identity, defaults.identity);
         assert_eq!(config.limits, defaults.limits);
         assert_eq!(config.timeouts, defaults.timeouts);
         assert_eq!(config.cancel, defaults.cancel);
@@ -66,6 +68,7 @@ fn the_control_plane_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.listen, defaults.listen);
         assert_eq!(config.gateway_endpoint, defaults.gateway_endpoint);
         assert_eq!(config.worker, defaults.worker);
+        assert_eq!(config.identity, defaults.identity);
         assert_eq!(config.limits, defaults.limits);
     });
 }

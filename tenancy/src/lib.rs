@@ -30,15 +30,18 @@ pub use email::{Email, NotAnEmail};
 pub use error::ErrorKind;
 pub use generation::{Generation, Revision};
 pub use id::{
-    ClusterId, CredentialId, CustomRoleId, GatewayId, InviteId, IssuerId, OperationId, SessionId, SigningKeyId, TenantId,
-    UserId,
+    ClusterId, CredentialId, CustomRoleId, GatewayId, InviteId, IssuerId, OperationId, SessionId,
+    SigningKeyId, TenantId, UserId,
 };
 pub use isolation::Isolation;
 pub use issuer::{ClaimPath, ClaimShape, Issuer, SigningAlgorithm, TenantForm};
 pub use key_scope::KeyScope;
 pub use lifecycle::{ClusterState, TenantState};
 pub use member_role::{CustomRole, MemberRole};
-pub use name::{ClusterName, CustomRoleName, DatabaseName, NameError, PlanName, RegionName, RoleName, Slug, UserName, RESERVED_SLUGS};
+pub use name::{
+    ClusterName, CustomRoleName, DatabaseName, NameError, PlanName, RESERVED_SLUGS, RegionName, RoleName,
+    Slug, UserName,
+};
 pub use permission::{Permission, Permissions, UnknownPermission};
 pub use plan::{Limits, WEIGHT_DEFAULT, WEIGHT_MAX};
 pub use pool_mode::PoolMode;

@@ -1,0 +1,164 @@
+//! Issuers' public keys, fetched when they are needed and kept for as long as they are good.
+//!
+//! ```text
+//! keys ─┬─ young enough, and the key is there ──► at once
+//!       ├─ not that young ──────────────────────► at once, and fetched anew behind the client's back
+//!       └─ none, too old, or the key is new ────► fetched first, once for all who wait, and not too often
+//! ```
+//!
+//! Each issuer has a source of its own: one that is slow or down keeps nobody waiting but those with its tokens. While
+//! it is down its old keys stay good, up to a bound.
+
+mod fetch;
+mod reach;
+mod source;
+
+pub use fetch::FetchError;
+pub use source::JwksError;
+
+use crate::keys::KeySet;
+use config::IdentityConfig;
+use fetch::Fetcher;
+use rustls::RootCertStore;
+use source::Source;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tenancy::{Issuer, IssuerId};
+use tokio::runtime::Handle;
+
+/// What came of fetching, counted.
+#[derive(Debug, Default)]
+pub struct JwksCounts {
+    /// Fetches that brought keys.
+    pub succeeded: AtomicU64,
+    /// Fetches that did not.
+    pub failed: AtomicU64,
+    /// Times that a key that is not known was not asked for, because that was done a moment ago.
+    pub held_back: AtomicU64,
+    /// Times that keys were used although they should have been fetched anew.
+    pub stale_used: AtomicU64,
+}
+
+/// The keys of all issuers. One for the process.
+pub struct Jwks {
+    settings: IdentityConfig,
+    fetcher: Arc<Fetcher>,
+    runtime: Handle,
+    sources: Mutex<Sources>,
+    counts: Arc<JwksCounts>,
+}
+
+#[derive(Default)]
+struct Sources {
+    by_issuer: HashMap<IssuerId, (Arc<Source>, u64)>,
+    uses: u64,
+}
+
+impl Jwks {
+    /// No keys yet. Fetches run on the runtime that this is called on, wherever the keys are asked for. `roots` are
+    /// the authorities that the system trusts.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn new(settings: IdentityConfig, roots: RootCertStore) -> Self {
+        Self {
+            fetcher: Arc::new(Fetcher::new(&settings, roots)),
+            settings,
+            runtime: Handle::current(),
+            sources: Mutex::default(),
+            counts: Arc::default(),
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &IdentityConfig {
+        &self.settings
+    }
+
+    /// The issuer's keys; newer ones, if that is where the key of this id could be.
+    ///
+    /// # Errors
+    /// There are none, and none can be had now.
+    pub async fn keys(&self, issuer: &Arc<Issuer>, key_id: Option<&str>) -> Result<Arc<KeySet>, JwksError> {
+        self.source(issuer).keys(key_id).await
+    }
+
+    /// Fetches the issuer's keys now, whatever is kept. For whoever tries an issuer out.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    pub async fn fetch(&self, issuer: &Issuer) -> Result<KeySet, FetchError> {
+        self.fetcher.fetch(issuer).await
+    }
+
+    /// Where an issuer of this name says that its keys are. `is_tenants`: a tenant named it, not an operator.
+    ///
+    /// # Errors
+    /// Why it cannot be found out.
+    pub async fn discover(
+        &self,
+        iss: &str,
+        ca: Option<&str>,
+        is_tenants: bool,
+    ) -> Result<String, FetchError> {
+        self.fetcher.discover(iss, ca, is_tenants).await
+    }
+
+    /// What came of fetching.
+    #[must_use]
+    pub fn counts(&self) -> &JwksCounts {
+        &self.counts
+    }
+
+    /// How many issuers' keys are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sources().by_issuer.len()
+    }
+
+    /// Are none kept?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn source(&self, issuer: &Arc<Issuer>) -> Arc<Source> {
+        let mut sources = self.sources();
+        sources.uses += 1;
+        let now = sources.uses;
+        if let Some((source, used)) = sources.by_issuer.get_mut(&issuer.id)
+            && source.is_of(issuer)
+        {
+            *used = now;
+            return Arc::clone(source);
+        }
+        // What was fetched for an issuer as it was set up before is not what it says now.
+        sources.by_issuer.remove(&issuer.id);
+        if sources.by_issuer.len() >= self.settings.issuers_max {
+            let oldest = sources.by_issuer.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id);
+            oldest.and_then(|id| sources.by_issuer.remove(&id));
+        }
+        let source = Arc::new(Source::new(
+            Arc::clone(issuer),
+            Arc::clone(&self.fetcher),
+            self.runtime.clone(),
+            &self.settings,
+            Arc::clone(&self.counts),
+        ));
+        sources.by_issuer.insert(issuer.id, (Arc::clone(&source), now));
+        source
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl JwksCounts {
+    fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
