@@ -84,6 +84,7 @@ pub(in super::super) fn of(method: &Method, path: &str) -> Option<Requirement> {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+    use tenancy::Role;
 
     #[test]
     fn each_route_has_one_requirement_that_its_path_can_meet() {
@@ -116,6 +117,47 @@ mod tests {
         }
         for (method, path, _) in TABLE {
             assert!(documented.contains(&((*method).to_owned(), (*path).to_owned())), "{method} {path}");
+        }
+    }
+
+    fn row(cells: &[&str]) -> String {
+        format!("| {} |\n", cells.join(" | "))
+    }
+
+    fn roles() -> String {
+        let mut text = row(&["", "owner", "admin", "member", "viewer"]) + "|---|:-:|:-:|:-:|:-:|\n";
+        for permission in Permission::ALL {
+            let word = format!("`{permission}`");
+            let held = Role::ALL.map(|role| if role.permissions().contains(*permission) { "×" } else { "" });
+            text += &row(&[word.as_str(), held[0], held[1], held[2], held[3]]);
+        }
+        text
+    }
+
+    fn routes() -> String {
+        let mut text = row(&["route", "requires"]) + "|---|---|\n";
+        for (method, path, requirement) in TABLE {
+            let listed = if matches!(requirement, Listed(_)) { ", of each that is listed" } else { "" };
+            text += &row(&[&format!("`{method} {path}`"), &format!("`{requirement}`{listed}")]);
+        }
+        text
+    }
+
+    /// To write the tables anew: `UPDATE_DOCS=1 cargo test -p control-plane requirement`.
+    #[test]
+    fn the_documented_tables_are_these() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/identity.md");
+        let mut text = std::fs::read_to_string(path).unwrap();
+        for (name, table) in [("roles", roles()), ("routes", routes())] {
+            let (before, rest) = text.split_once(&format!("<!-- {name} -->\n")).unwrap();
+            let (shown, after) = rest.split_once(&format!("<!-- /{name} -->\n")).unwrap();
+            if std::env::var_os("UPDATE_DOCS").is_some() {
+                let anew = format!("{before}<!-- {name} -->\n{table}<!-- /{name} -->\n{after}");
+                std::fs::write(path, &anew).unwrap();
+                text = anew;
+                continue;
+            }
+            assert_eq!(shown, table, "{path} is stale: UPDATE_DOCS=1 cargo test -p control-plane requirement");
         }
     }
 
