@@ -40,6 +40,8 @@ pub use read::gateways::{GATEWAY_LIVE_WITHIN, GATEWAY_NUMBER_MAX, GatewayHeartbe
 pub use read::holders::KeyHolder;
 pub use read::idempotency::StoredResponse;
 pub use read::invites::InviteRecord;
+pub use read::identity::IdentityDocument;
+pub use read::issuers::{ExternalId, ExternalIdRecord, IssuerRecord};
 pub use read::leases::{BudgetShare, CLAIM_MAX, LeaseClaim, LeaseRecord, LeaseRenewal};
 pub use read::logins::{Logins, RoleLogin};
 pub use read::members::MembershipRecord;
@@ -66,6 +68,7 @@ pub use write::credentials::{CREDENTIALS_LIVE_MAX, NewCredential};
 pub use write::idempotency::Idempotency;
 pub use write::invites::{INVITES_OPEN_MAX, NewInvite};
 pub use write::members::{MEMBERS_MAX, MEMBERSHIPS_MAX};
+pub use write::issuers::{EXTERNAL_IDS_MAX, ISSUERS_MAX, TENANT_ISSUERS_MAX};
 pub use write::operations::{Claim, ClaimedOperation, NewOperation, Outcome, Renewed};
 pub use write::placements::NewPlacement;
 pub use write::roles::CUSTOM_ROLES_MAX;

@@ -81,6 +81,14 @@ constraints! {
     NotProvenDropped = "placements_dropped", "the tenant's database or role is not proven to be dropped";
     /// A physical name was used before.
     PhysicalNameUsed = "physical_names_pkey", "the name of the database or role was used before";
+    /// An issuer of this name is registered.
+    IssuerTaken = "issuers_iss_key", "there is already an issuer of this name";
+    /// The issuer calls another tenant so.
+    ExternalIdTaken = "external_ids_pkey", "the issuer calls another tenant by this name";
+    /// A tenant's own issuer vouches for no other.
+    IssuerOfAnother = "external_ids_own_issuer", "the issuer is another tenant's own";
+    /// Whose an issuer is does not change.
+    IssuerStays = "issuers_stay", "an issuer is not handed on";
     /// An API key is already known.
     ApiKeyTaken = "credentials_key_hash_key", "there is already such an api key";
     /// Another gateway has just taken the number.

@@ -4,6 +4,7 @@ use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::row::Columns;
 use crate::sql::bytes;
+use jiff::Timestamp;
 use tenancy::{CredentialId, Role, TenantId};
 
 /// The holder of a live API key.
@@ -19,6 +20,8 @@ pub struct KeyHolder {
     pub role: Role,
     /// Whether it lets the holder manage the tenant, and not only open its database.
     pub manages: bool,
+    /// When it was used last, give or take a minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl Catalog {
@@ -28,7 +31,7 @@ impl Catalog {
     /// When the catalog is unavailable.
     pub async fn key_holder(&self, hash: &[u8; 32]) -> Result<Option<KeyHolder>, CatalogError> {
         let sql = "select c.id, c.tenant_id, c.key_prefix, c.role,
-                     coalesce(to_jsonb(c) ->> 'scope' = 'admin', false) as manages
+                     c.last_used_at, coalesce(to_jsonb(c) ->> 'scope' = 'admin', false) as manages
                    from catalog.credentials c join catalog.tenants t on t.id = c.tenant_id
                    where c.key_hash = $1 and c.revoked_at is null
                      and (c.expires_at is null or c.expires_at > now()) and t.state <> 'deleted'";
@@ -39,6 +42,7 @@ impl Catalog {
             prefix: row.value("key_prefix")?,
             role: row.word("role")?,
             manages: row.value("manages")?,
+            last_used_at: row.value("last_used_at")?,
         }))
     }
 }

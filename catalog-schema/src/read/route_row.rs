@@ -3,6 +3,7 @@
 use crate::error::CatalogError;
 use crate::key::MasterKey;
 use crate::read::clusters::{CLUSTER_COLUMNS, cluster_of_row};
+use crate::read::issuers::{external_ids_of_json, issuers_of_json, route_columns};
 use crate::read::logins::{LOGIN_COLUMNS, logins_of_row};
 use crate::read::revocations::{REVOCATIONS, revocations};
 use crate::read::routes::{CredentialKind, CredentialRecord, PlacementRecord, RouteRecord};
@@ -36,13 +37,15 @@ select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_reg
    from catalog.credentials k
    where k.tenant_id = t.id and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
   ) as credentials,
-  {REVOCATIONS}
+  {REVOCATIONS},
+  {}
 from catalog.tenants t
 join catalog.plans l on l.name = t.plan
 left join catalog.entitlements e on e.tenant_id = t.id
 left join catalog.placements p on p.tenant_id = t.id
 left join catalog.clusters c on c.id = p.cluster_id
-where t.state <> 'deleted' and t.id = {tenant}"
+where t.state <> 'deleted' and t.id = {tenant}",
+        route_columns()
     )
 }
 
@@ -86,6 +89,8 @@ pub(crate) fn decode(row: &Row, key: &MasterKey) -> Result<RouteRecord, CatalogE
         placement: placement(row, tenant_id, key)?,
         credentials,
         revoked: revocations(row.value("revoked")?)?,
+        issuers: issuers_of_json(row.value("issuers")?)?,
+        external_ids: external_ids_of_json(row.value("external_ids")?)?,
     })
 }
 

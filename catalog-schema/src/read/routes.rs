@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
+use crate::read::issuers::ExternalId;
 use crate::read::logins::{Logins, RoleLogin};
 use crate::read::revocations::RevokedTokens;
 use crate::read::route_row;
@@ -9,7 +10,7 @@ use crate::row::Columns;
 use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
 use std::sync::Arc;
-use tenancy::{Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName, Generation, Isolation, KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState, TlsMode, UserName};
+use tenancy::{Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName, Generation, Isolation, Issuer, KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState, TlsMode, UserName};
 
 /// A tenant as a gateway sees it, all of one moment.
 #[derive(Debug, Clone)]
@@ -41,6 +42,10 @@ pub struct RouteRecord {
     pub credentials: Vec<CredentialRecord>,
     /// Gateway tokens for it that are refused before their time. At most 256.
     pub revoked: Vec<RevokedTokens>,
+    /// Its own identity providers, which may vouch for it and nobody else. At most 8.
+    pub issuers: Vec<Arc<Issuer>>,
+    /// What identity providers call it. At most 32.
+    pub external_ids: Vec<ExternalId>,
 }
 
 /// The place of a tenant's data, and the way in.
@@ -153,6 +158,8 @@ pub struct RouteChanges {
     pub revision: Revision,
     /// What changed up to it.
     pub changed: Changed,
+    /// The revision at which the identity document changed last.
+    pub identity: Revision,
 }
 
 /// Whose routes changed.
@@ -224,11 +231,12 @@ impl Catalog {
         // One statement, so that the revision and the changes are of the same moment. A revision that
         // is ahead of the catalog's comes from before the catalog was restored.
         let sql = "select r.value, $1 < r.pruned_through or $1 > r.value as lost,
+                     i.value as identity,
                      exists (select from catalog.route_changes c where c.revision > $1 and c.tenant_id is null)
                        as everything,
                      array(select distinct c.tenant_id from catalog.route_changes c
                            where c.revision > $1 and c.tenant_id is not null limit $2 + 1) as tenants
-                   from catalog.revision r";
+                   from catalog.revision r, catalog.identity_version i";
         let row = self.row(sql, &[bigint(after.get()), bigint(CHANGED_TENANTS_MAX)]).await?;
         let row = row.ok_or_else(|| CatalogError::corrupt("revision", "its row is missing"))?;
         let tenants: Vec<uuid::Uuid> = row.value("tenants")?;
@@ -239,6 +247,10 @@ impl Catalog {
         } else {
             Changed::Tenants(tenants.into_iter().map(TenantId::from).collect())
         };
-        Ok(RouteChanges { revision: Revision::new(row.value("value")?), changed })
+        Ok(RouteChanges {
+            revision: Revision::new(row.value("value")?),
+            changed,
+            identity: Revision::new(row.value("identity")?),
+        })
     }
 }

@@ -46,8 +46,7 @@ impl Tx {
     /// Records the oid of the role for this access, once it is made. The same oid again changes nothing.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant is not placed, [`CatalogError::Refused`] when
-    /// another oid is on record, or when the catalog is unavailable.
+    /// [`CatalogError::Refused`] when another oid is on record, or when the catalog is unavailable.
     pub async fn access_role_created(
         &mut self,
         tenant: TenantId,

@@ -8,7 +8,7 @@ use crate::sql::{bytes, text, timestamp, uuid};
 use crate::tx::Tx;
 use jiff::Timestamp;
 use serde_json::json;
-use tenancy::{CredentialId, PoolMode, Role, TenantId, UserName};
+use tenancy::{CredentialId, KeyScope, PoolMode, Role, TenantId, UserName};
 
 /// A tenant's live credentials are part of its route, in every gateway's memory: there may not be
 /// more than this.
@@ -48,18 +48,18 @@ impl Tx {
             let what = "live credentials of this tenant";
             return Err(CatalogError::LimitReached { what, max: CREDENTIALS_LIVE_MAX });
         }
-        let (kind, user, verifier, prefix, hash) = match &new.kind {
+        let (kind, user, verifier, prefix, hash, scope) = match &new.kind {
             CredentialKind::Password { user, verifier } => {
-                ("password", Some(user.as_str()), Some(verifier.as_str()), None, None)
+                ("password", Some(user.as_str()), Some(verifier.as_str()), None, None, KeyScope::Data)
             }
-            CredentialKind::ApiKey { prefix, hash } => {
-                ("api-key", None, None, Some(prefix.as_str()), Some(hash.as_slice()))
+            CredentialKind::ApiKey { prefix, hash, scope } => {
+                ("api-key", None, None, Some(prefix.as_str()), Some(hash.as_slice()), *scope)
             }
         };
         let sql = "insert into catalog.credentials
                      (id, tenant_id, kind, user_name, verifier, key_prefix, key_hash, role, expires_at,
-                      pool_mode)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning *";
+                      pool_mode, scope)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning *";
         let args = [
             uuid(new.id.as_uuid()),
             uuid(new.tenant.as_uuid()),
@@ -71,11 +71,12 @@ impl Tx {
             text(new.role.as_str()),
             timestamp(new.expires_at),
             text(new.pool_mode.map(PoolMode::as_str)),
+            text(scope.as_str()),
         ];
         let row = self.row(sql, &args).await?;
         let detail = json!({
             "credential": new.id, "kind": kind, "user": user, "key_prefix": prefix, "role": new.role,
-            "expires_at": new.expires_at, "pool_mode": new.pool_mode,
+            "expires_at": new.expires_at, "pool_mode": new.pool_mode, "scope": scope,
         });
         self.audit("credential.create", Some(new.tenant), tenant.slug.as_str(), detail);
         credential_of_row(&row.ok_or(CatalogError::NotFound { what: "credential" })?)

@@ -58,6 +58,8 @@ fn not_found(what: &str) -> Option<Problem> {
         "tenant" => ProblemKind::TenantNotFound,
         "plan" => ProblemKind::PlanNotFound,
         "credential" => ProblemKind::CredentialNotFound,
+        "issuer" => ProblemKind::IssuerNotFound,
+        "external id" => ProblemKind::ExternalIdNotFound,
         "operation" => ProblemKind::OperationNotFound,
         "user" => ProblemKind::UserNotFound,
         "member" => ProblemKind::MemberNotFound,
@@ -88,6 +90,8 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         Constraint::PlanUnknown => (ProblemKind::PlanUnknown, Some("plan")),
         Constraint::OperationUnfinished => (ProblemKind::OperationInProgress, None),
         Constraint::TenantDeleted => (ProblemKind::TenantState, None),
+        Constraint::IssuerTaken => (ProblemKind::IssuerExists, Some("iss")),
+        Constraint::ExternalIdTaken => (ProblemKind::ExternalIdTaken, Some("external_id")),
         Constraint::EmailTaken => (ProblemKind::UserExists, Some("email")),
         Constraint::IdentityTaken => (ProblemKind::IdentityTaken, None),
         Constraint::CustomRoleTaken => (ProblemKind::RoleExists, Some("name")),
@@ -105,6 +109,8 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         | Constraint::AuditAppendOnly
         | Constraint::LedgerAppendOnly
         | Constraint::MembershipStays
+        | Constraint::IssuerOfAnother
+        | Constraint::IssuerStays
         | Constraint::Other(_) => return None,
     };
     let problem = Problem::new(kind).detail(constraint.to_string());

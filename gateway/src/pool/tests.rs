@@ -65,6 +65,8 @@ pub(crate) fn route() -> RouteRecord {
         }),
         credentials: Vec::new(),
         revoked: Vec::new(),
+        issuers: Vec::new(),
+        external_ids: Vec::new(),
     }
 }
 
@@ -173,7 +175,8 @@ fn of_each_connection_that_is_given_up_beyond_a_share_somebody_is_told() {
     let cluster = Arc::new(Cluster::shared(record, Arc::clone(&wanting)));
     cluster.set_limit(3);
     let terms = Terms { floor: 0, weight: WEIGHT_DEFAULT, cap: 3 };
-    let member = cluster.join(terms, Weak::new(), Glance::new(cluster.clock()));
+    let (member, _) =
+        cluster.join(TenantId::generate(), terms, Weak::new(), Glance::new(cluster.clock()));
     let [first, second, third] = [(); 3].map(|()| cluster.permit_for(member));
     cluster.set_limit(1);
     // That it is too small.

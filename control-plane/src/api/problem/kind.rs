@@ -136,6 +136,19 @@ problem_kinds! {
     /// No such credential.
     CredentialNotFound = "credential-not-found", NOT_FOUND, "there is no such credential",
         "list them with GET /v1/tenants/{tenant}/credentials";
+    /// No such issuer.
+    IssuerNotFound = "issuer-not-found", NOT_FOUND, "there is no such issuer", "list them, the installation's or the tenant's";
+    /// The issuer is registered.
+    IssuerExists = "issuer-exists", CONFLICT, "the issuer is registered already", "change the one that there is";
+    /// An issuer cannot be asked for its keys, or says of itself what does not fit.
+    IssuerUnreachable = "issuer-unreachable", UNPROCESSABLE_ENTITY, "the issuer's keys cannot be had",
+        "check its address, and that this process may reach it; jwks_ca names an authority of its own";
+    /// No such external id.
+    ExternalIdNotFound = "external-id-not-found", NOT_FOUND, "there is no such external id",
+        "list them with GET /v1/tenants/{tenant}/external-ids";
+    /// The issuer calls another tenant by this name.
+    ExternalIdTaken = "external-id-taken", CONFLICT, "the issuer calls another tenant by this name",
+        "remove it from the other tenant first";
     /// There are as many as there may be.
     LimitReached = "limit-reached", CONFLICT, "there are as many of these as there may be",
         "remove one that is not needed any more";
