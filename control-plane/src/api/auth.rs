@@ -26,7 +26,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use catalog_schema::Catalog;
+use catalog_schema::{Catalog, CatalogError};
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -35,6 +36,9 @@ use tenancy::{OperationId, Permission, TenantId};
 
 /// What a tenant's API key begins with.
 const API_KEY_PREFIX: &str = "tnt_";
+
+/// How exactly a token's last use is known.
+const USE_NOTED_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
@@ -161,12 +165,32 @@ impl Gate {
     }
 }
 
-/// Whoever a token belongs to. By what it begins with it is clear where to look, and that is all it is clear from.
+/// Whoever a token belongs to. What it begins with says where to look, and nothing else.
 async fn holder(catalog: &Catalog, token: &str, hash: &[u8; 32]) -> ApiResult<Option<Principal>> {
     if token.starts_with(API_KEY_PREFIX) {
-        return Ok(catalog.key_holder(hash).await?.map(Principal::from));
+        let Some(holder) = catalog.key_holder(hash).await? else { return Ok(None) };
+        if is_old(holder.last_used_at) {
+            noted(catalog.credential_used(holder.credential).await);
+        }
+        return Ok(Some(holder.into()));
     }
-    Ok(None)
+    let Some(holder) = catalog.session_holder(hash).await? else { return Ok(None) };
+    if is_old(Some(holder.session.last_used_at)) {
+        noted(catalog.session_used(holder.session.id).await);
+    }
+    Ok(Some(holder.into()))
+}
+
+/// Whether it is time to note another use: most requests change no row.
+fn is_old(used_at: Option<Timestamp>) -> bool {
+    used_at.is_none_or(|at| Timestamp::now().duration_since(at) > USE_NOTED_WITHIN)
+}
+
+/// Nobody is refused because their last use could not be written down.
+fn noted(outcome: Result<(), CatalogError>) {
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a token's use was not noted");
+    }
 }
 
 fn permitted(is: bool, permission: Permission) -> ApiResult<()> {

@@ -1,7 +1,7 @@
 //! Who asks.
 
 use super::super::problem::{ApiResult, Problem, ProblemKind};
-use catalog_schema::{Catalog, KeyHolder};
+use catalog_schema::{Catalog, KeyHolder, SessionHolder};
 use tenancy::{CredentialId, Permission, Permissions, SessionId, TenantId, UserId};
 
 /// Whoever a request's token belongs to.
@@ -123,9 +123,15 @@ impl Principal {
 /// What a key may do to its tenant is what its role may do, if it was made for that at all.
 impl From<KeyHolder> for Principal {
     fn from(holder: KeyHolder) -> Self {
-        let KeyHolder { credential, tenant, prefix, role, manages } = holder;
+        let KeyHolder { credential, tenant, prefix, role, manages, last_used_at: _ } = holder;
         let permissions = if manages { role.permissions() } else { Permissions::NONE };
         Self::TenantKey(TenantKey { tenant, credential, prefix, permissions })
+    }
+}
+
+impl From<SessionHolder> for Principal {
+    fn from(SessionHolder { session, memberships }: SessionHolder) -> Self {
+        Self::User(SignedIn { user: session.user, session: session.id, memberships })
     }
 }
 
@@ -170,6 +176,7 @@ mod tests {
             prefix: "tnt_abcdefgh".to_owned(),
             role: Role::Owner,
             manages,
+            last_used_at: None,
         };
         for (manages, expected) in [(false, Permissions::NONE), (true, Permissions::ALL)] {
             let holder = holder(manages);
