@@ -116,6 +116,36 @@ impl<'a> Section<'a> {
         self.optional(key).unwrap_or(placeholder)
     }
 
+    /// A list of words, or `default`. A variable has them with commas between.
+    pub(crate) fn words<T>(&mut self, key: &str, default: Vec<T>) -> Vec<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let texts: Option<Vec<String>> = match self.take(key) {
+            None => return default,
+            Some(Found::Environment(text)) => {
+                Some(text.split(',').map(|word| word.trim().to_owned()).collect())
+            }
+            Some(Found::File(Value::Array(items))) => {
+                items.into_iter().map(|item| item.as_str().map(str::to_owned)).collect()
+            }
+            Some(Found::File(_)) => None,
+        };
+        let Some(texts) = texts else {
+            self.problem(key, "must be a list of words in quotes");
+            return default;
+        };
+        let mut words = Vec::with_capacity(texts.len());
+        for text in texts {
+            match text.parse() {
+                Ok(word) => words.push(word),
+                Err(why) => self.problem(key, format!("{why}")),
+            }
+        }
+        words
+    }
+
     /// A whole number within `range`, or `default`.
     pub(crate) fn number<T>(&mut self, key: &str, default: T, range: &RangeInclusive<T>) -> T
     where

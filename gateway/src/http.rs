@@ -36,18 +36,42 @@ use hyper::{Method, Request, StatusCode, Version};
 use net::Lingering;
 use reply::Reply;
 use std::net::SocketAddr;
+use tenancy::Source;
 
 /// Answers any request.
 pub async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Reply {
     shared.usage.http_requests.inc();
+    if let Some(place) = Place::of(request.uri().path(), shared) {
+        return match *request.method() {
+            Method::POST => {
+                let tenant = place.tenant.map(str::to_owned);
+                sql::answer(request.map(Lingering::new), tenant.as_deref(), peer, shared).await
+            }
+            Method::OPTIONS => reply::preflight(),
+            _ => reply::method_not_allowed("POST, OPTIONS"),
+        };
+    }
     match (request.uri().path(), request.method()) {
-        ("/sql", &Method::POST) => sql::answer(request.map(Lingering::new), peer, shared).await,
-        ("/sql", &Method::OPTIONS) => reply::preflight(),
-        ("/sql", _) => reply::method_not_allowed("POST, OPTIONS"),
         ("/healthz", &Method::GET | &Method::HEAD) => healthy(),
         ("/readyz", &Method::GET | &Method::HEAD) => ready(shared),
         ("/healthz" | "/readyz", _) => reply::method_not_allowed("GET, HEAD"),
         _ => reply::problem(StatusCode::NOT_FOUND, "there is nothing here: send statements to /sql"),
+    }
+}
+
+/// Where statements are sent: `/sql`, or `/t/TENANT/sql`.
+struct Place<'a> {
+    tenant: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// `None` for any other path. Where paths do not name tenants, there is nothing at those that would.
+    fn of(path: &'a str, shared: &Shared) -> Option<Self> {
+        if path == "/sql" {
+            return Some(Self { tenant: None });
+        }
+        let tenant = path.strip_prefix("/t/")?.strip_suffix("/sql")?;
+        shared.config.resolve.http_sources.contains(&Source::Path).then_some(Self { tenant: Some(tenant) })
     }
 }
 

@@ -4,6 +4,7 @@
 //! scrape time [`collector`] reads them and what the pools and caches hold, and [`tenants`] decides
 //! which tenants get series of their own, so that their number is bounded whatever happens.
 
+pub mod anomalies;
 pub mod collector;
 pub mod family;
 pub mod tenants;

@@ -12,14 +12,16 @@ use crate::admit::{self, ClientPermit};
 use crate::authenticate::{Identity, certificate, scram};
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
+use crate::metrics::anomalies::Listener;
+use crate::resolve::host::Hosts;
 use crate::resolve::startup::{self, Target};
-use crate::resolve::{Tenant, host, pool_mode};
+use crate::resolve::{Found, Tenant, pool_mode};
 use crate::shared::Shared;
 use catalog_schema::RouteRecord;
 use pgwire::startup::Startup;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tenancy::PoolMode;
+use tenancy::{ErrorKind, PoolMode};
 
 /// A client has sent its startup packet.
 pub struct Accepted {
@@ -36,7 +38,7 @@ pub struct Resolved {
     wire: ClientWire,
     peer: SocketAddr,
     target: Target,
-    tenant: Option<Arc<Tenant>>,
+    found: Found,
 }
 
 /// The client has proved who it is.
@@ -85,23 +87,22 @@ impl Accepted {
     /// No tenant is named, or two different ones, or the catalog cannot be asked.
     pub async fn resolve(self, shared: &Shared) -> Result<Resolved, Box<Refused>> {
         let Self { wire, peer, startup } = self;
-        let found = match startup::resolve(&startup, sni_tenant(&wire, shared).as_deref()) {
-            Ok(target) => match &target.slug {
-                Some(slug) => shared.routes.by_slug(slug).await.map(|tenant| (target, tenant)),
-                None => Ok((target, None)),
-            },
-            Err(refusal) => Err(refusal),
-        };
-        match found {
-            Ok((target, tenant)) => Ok(Resolved { wire, peer, target, tenant }),
+        match find(&wire, &startup, shared).await {
+            Ok((target, found)) => Ok(Resolved { wire, peer, target, found }),
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: None })),
         }
     }
 }
 
-/// The tenant that the client's TLS connection is for.
-fn sni_tenant(wire: &ClientWire, shared: &Shared) -> Option<String> {
-    host::tenant_of(wire.tls().server_name.as_deref()?, shared.config.listen.domain.as_deref())
+/// What the client asks for, and whom it names.
+async fn find(wire: &ClientWire, startup: &Startup, shared: &Shared) -> Result<(Target, Found), Refusal> {
+    let (server_name, config) = (wire.tls().server_name.as_deref(), &shared.config);
+    let target = startup::read(startup, server_name, Hosts::of(config), &config.resolve.wire_sources)?;
+    let found = shared.court(Listener::Pg).decide(&target.claims, None).await?.ok_or_else(|| {
+        Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
+            .hint("give the tenant as the database name, as user.tenant, or with options='-c tenant=NAME'")
+    })?;
+    Ok((target, found))
 }
 
 fn known_by_certificate(wire: &ClientWire, route: Option<&RouteRecord>, target: &Target) -> Option<Identity> {
@@ -114,11 +115,15 @@ impl Resolved {
     /// # Errors
     /// It could not.
     pub async fn authenticate(self, shared: &Shared) -> Result<Authenticated, Box<Refused>> {
-        let Self { mut wire, peer, target, tenant } = self;
+        let Self { mut wire, peer, target, found } = self;
+        let (tenant, tenant_as_given) = found.into_parts();
         let route = tenant.as_ref().map(|tenant| tenant.route());
         let proved = match known_by_certificate(&wire, route.as_deref(), &target) {
             Some(identity) => Ok(identity),
-            None => scram::authenticate(&mut wire, route.as_deref(), &target, &shared.mock_seed).await,
+            None => {
+                let seed = &shared.mock_seed;
+                scram::authenticate(&mut wire, route.as_deref(), &tenant_as_given, &target, seed).await
+            }
         };
         match (proved, tenant) {
             (Ok(identity), Some(tenant)) => Ok(Authenticated { wire, peer, target, tenant, identity }),

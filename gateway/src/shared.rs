@@ -7,9 +7,10 @@ use crate::cancel::Cancels;
 use crate::clients::Clients;
 use crate::console::Console;
 use crate::metrics::GatewayUsage;
+use crate::metrics::anomalies::Listener;
 use crate::pool::Registry;
-use crate::resolve::Routes;
 use crate::resolve::follow::Progress;
+use crate::resolve::{Court, Routes};
 use crate::tls::Acceptor;
 use crate::workers::Workers;
 use config::GatewayConfig;
@@ -56,4 +57,12 @@ pub struct Shared {
     pub drain: CancellationToken,
     /// Fires when the drain's time is up: clients that are still there are cut off.
     pub cut_off: CancellationToken,
+}
+
+impl Shared {
+    /// Where it is decided whom a client names.
+    #[must_use]
+    pub fn court(&self, listener: Listener) -> Court<'_> {
+        Court { routes: &self.routes, anomalies: &self.usage.anomalies, listener }
+    }
 }

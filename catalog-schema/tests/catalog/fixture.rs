@@ -10,10 +10,7 @@ use serde_json::json;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tenancy::{
-    ClusterId, CredentialId, Isolation, OperationId, RegionName, Role, Secret, Slug, TenantId, TenantState,
-    TlsMode,
-};
+use tenancy::{ClusterId, CredentialId, Isolation, KeyScope, OperationId, RegionName, Role, Secret, Slug, TenantId, TenantState, TlsMode};
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
 
@@ -213,7 +210,7 @@ pub(crate) fn password(tenant: TenantId, user: &str) -> NewCredential {
 }
 
 pub(crate) fn api_key(tenant: TenantId, hash: [u8; 32]) -> NewCredential {
-    let kind = CredentialKind::ApiKey { prefix: "tnt_12345678".to_owned(), hash };
+    let kind = CredentialKind::ApiKey { prefix: "tnt_12345678".to_owned(), hash, scope: KeyScope::Data };
     NewCredential {
         id: CredentialId::generate(),
         tenant,

@@ -21,13 +21,14 @@ pub fn identity(common_name: &str, route: &RouteRecord, target: &Target) -> Opti
 mod tests {
     use super::*;
     use crate::pool::tests::route;
+    use crate::resolve::Claims;
     use catalog_schema::{CredentialKind, CredentialRecord};
     use pgwire::scram::Verifier;
     use tenancy::{CredentialId, Role, Secret};
 
     fn target(user: &str) -> Target {
         Target {
-            slug: Some("acme".parse().expect("a slug")),
+            claims: Claims::default(),
             user: Some(user.parse().expect("a user")),
             user_as_given: user.to_owned(),
             settings: Vec::new(),

@@ -52,8 +52,9 @@ impl Identity {
     #[must_use]
     pub fn by_key(route: &RouteRecord, hash: &[u8; 32]) -> Option<Self> {
         live(route).find_map(|credential| match &credential.kind {
-            CredentialKind::ApiKey { prefix, hash: known } if known == hash => {
-                Some(Self::of(credential, prefix))
+            CredentialKind::ApiKey { prefix, hash: known, scope } if known == hash => {
+                let access = scope.access(credential.role);
+                Some(Self { access, ..Self::of(credential, prefix) })
             }
             CredentialKind::ApiKey { .. } | CredentialKind::Password { .. } => None,
         })

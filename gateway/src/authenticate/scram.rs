@@ -21,16 +21,16 @@ const PASSWORD_MESSAGE: u8 = b'p';
 pub async fn authenticate(
     wire: &mut ClientWire,
     route: Option<&RouteRecord>,
+    tenant_as_given: &str,
     target: &Target,
     seed: &MockSeed,
 ) -> Result<Identity, Refusal> {
     let known = route.zip(target.user.as_ref()).and_then(|(route, user)| verifiers_of(route, user));
-    let tenant = target.slug.as_ref().map_or("", |slug| slug.as_str());
     let binding = wire.tls().binding.clone();
     let exchange = match known {
         Some(verifiers) => ServerExchange::new(verifiers, binding),
         None => {
-            let (seed, user) = seed.stand_in(route, tenant, &target.user_as_given);
+            let (seed, user) = seed.stand_in(route, tenant_as_given, &target.user_as_given);
             ServerExchange::mock(&seed, user, binding)
         }
     };

@@ -4,7 +4,7 @@ use super::{Console, DATABASE};
 use crate::authenticate::scram;
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
-use crate::resolve::host;
+use crate::resolve::host::Hosts;
 use crate::shared::Shared;
 use config::ConsoleRole;
 use pgwire::startup::Startup;
@@ -91,8 +91,7 @@ fn refuse_what_is_not_offered(console: &Console, startup: &Startup) -> Result<()
 /// A host name that names a tenant and the console's database are two that disagree.
 fn refuse_a_tenants_host(wire: &ClientWire, shared: &Shared) -> Result<(), Refusal> {
     let name = wire.tls().server_name.as_deref();
-    let domain = shared.config.listen.domain.as_deref();
-    match name.and_then(|name| host::tenant_of(name, domain)) {
+    match name.and_then(|name| Hosts::of(&shared.config).tenant_of(name)) {
         Some(_tenant) => Err(Refusal::new(
             ErrorKind::TenantConflict,
             "the host name names a tenant, the database the console",

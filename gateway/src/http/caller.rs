@@ -1,22 +1,22 @@
 //! Who sends a request, and for which tenant.
 //!
-//! A bearer's key says by itself which tenant it opens; a connection string beside it may only name the
-//! same. Without a key the connection string's user and password are checked. Both are in the headers, so
-//! nobody's body is read before its sender is known.
+//! A bearer's key says by itself which tenant it opens; whatever else names a tenant may only name the same. Without
+//! a key the connection string's user and password are checked. All of it stands before the body, so nobody's body is
+//! read before its sender is known.
 
 use crate::authenticate::password::Attempt;
 use crate::authenticate::{Identity, api_key};
 use crate::error::Refusal;
+use crate::metrics::anomalies::Listener;
 use crate::resolve::Tenant;
 use crate::resolve::connection_string::ConnectionString;
+use crate::resolve::request::RequestNames;
 use crate::shared::Shared;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
 use std::sync::Arc;
-use tenancy::{ErrorKind, Secret};
-
-/// Where drivers put the connection string.
-pub const CONNECTION_STRING: &str = "neon-connection-string";
+use tenancy::{ErrorKind, Secret, Source};
 
 /// A sender that has proved who it is.
 pub struct Caller {
@@ -26,26 +26,23 @@ pub struct Caller {
     pub identity: Identity,
 }
 
-/// Finds out who the sender is.
+/// Finds out who the sender is. `tenant_in_path` is the name in the path, if there is one.
 ///
 /// # Errors
 /// No tenant is named, or two; the key, user or password is not known; the catalog cannot be asked.
-pub async fn identify(headers: &HeaderMap, shared: &Shared) -> Result<Caller, Refusal> {
-    let target = match headers.get(CONNECTION_STRING) {
-        None => None,
-        Some(value) => {
-            let text = std::str::from_utf8(value.as_bytes())
-                .map_err(|_not_utf8| Refusal::protocol("the connection string is not valid UTF-8"))?;
-            Some(ConnectionString::parse(text, shared.config.listen.domain.as_deref())?)
-        }
+pub async fn identify(
+    parts: &Parts,
+    tenant_in_path: Option<&str>,
+    shared: &Shared,
+) -> Result<Caller, Refusal> {
+    let names = RequestNames::read(parts, tenant_in_path, &shared.config)?;
+    let caller = match (bearer(&parts.headers)?, &names.connection_string) {
+        (Some(key), _) => by_key(&key, &names, shared).await?,
+        (None, Some(string)) => by_password(string, &names, shared).await?,
+        (None, None) => return Err(nobody(&names, shared).await?),
     };
-    match (bearer(headers)?, target) {
-        (Some(key), target) => by_key(&key, target.as_ref(), shared).await,
-        (None, Some(target)) => by_password(&target, shared).await,
-        (None, None) => Err(Refusal::new(ErrorKind::TenantMissing, "no tenant was named").hint(
-            "send a connection string as Neon-Connection-String, or an API key as Authorization: Bearer tnt_…",
-        )),
-    }
+    names.refuse_header()?;
+    Ok(caller)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
@@ -61,41 +58,47 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
     }
 }
 
-async fn by_key(key: &Secret, target: Option<&ConnectionString>, shared: &Shared) -> Result<Caller, Refusal> {
+async fn by_key(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<Caller, Refusal> {
     let (tenant, identity) = api_key::authenticate(&shared.routes, &shared.pools, key).await?;
-    let caller = Caller { tenant, identity };
-    let Some(named) = target.and_then(|target| target.tenant.as_deref()) else { return Ok(caller) };
-    let route = caller.tenant.route();
-    if std::iter::once(&route.slug).chain(&route.aliases).any(|slug| slug.as_str() == named) {
-        return Ok(caller);
-    }
-    // Said whether or not there is such a tenant: the holder of a key learns nothing of others.
-    Err(Refusal::new(
-        ErrorKind::TenantConflict,
-        "the API key and the connection string name different tenants",
-    )
-    .hint("the connection string's host, user suffix and database must name the key's tenant, or none"))
+    let claims = names.without_header(&shared.config);
+    let bound = (Source::ApiKey, Arc::clone(&tenant));
+    shared.court(Listener::Http).decide(&claims, Some(bound)).await?;
+    Ok(Caller { tenant, identity })
 }
 
-async fn by_password(target: &ConnectionString, shared: &Shared) -> Result<Caller, Refusal> {
-    let Some(named) = target.tenant.as_deref() else {
-        return Err(Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
-            .hint("give the tenant as the connection string's database, or as user.tenant"));
-    };
-    let Some(password) = &target.password else {
+async fn by_password(
+    string: &ConnectionString,
+    names: &RequestNames,
+    shared: &Shared,
+) -> Result<Caller, Refusal> {
+    let claims = names.without_header(&shared.config);
+    let found = shared.court(Listener::Http).decide(&claims, None).await?.ok_or_else(|| {
+        Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
+            .hint("give the tenant as the connection string's database, or as user.tenant")
+    })?;
+    let Some(password) = &string.password else {
         return Err(Refusal::new(ErrorKind::Unauthenticated, "no password was given")
             .hint("the connection string has the form postgres://USER:PASSWORD@HOST/DATABASE"));
     };
-    let tenant = match target.slug() {
-        Some(slug) => shared.routes.by_slug(&slug).await?,
-        None => None,
-    };
-    let attempt =
-        Attempt { tenant: named, user: target.user.as_ref(), user_as_given: &target.user_as_given, password };
+    let (tenant, tenant_as_given) = found.into_parts();
+    let user_as_given = &string.user_as_given;
+    let attempt = Attempt { tenant: &tenant_as_given, user: string.user.as_ref(), user_as_given, password };
     let route = tenant.as_ref().map(|tenant| tenant.route());
     let identity = shared.passwords.check(route.as_deref(), &attempt, &shared.mock_seed).await?;
-    let tenant = tenant.ok_or_else(|| Refusal::unauthenticated(&target.user_as_given))?;
+    let tenant = tenant.ok_or_else(|| Refusal::unauthenticated(user_as_given))?;
     Ok(Caller { tenant, identity })
+}
+
+/// What somebody hears who proves nothing: that no tenant was named, or else that a proof is missing.
+async fn nobody(names: &RequestNames, shared: &Shared) -> Result<Refusal, Refusal> {
+    let named = shared.court(Listener::Http).decide(&names.with_header(&shared.config), None).await?;
+    let refusal = match named {
+        Some(_) => Refusal::new(ErrorKind::Unauthenticated, "no credential was sent"),
+        None => Refusal::new(ErrorKind::TenantMissing, "no tenant was named"),
+    };
+    Ok(refusal.hint(
+        "send a connection string as Neon-Connection-String, or an API key as Authorization: Bearer tnt_…",
+    ))
 }
 
 #[cfg(test)]

@@ -29,8 +29,13 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// Answers a request. When the client leaves, hyper drops the future and with it the lease.
-pub async fn answer(request: Request<Lingering<Incoming>>, peer: SocketAddr, shared: &Shared) -> Reply {
+/// Answers a request. `tenant_in_path` is the tenant's name in its path, if there is one. When the client leaves, hyper drops the future and with it the lease.
+pub async fn answer(
+    request: Request<Lingering<Incoming>>,
+    tenant_in_path: Option<&str>,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Reply {
     let id = Uuid::new_v4();
     let deadline = Instant::now() + shared.config.limits.http_request_timeout();
     let (parts, body) = request.into_parts();
@@ -39,7 +44,7 @@ pub async fn answer(request: Request<Lingering<Incoming>>, peer: SocketAddr, sha
         subject = tracing::field::Empty
     );
     let answered = async {
-        let caller = timeout_at(deadline, caller::identify(&parts.headers, shared));
+        let caller = timeout_at(deadline, caller::identify(&parts, tenant_in_path, shared));
         let Caller { tenant, identity } = match caller.await.unwrap_or_else(|_elapsed| Err(too_slow())) {
             Ok(caller) => caller,
             Err(refusal) => return refused(refusal.into(), None, shared),

@@ -1,5 +1,6 @@
 //! Counters, as the code that counts sees them.
 
+use super::anomalies::Anomalies;
 use crate::cancel::CancelOutcome;
 use crate::relay::pin::PinReason;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -163,6 +164,8 @@ pub struct GatewayUsage {
     pub out_of_sync: Counter,
     /// Refusals before a tenant was known for sure.
     pub refusals: TenantUsage,
+    /// Clients that named two different tenants.
+    pub anomalies: Anomalies,
 }
 
 impl Default for GatewayUsage {
@@ -173,6 +176,7 @@ impl Default for GatewayUsage {
             cancels: std::array::from_fn(|_| Counter::default()),
             out_of_sync: Counter::default(),
             refusals: TenantUsage::new(""),
+            anomalies: Anomalies::default(),
         }
     }
 }

@@ -1,30 +1,163 @@
-//! The one rule for all places that may name the tenant: those that are present must agree.
+//! The one rule for all places that may name the tenant: those that do must name the same.
 //!
-//! Two that disagree are an error and never a choice. Clients fill in the user's name as the database
-//! when none is given (<https://www.postgresql.org/docs/current/libpq-connect.html>), so a database
-//! equal to the user names nothing, provided another place does.
+//! Names are turned into tenants first: a former name, an id and a domain of its own name the tenant as well as its
+//! slug does. Two that lead to different tenants are an error and never a choice. The client is told which places
+//! disagree; the tenants stand in the log.
 
-/// Two places name different tenants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disagreement;
+use super::claims::{Claim, Claims, Named};
+use super::{Routes, Tenant};
+use crate::error::Refusal;
+use crate::metrics::anomalies::{Anomalies, Listener};
+use catalog_schema::RouteRecord;
+use std::sync::Arc;
+use tenancy::{ErrorKind, Source};
 
-/// The tenant's name; `None` when no place names one.
-///
-/// `explicit` are the places that name a tenant if they hold anything at all.
-///
-/// # Errors
-/// [`Disagreement`].
-pub fn agree<'a, const N: usize>(
-    explicit: [Option<&'a str>; N],
-    database: Option<&'a str>,
-    user_as_given: &str,
-) -> Result<Option<&'a str>, Disagreement> {
-    let mut explicit = explicit.into_iter().flatten();
-    let first = explicit.next();
-    let database =
-        database.filter(|name| !name.is_empty()).filter(|name| first.is_none() || *name != user_as_given);
-    let Some(name) = first.or(database) else { return Ok(None) };
-    if explicit.chain(database).all(|other| other == name) { Ok(Some(name)) } else { Err(Disagreement) }
+/// Whom the places name.
+pub enum Found {
+    /// This tenant.
+    Tenant(Arc<Tenant>),
+    /// A tenant of this name, and there is none.
+    Unknown(Named),
+}
+
+impl Found {
+    /// The tenant, if there is one.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Arc<Tenant>> {
+        match self {
+            Self::Tenant(tenant) => Some(tenant),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// The tenant, if there is one, or else what was given for its name.
+    #[must_use]
+    pub fn into_parts(self) -> (Option<Arc<Tenant>>, String) {
+        match self {
+            Self::Tenant(tenant) => (Some(tenant), String::new()),
+            Self::Unknown(named) => (None, named.as_text()),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Tenant(tenant) => tenant.id().to_string(),
+            Self::Unknown(named) => named.as_text(),
+        }
+    }
+}
+
+/// What tenants are looked up in, and where disagreement is counted.
+#[derive(Clone, Copy)]
+pub struct Court<'a> {
+    /// From names to tenants.
+    pub routes: &'a Routes,
+    /// The counters.
+    pub anomalies: &'a Anomalies,
+    /// Where the client came in.
+    pub listener: Listener,
+}
+
+impl Court<'_> {
+    /// Whom the claims name; `None` when they name nobody. `bound` is the tenant that a verified credential is for, if
+    /// it is for one: the others must agree with it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TenantConflict`], or [`ErrorKind::CatalogUnavailable`] when a tenant is not cached and the catalog
+    /// cannot be asked.
+    pub async fn decide(
+        &self,
+        claims: &Claims,
+        bound: Option<(Source, Arc<Tenant>)>,
+    ) -> Result<Option<Found>, Refusal> {
+        let mut first = bound.map(|(source, tenant)| (source, Found::Tenant(tenant)));
+        let mut unanswered = None;
+        for claim in claims.firm() {
+            match &first {
+                Some((source, found)) => self.hold_against(*source, found, claim).await?,
+                None => match self.look_up(&claim.named).await {
+                    Ok(found) => first = found.map(|found| (claim.source, found)),
+                    // It may be nobody's: whoever is named elsewhere is served.
+                    Err(refusal) if matches!(claim.named, Named::Domain(_)) => unanswered = Some(refusal),
+                    Err(refusal) => return Err(refusal),
+                },
+            }
+        }
+        if first.is_none()
+            && let Some(claim) = claims.defaults().next()
+        {
+            return self.look_up(&claim.named).await;
+        }
+        match (first, unanswered) {
+            (Some((_, found)), _) => Ok(Some(found)),
+            (None, Some(refusal)) => Err(refusal),
+            (None, None) => Ok(None),
+        }
+    }
+
+    async fn hold_against(&self, source: Source, first: &Found, claim: &Claim) -> Result<(), Refusal> {
+        let is_same = match first {
+            Found::Tenant(tenant) => names(&claim.named, &tenant.route()),
+            Found::Unknown(named) => *named == claim.named,
+        };
+        if is_same {
+            return Ok(());
+        }
+        // The cached route may be behind; and the log is to say who the other one is.
+        let second = match self.look_up(&claim.named).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(second)) => second,
+            // Nobody knows whose domain it is. All that is known of the first is in its route.
+            Err(_) if matches!(claim.named, Named::Domain(_)) => return Ok(()),
+            Err(_) => Found::Unknown(claim.named.clone()),
+        };
+        if let (Some(first), Some(second)) = (first.tenant(), second.tenant())
+            && first.id() == second.id()
+        {
+            return Ok(());
+        }
+        self.anomalies.count(self.listener, source, claim.source);
+        tracing::warn!(
+            listener = self.listener.as_str(), first = %source, first.tenant = %first.in_words(),
+            second = %claim.source, second.tenant = ?second.in_words(),
+            "a client names two different tenants"
+        );
+        Err(disagreement(source, claim.source))
+    }
+
+    async fn look_up(&self, named: &Named) -> Result<Option<Found>, Refusal> {
+        let tenant = match named {
+            Named::Name(name) => match name.parse() {
+                Ok(slug) => self.routes.by_slug(&slug).await?,
+                Err(_) => None,
+            },
+            Named::Id(id) => self.routes.by_id(*id).await?,
+            Named::Domain(domain) => return Ok(self.routes.by_domain(domain).await?.map(Found::Tenant)),
+        };
+        Ok(Some(tenant.map_or_else(|| Found::Unknown(named.clone()), Found::Tenant)))
+    }
+}
+
+/// Does the route say that this is the tenant's?
+fn names(named: &Named, route: &RouteRecord) -> bool {
+    match named {
+        Named::Name(name) => {
+            std::iter::once(&route.slug).chain(&route.aliases).any(|known| known.as_str() == name.as_ref())
+        }
+        Named::Id(id) => *id == route.tenant_id,
+        Named::Domain(domain) => route.domains.contains(domain),
+    }
+}
+
+/// The tenants are not named: one of them is nobody's business here.
+fn disagreement(first: Source, second: Source) -> Refusal {
+    let message = if first == second {
+        format!("two {}s name different tenants", first.phrase())
+    } else {
+        format!("the {} and the {} name different tenants", first.phrase(), second.phrase())
+    };
+    Refusal::new(ErrorKind::TenantConflict, message)
+        .hint("all that name a tenant must name the same; leave out what is not needed")
 }
 
 /// The user's own name, and the tenant behind its last dot (`app.acme`). User names have no dot.
@@ -37,21 +170,4 @@ pub fn split_user(user_as_given: &str) -> (&str, Option<&str>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_place_present_must_name_the_same_tenant() {
-        assert_eq!(agree([None, None], None, "app"), Ok(None));
-        assert_eq!(agree([None, Some("acme")], Some("acme"), "app"), Ok(Some("acme")));
-        assert_eq!(agree([Some("acme"), Some("other")], None, "app"), Err(Disagreement));
-        assert_eq!(agree([None, Some("acme")], Some("other"), "app"), Err(Disagreement));
-    }
-
-    #[test]
-    fn a_database_that_repeats_the_user_names_a_tenant_only_alone() {
-        assert_eq!(agree([Some("acme")], Some("app"), "app"), Ok(Some("acme")));
-        assert_eq!(agree([None], Some("app"), "app"), Ok(Some("app")));
-        assert_eq!(agree([None], Some(""), "app"), Ok(None));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! The tenant's name in a connection string, as drivers send it in an HTTP header.
+//! What a connection string says of its tenant, as drivers send it in an HTTP header.
 //!
 //! `postgres://USER:PASSWORD@HOST/DATABASE?options=…`. Besides the places that a startup packet has, the
 //! host may name the tenant: `acme.db.example.com`, when `db.example.com` is the gateway's domain. Any
@@ -6,16 +6,18 @@
 //!
 //! What this module must never do: repeat any of the string in an error.
 
-use super::{agreement, host};
+use super::agreement;
+use super::claims::Claim;
+use super::host::Hosts;
 use crate::error::Refusal;
 use pgwire::startup::parse_options;
-use tenancy::{ErrorKind, Secret, Slug, UserName};
+use tenancy::{Secret, Source, UserName};
 
 /// What a connection string says.
 #[derive(Debug)]
 pub struct ConnectionString {
-    /// The tenant that it names, if it names one.
-    pub tenant: Option<String>,
+    /// Each place in it that names a tenant.
+    pub claims: Vec<Claim>,
     /// The user within the tenant. `None` when it can be no user's name: it is then treated just like
     /// an unknown one.
     pub user: Option<UserName>,
@@ -26,35 +28,26 @@ pub struct ConnectionString {
 }
 
 impl ConnectionString {
-    /// Reads a connection string. `domain` is the gateway's, if it has one.
+    /// Reads a connection string.
     ///
     /// # Errors
-    /// It is none, or two places in it name different tenants.
-    pub fn parse(text: &str, domain: Option<&str>) -> Result<Self, Refusal> {
+    /// It is none.
+    pub fn parse(text: &str, hosts: Hosts<'_>) -> Result<Self, Refusal> {
         let parts = Parts::split(text).ok_or_else(malformed)?;
         let decoded = |text| percent_decoded(text).ok_or_else(malformed);
         let user_as_given = decoded(parts.user)?;
         let database = decoded(parts.database)?;
         let password = parts.password.map(decoded).transpose()?.map(Secret::new);
         let option = option_tenant(parts.query)?;
-        let host = host::tenant_of(parts.host, domain);
         let (user, suffix) = agreement::split_user(&user_as_given);
-        let tenant = agreement::agree(
-            [option.as_deref(), suffix, host.as_deref()],
-            Some(database.as_str()),
-            &user_as_given,
-        )
-        .map_err(|_disagreement| {
-            Refusal::new(ErrorKind::TenantConflict, "the connection string names two different tenants")
-                .hint("its host, the user's suffix and the database name must name the same tenant")
-        })?;
-        Ok(Self { tenant: tenant.map(str::to_owned), user: user.parse().ok(), password, user_as_given })
-    }
-
-    /// The tenant's name. `None` when the text can be no tenant's name, which is like an unknown one.
-    #[must_use]
-    pub fn slug(&self) -> Option<Slug> {
-        self.tenant.as_deref()?.parse().ok()
+        let claims = [
+            hosts.claim(parts.host, Source::Host),
+            option.map(|name| Claim::name(Source::Option, &name)),
+            suffix.map(|name| Claim::name(Source::User, name)),
+            Claim::database(&database, &user_as_given),
+        ];
+        let claims = claims.into_iter().flatten().collect();
+        Ok(Self { claims, user: user.parse().ok(), password, user_as_given })
     }
 }
 
@@ -126,59 +119,51 @@ fn malformed() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use config::GatewayConfig;
     use proptest::prelude::*;
+    use tenancy::ErrorKind;
 
-    fn tenant_of(text: &str) -> Result<Option<String>, ErrorKind> {
-        ConnectionString::parse(text, Some("db.example.com"))
-            .map(|parsed| parsed.tenant)
-            .map_err(|refusal| refusal.kind())
+    fn config() -> GatewayConfig {
+        let mut config = GatewayConfig::default();
+        config.listen.domain = Some("db.example.com".to_owned());
+        config
+    }
+
+    /// Each place that names a tenant, with the name.
+    fn named(text: &str) -> String {
+        let parsed = ConnectionString::parse(text, Hosts::of(&config())).expect("a good string");
+        let words = |claim: &Claim| format!("{}={}", claim.source, claim.named.as_text());
+        parsed.claims.iter().map(words).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn each_place_alone_names_the_tenant() {
-        for text in [
-            "postgres://app:pw@127.0.0.1:6432/acme",
-            "postgresql://app:pw@[::1]:6432/acme?sslmode=require",
-            "postgres://app:pw@gateway.example.com/acme",
-            "postgres://app.acme:pw@gateway/app.acme",
-            "postgres://app.acme@gateway",
-            "postgres://app:pw@acme.db.example.com",
-            "postgres://app:pw@ACME.db.example.com.:5432/",
-            "postgres://app:pw@acme.localhost:8080",
-            "postgres://app@gateway?options=-c%20tenant%3Dacme",
-            "postgres://app@gateway?application_name=x&options=-c+tenant%3Dacme",
+    fn each_place_names_the_tenant() {
+        for (text, expected) in [
+            ("postgres://app:pw@127.0.0.1:6432/acme", "database=acme"),
+            ("postgresql://app:pw@[::1]:6432/acme?sslmode=require", "database=acme"),
+            ("postgres://app.acme@gateway", "user=acme"),
+            ("postgres://app:pw@ACME.db.example.com.:5432/", "host=acme"),
+            ("postgres://app:pw@acme.localhost:8080", "host=acme"),
+            ("postgres://app:pw@sql.acme.org/", "custom-domain=sql.acme.org"),
+            ("postgres://app@gateway?options=-c%20tenant%3Dacme", "option=acme"),
+            ("postgres://app@gateway?application_name=x&options=-c+tenant%3Dacme", "option=acme"),
+            ("postgres://app.acme:pw@one.localhost/other", "host=one user=acme database=other"),
         ] {
-            assert_eq!(tenant_of(text), Ok(Some("acme".into())), "{text}");
-        }
-    }
-
-    #[test]
-    fn places_that_disagree_are_refused() {
-        for text in [
-            "postgres://app.acme:pw@gateway/other",
-            "postgres://app:pw@acme.db.example.com/other",
-            "postgres://app.other:pw@acme.localhost/other",
-            "postgres://app@gateway/other?options=-c%20tenant%3Dacme",
-        ] {
-            assert_eq!(tenant_of(text), Err(ErrorKind::TenantConflict), "{text}");
+            assert_eq!(named(text), expected, "{text}");
         }
     }
 
     #[test]
     fn a_string_may_name_none() {
-        for text in [
-            "postgres://gateway.example.com",
-            "postgres://:@a.b.db.example.com/",
-            "postgres://db.example.com",
-        ] {
-            assert_eq!(tenant_of(text), Ok(None), "{text}");
+        for text in ["postgres://gateway", "postgres://:@a.b.db.example.com/", "postgres://db.example.com"] {
+            assert_eq!(named(text), "", "{text}");
         }
     }
 
     #[test]
     fn names_and_passwords_are_decoded() {
         let text = "postgres://%61pp:p%40s%3As%2F%C3%A9@h/acme";
-        let parsed = ConnectionString::parse(text, None).expect("a good string");
+        let parsed = ConnectionString::parse(text, Hosts::of(&config())).expect("a good string");
         assert_eq!(parsed.user_as_given, "app");
         assert_eq!(parsed.user.as_ref().map(UserName::as_str), Some("app"));
         assert_eq!(parsed.password.as_ref().map(Secret::expose), Some("p@s:s/é"));
@@ -194,7 +179,7 @@ mod tests {
             "postgres://secret:%ff@h/d",
             "postgres://secret@[::1",
         ] {
-            let refusal = ConnectionString::parse(text, None).expect_err("not a string");
+            let refusal = ConnectionString::parse(text, Hosts::of(&config())).expect_err("not a string");
             assert_eq!(refusal.kind(), ErrorKind::ProtocolViolation, "{text}");
             assert!(!refusal.message().contains("secret"));
         }
@@ -203,7 +188,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_survived(text in "(postgres://)?[a-z%:@/?\\[\\].=&\\PC]{0,40}") {
-            let _ = ConnectionString::parse(&text, Some("localhost"));
+            let _ = ConnectionString::parse(&text, Hosts::of(&config()));
         }
     }
 }

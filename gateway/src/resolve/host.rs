@@ -1,29 +1,99 @@
-//! The tenant's name in a host name, whether a connection string or TLS (SNI) brings it.
+//! What a host name names, whether a request, a connection string or TLS brings it.
+
+use super::claims::Claim;
+use config::GatewayConfig;
+use tenancy::{DomainName, RESERVED_SLUGS, Source};
 
 /// Below this domain host names always name tenants: it is every machine's own (RFC 6761 §6.3).
 const LOCAL_DOMAIN: &str = "localhost";
 
-/// The label in front of the gateway's domain. A name deeper below it, or elsewhere, names nothing.
-#[must_use]
-pub fn tenant_of(host: &str, domain: Option<&str>) -> Option<String> {
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let (label, parent) = host.split_once('.')?;
-    let ours = parent == LOCAL_DOMAIN || domain.is_some_and(|domain| parent.eq_ignore_ascii_case(domain));
-    ours.then(|| label.to_owned())
+/// Which host names name tenants, by the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Hosts<'a> {
+    domain: Option<&'a str>,
+    reserved: &'a [String],
+}
+
+impl<'a> Hosts<'a> {
+    /// As set.
+    #[must_use]
+    pub fn of(config: &'a GatewayConfig) -> Self {
+        Self { domain: config.listen.domain.as_deref(), reserved: &config.resolve.reserved_names }
+    }
+
+    /// The tenant's name: the label right in front of the gateway's domain. A name deeper below it, or elsewhere, or a
+    /// reserved one, is nobody's.
+    #[must_use]
+    pub fn tenant_of(&self, host: &str) -> Option<String> {
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let (label, parent) = host.split_once('.')?;
+        let is_ours = self.ours().any(|domain| parent.eq_ignore_ascii_case(domain));
+        (is_ours && !self.is_reserved(label)).then(|| label.to_owned())
+    }
+
+    /// What a host name says. `source` is where it stands, for a name below the gateway's domain.
+    #[must_use]
+    pub fn claim(&self, host: &str, source: Source) -> Option<Claim> {
+        if let Some(tenant) = self.tenant_of(host) {
+            return Some(Claim::name(source, &tenant));
+        }
+        let elsewhere: DomainName = host.parse().ok()?;
+        (!self.ours().any(|domain| elsewhere.is_within(domain))).then(|| Claim::domain(elsewhere))
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &'a str> {
+        self.domain.into_iter().chain([LOCAL_DOMAIN])
+    }
+
+    fn is_reserved(&self, label: &str) -> bool {
+        RESERVED_SLUGS.contains(&label) || self.reserved.iter().any(|reserved| reserved == label)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::tenant_of;
+    use super::*;
+
+    fn config() -> GatewayConfig {
+        let mut config = GatewayConfig::default();
+        config.listen.domain = Some("DB.example.com".to_owned());
+        config.resolve.reserved_names = vec!["status2".to_owned()];
+        config
+    }
 
     #[test]
     fn only_the_label_right_below_the_domain_names_a_tenant() {
-        let tenant = |host| tenant_of(host, Some("DB.example.com"));
+        let config = config();
+        let tenant = |host| Hosts::of(&config).tenant_of(host);
         assert_eq!(tenant("ACME.db.example.com.").as_deref(), Some("acme"));
         assert_eq!(tenant("acme.localhost").as_deref(), Some("acme"));
         for host in ["db.example.com", "a.b.db.example.com", "acme.example.com", "localhost", ""] {
             assert_eq!(tenant(host), None, "{host}");
         }
-        assert_eq!(tenant_of("acme.db.example.com", None), None);
+        assert_eq!(Hosts::of(&GatewayConfig::default()).tenant_of("acme.db.example.com"), None);
+    }
+
+    #[test]
+    fn reserved_labels_name_nobody() {
+        let config = config();
+        for label in ["www", "app", "api", "admin", "status2"] {
+            assert_eq!(
+                Hosts::of(&config).claim(&format!("{label}.db.example.com"), Source::Host),
+                None,
+                "{label}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_elsewhere_may_be_a_tenants_own() {
+        let config = config();
+        let claim = |host| Hosts::of(&config).claim(host, Source::Host);
+        assert_eq!(claim("SQL.acme.org"), Some(Claim::domain("sql.acme.org".parse().expect("a domain"))));
+        for host in
+            ["127.0.0.1", "::1", "db.example.com", "a.b.db.example.com", "gateway", "a.b.localhost", ""]
+        {
+            assert_eq!(claim(host), None, "{host}");
+        }
     }
 }

@@ -61,12 +61,13 @@ fn credential_mode(target: &Target, route: &RouteRecord) -> Option<PoolMode> {
 mod tests {
     use super::*;
     use crate::pool::tests::route;
+    use crate::resolve::Claims;
     use catalog_schema::CredentialRecord;
     use tenancy::{CredentialId, Role};
 
     fn target(pool_mode: Option<PoolMode>) -> Target {
         Target {
-            slug: None,
+            claims: Claims::default(),
             user: Some("app".parse().expect("a user")),
             user_as_given: "app".to_owned(),
             settings: Vec::new(),

@@ -1,4 +1,4 @@
-//! The cache of routes: from a slug or an API key to a [`Tenant`].
+//! The cache of routes: from a slug, a domain or an API key to a [`Tenant`].
 //!
 //! A hit asks nobody. A miss asks the catalog once, however many clients wait for the same name, and
 //! an unknown name is remembered briefly so that a flood of wrong names does not reach the catalog.
@@ -24,7 +24,7 @@ use order::Order;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tenancy::{ErrorKind, Slug, TenantId};
+use tenancy::{DomainName, ErrorKind, Slug, TenantId};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -43,10 +43,13 @@ pub struct Routes {
     order: Order,
     clusters: Clusters,
     slugs: DashMap<Slug, TenantId>,
+    domains: DashMap<DomainName, TenantId>,
     keys: DashMap<KeyHash, TenantId>,
     missing_slugs: DashMap<Slug, Instant>,
+    missing_domains: DashMap<DomainName, Instant>,
     missing_keys: DashMap<KeyHash, Instant>,
     loading: DashMap<Slug, Arc<Mutex<()>>>,
+    loading_domains: DashMap<DomainName, Arc<Mutex<()>>>,
     loads: Semaphore,
     /// Counts batches of changes, so that a read that overlapped one is recognised as doubtful. Held while a
     /// route goes into the cache: a batch finds it there, or has begun before and it does not go in.
@@ -73,10 +76,13 @@ impl Routes {
             order: Order::default(),
             clusters: Clusters::default(),
             slugs: DashMap::new(),
+            domains: DashMap::new(),
             keys: DashMap::new(),
             missing_slugs: DashMap::new(),
+            missing_domains: DashMap::new(),
             missing_keys: DashMap::new(),
             loading: DashMap::new(),
+            loading_domains: DashMap::new(),
             loads: Semaphore::new(LOADS_AT_ONCE_MAX),
             changes_seen: StdMutex::new(0),
             refreshing: Mutex::new(()),
@@ -124,6 +130,7 @@ impl Routes {
     pub fn changes_begin(&self) {
         *self.changes_seen() += 1;
         self.missing_slugs.clear();
+        self.missing_domains.clear();
         self.missing_keys.clear();
     }
 
@@ -155,7 +162,7 @@ impl Routes {
         }
     }
 
-    fn insert(&self, mut record: RouteRecord) -> Arc<Tenant> {
+    pub(in crate::resolve) fn insert(&self, mut record: RouteRecord) -> Arc<Tenant> {
         self.clusters.share(&mut record);
         self.index(&record);
         let entry = self.tenants.entry(record.tenant_id);
@@ -187,6 +194,9 @@ impl Routes {
         for slug in names_of(record) {
             self.slugs.insert(slug.clone(), record.tenant_id);
         }
+        for domain in &record.domains {
+            self.domains.insert(domain.clone(), record.tenant_id);
+        }
         for hash in key_hashes_of(record) {
             self.keys.insert(*hash, record.tenant_id);
         }
@@ -195,6 +205,9 @@ impl Routes {
     fn unindex(&self, record: &RouteRecord) {
         for slug in names_of(record) {
             self.slugs.remove_if(slug, |_, id| *id == record.tenant_id);
+        }
+        for domain in &record.domains {
+            self.domains.remove_if(domain, |_, id| *id == record.tenant_id);
         }
         for hash in key_hashes_of(record) {
             self.keys.remove(hash);
@@ -230,4 +243,4 @@ pub(crate) fn unavailable(error: &CatalogError) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::resolve) mod tests;

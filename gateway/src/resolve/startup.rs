@@ -1,13 +1,14 @@
-//! The tenant's name in a PostgreSQL startup packet.
+//! What a PostgreSQL startup packet says of its tenant, and what else it asks for.
 //!
-//! Three places may hold it: the startup option `-c tenant=acme`, the user's suffix (`app.acme`) and
-//! the database name; a fourth is the host name that the client gave to TLS. [`agreement`] holds them against
-//! each other.
+//! Three places may name the tenant: the startup option `-c tenant=acme`, the user's suffix (`app.acme`) and
+//! the database name; a fourth is the host name that the client gave to TLS.
 
+use super::claims::{Claim, Claims};
+use super::host::Hosts;
 use super::{agreement, pool_mode};
 use crate::error::Refusal;
 use pgwire::startup::{Startup, parse_options};
-use tenancy::{ErrorKind, PoolMode, Slug, UserName};
+use tenancy::{ErrorKind, PoolMode, Source, UserName};
 
 /// Startup parameters that are not session settings.
 const NOT_SETTINGS: [&str; 4] = ["user", "database", "options", "replication"];
@@ -15,10 +16,9 @@ const NOT_SETTINGS: [&str; 4] = ["user", "database", "options", "replication"];
 /// Who wants to reach which tenant, with which session settings.
 #[derive(Debug)]
 pub struct Target {
-    /// The tenant's name. `None` when the text given can be no tenant's name: it is then treated just
-    /// like an unknown one.
-    pub slug: Option<Slug>,
-    /// The user within the tenant. `None` when it can be no user's name, likewise.
+    /// What names the tenant.
+    pub claims: Claims,
+    /// The user within the tenant. `None` when it can be no user's name: it is then treated just like an unknown one.
     pub user: Option<UserName>,
     /// The user as the client wrote it, for messages back to it.
     pub user_as_given: String,
@@ -28,21 +28,31 @@ pub struct Target {
     pub pool_mode: Option<PoolMode>,
 }
 
-/// Reads the target out of a startup packet. `host_tenant` is the tenant that the host name names.
+/// Reads the target out of a startup packet. `server_name` is the host name that the client gave to TLS, and `order` the
+/// places that may name the tenant.
 ///
 /// # Errors
-/// No user, no tenant named, two sources that disagree, a replication connection, bad options.
-pub fn resolve(startup: &Startup, host_tenant: Option<&str>) -> Result<Target, Refusal> {
+/// No user, a replication connection, bad options.
+pub fn read(
+    startup: &Startup,
+    server_name: Option<&str>,
+    hosts: Hosts<'_>,
+    order: &[Source],
+) -> Result<Target, Refusal> {
     let user_as_given = startup.get("user").filter(|user| !user.is_empty()).ok_or_else(|| {
         Refusal::new(ErrorKind::Unauthenticated, "no PostgreSQL user name specified in startup packet")
     })?;
     refuse_replication(startup)?;
     let Wishes { settings, tenant: option_tenant, pool_mode } = wishes(startup)?;
     let (user, suffix) = agreement::split_user(user_as_given);
-    let explicit = [option_tenant.as_deref(), suffix, host_tenant];
-    let name = agree(explicit, startup.get("database"), user_as_given)?;
+    let claims = [
+        server_name.and_then(|name| hosts.claim(name, Source::ServerName)),
+        option_tenant.map(|name| Claim::name(Source::Option, &name)),
+        suffix.map(|name| Claim::name(Source::User, name)),
+        startup.get("database").and_then(|name| Claim::database(name, user_as_given)),
+    ];
     Ok(Target {
-        slug: name.parse().ok(),
+        claims: Claims::in_order(claims.into_iter().flatten(), order),
         user: user.parse().ok(),
         user_as_given: user_as_given.to_owned(),
         settings,
@@ -93,24 +103,11 @@ fn options_of(startup: &Startup) -> Result<Vec<(String, String)>, Refusal> {
     }
 }
 
-fn agree<'a>(
-    explicit: [Option<&'a str>; 3],
-    database: Option<&'a str>,
-    user_as_given: &str,
-) -> Result<&'a str, Refusal> {
-    let named = agreement::agree(explicit, database, user_as_given).map_err(|_disagreement| {
-        Refusal::new(ErrorKind::TenantConflict, "the connection names two different tenants")
-            .hint("host name, startup option, user's suffix and database name must name the same tenant")
-    })?;
-    named.ok_or_else(|| {
-        Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
-            .hint("give the tenant as the database name, as user.tenant, or with options='-c tenant=NAME'")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resolve::claims::Named;
+    use config::GatewayConfig;
 
     fn startup(parameters: &[(&str, &str)]) -> Startup {
         Startup {
@@ -119,78 +116,55 @@ mod tests {
         }
     }
 
-    fn slug_of(parameters: &[(&str, &str)]) -> Result<String, ErrorKind> {
-        resolve(&startup(parameters), None)
-            .map(|target| target.slug.map_or_else(String::new, String::from))
+    fn target(parameters: &[(&str, &str)], server_name: Option<&str>) -> Result<Target, ErrorKind> {
+        let config = GatewayConfig::default();
+        read(&startup(parameters), server_name, Hosts::of(&config), &Source::WIRE)
             .map_err(|refusal| refusal.kind())
     }
 
-    #[test]
-    fn each_source_alone_names_the_tenant() {
-        assert_eq!(slug_of(&[("user", "app"), ("database", "acme")]), Ok("acme".into()));
-        assert_eq!(slug_of(&[("user", "app.acme"), ("database", "app.acme")]), Ok("acme".into()));
-        assert_eq!(slug_of(&[("user", "app.acme")]), Ok("acme".into()));
-        let options = [("user", "app"), ("database", "app"), ("options", "-c tenant=acme")];
-        assert_eq!(slug_of(&options), Ok("acme".into()));
-    }
-
-    #[test]
-    fn sources_that_agree_are_fine() {
-        let all = [("user", "app.acme"), ("database", "acme"), ("options", "-ctenant=acme")];
-        assert_eq!(slug_of(&all), Ok("acme".into()));
-    }
-
-    #[test]
-    fn sources_that_disagree_are_refused() {
-        for bad in [
-            &[("user", "app.acme"), ("database", "other")][..],
-            &[("user", "app"), ("database", "other"), ("options", "-c tenant=acme")],
-            &[("user", "app.other"), ("options", "-c tenant=acme")],
-        ] {
-            assert_eq!(slug_of(bad), Err(ErrorKind::TenantConflict), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_host_name_counts_as_the_others_do() {
-        let resolved = |parameters: &[(&str, &str)]| {
-            resolve(&startup(parameters), Some("acme"))
-                .map(|target| target.slug.map_or_else(String::new, String::from))
-                .map_err(|refusal| refusal.kind())
+    /// Each place that names a tenant, with the name; those that are only filled in behind a question mark.
+    fn named(parameters: &[(&str, &str)], server_name: Option<&str>) -> String {
+        let claims = target(parameters, server_name).expect("a good startup packet").claims;
+        let words = |claim: &Claim| match &claim.named {
+            Named::Name(name) => format!("{}={name}", claim.source),
+            Named::Id(_) | Named::Domain(_) => format!("{}", claim.source),
         };
-        assert_eq!(resolved(&[("user", "app")]), Ok("acme".into()));
-        assert_eq!(resolved(&[("user", "app"), ("database", "app")]), Ok("acme".into()));
-        assert_eq!(resolved(&[("user", "app.acme"), ("database", "acme")]), Ok("acme".into()));
-        assert_eq!(resolved(&[("user", "app"), ("database", "other")]), Err(ErrorKind::TenantConflict));
-        assert_eq!(resolved(&[("user", "app.other")]), Err(ErrorKind::TenantConflict));
-        let option = [("user", "app"), ("options", "-c tenant=other")];
-        assert_eq!(resolved(&option), Err(ErrorKind::TenantConflict));
+        let defaults = claims.defaults().map(|claim| format!("?{}", words(claim)));
+        claims.firm().map(words).chain(defaults).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn a_database_that_is_only_the_default_still_names_a_tenant_when_nothing_else_does() {
-        assert_eq!(slug_of(&[("user", "acme"), ("database", "acme")]), Ok("acme".into()));
-        assert_eq!(slug_of(&[("user", "app")]), Err(ErrorKind::TenantMissing));
+    fn each_place_names_a_tenant() {
+        assert_eq!(named(&[("user", "app"), ("database", "acme")], None), "database=acme");
+        assert_eq!(named(&[("user", "app.acme")], None), "user=acme");
+        let options = [("user", "app"), ("database", "app"), ("options", "-c tenant=acme")];
+        assert_eq!(named(&options, None), "option=acme ?database=app");
+        assert_eq!(named(&[("user", "app")], Some("acme.localhost")), "server-name=acme");
+        assert_eq!(named(&[("user", "app")], Some("sql.acme.org")), "custom-domain");
+        assert_eq!(named(&[("user", "app")], None), "");
+        let all = [("user", "app.acme"), ("database", "other"), ("options", "-ctenant=third")];
+        assert_eq!(named(&all, None), "option=third user=acme database=other");
     }
 
     #[test]
-    fn what_can_be_no_name_is_unknown_rather_than_an_error() {
-        assert_eq!(slug_of(&[("user", "app"), ("database", "Not A Slug")]), Ok(String::new()));
+    fn a_database_that_repeats_the_user_is_only_filled_in() {
+        assert_eq!(named(&[("user", "acme"), ("database", "acme")], None), "?database=acme");
+        assert_eq!(
+            named(&[("user", "app.acme"), ("database", "app.acme")], None),
+            "user=acme ?database=app.acme"
+        );
     }
 
     #[test]
     fn other_options_and_parameters_become_settings() {
-        let target = resolve(
-            &startup(&[
-                ("user", "app"),
-                ("database", "acme"),
-                ("options", "-c tenant=acme -c statement_timeout=5s"),
-                ("application_name", "psql"),
-                ("_pq_.extension", "1"),
-            ]),
-            None,
-        )
-        .expect("a good startup packet");
+        let parameters = [
+            ("user", "app"),
+            ("database", "acme"),
+            ("options", "-c tenant=acme -c statement_timeout=5s"),
+            ("application_name", "psql"),
+            ("_pq_.extension", "1"),
+        ];
+        let target = target(&parameters, None).expect("a good startup packet");
         let expected = [("statement_timeout", "5s"), ("application_name", "psql")];
         assert!(target.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));
     }
@@ -198,6 +172,6 @@ mod tests {
     #[test]
     fn replication_is_refused_with_a_reason() {
         let packet = [("user", "app"), ("database", "acme"), ("replication", "database")];
-        assert_eq!(slug_of(&packet), Err(ErrorKind::Unsupported));
+        assert_eq!(target(&packet, None).err(), Some(ErrorKind::Unsupported));
     }
 }

@@ -7,7 +7,7 @@ use crate::secrets;
 use catalog_schema::{CredentialDetail, CredentialKind, NewCredential, TenantRecord, Tx};
 use jiff::Timestamp;
 use serde::Serialize;
-use tenancy::{CredentialId, PoolMode, Role, Secret, UserName};
+use tenancy::{CredentialId, KeyScope, PoolMode, Role, Secret, UserName};
 use utoipa::ToSchema;
 
 /// The user of a tenant's first password, and of one that names no other.
@@ -90,7 +90,7 @@ pub(super) async fn issue(
             let http_endpoint = Some(http_endpoint(&state.gateway));
             let handover =
                 Handover { http_endpoint, api_key: Some(shown_once(&key)), connection_string: None };
-            (CredentialKind::ApiKey { prefix, hash }, handover)
+            (CredentialKind::ApiKey { prefix, hash, scope: KeyScope::Data }, handover)
         }
     };
     let new = NewCredential {

@@ -1,6 +1,7 @@
 //! What is shown of clusters and of the gateway itself.
 
 use super::readings::{PreparedReading, ProcessReading, Readings};
+use crate::metrics::anomalies::AnomalyCount;
 use crate::metrics::family::{Family, Spec, seconds};
 use crate::metrics::tenants::View;
 use crate::metrics::tenants::totals::Total;
@@ -48,6 +49,11 @@ static REFUSALS: Spec = Spec::counter(
     "tenantry_gateway_refusals_total",
     &["kind"],
     "Clients refused before they had proved that they belong to a tenant.",
+);
+static ANOMALIES: Spec = Spec::counter(
+    "tenantry_cross_tenant_anomalies_total",
+    &["listener", "first", "second"],
+    "Clients refused because two places named different tenants, by the place that was looked up and the one that disagreed with it.",
 );
 static CHECKOUT_WAIT: Spec = Spec::histogram(
     "tenantry_gateway_checkout_wait_seconds",
@@ -144,7 +150,7 @@ fn clusters(readings: &Readings) -> [Family; 3] {
     families
 }
 
-fn clients(process: &ProcessReading) -> [Family; 7] {
+fn clients(process: &ProcessReading) -> [Family; 8] {
     let mut cancels = Family::new(&CANCELS);
     for (outcome, count) in &process.cancels {
         cancels.push(&[outcome.as_str()], *count);
@@ -161,7 +167,17 @@ fn clients(process: &ProcessReading) -> [Family; 7] {
         cancels,
         Family::new(&OUT_OF_SYNC).row(&[], process.out_of_sync),
         refusals,
+        anomalies(&process.anomalies),
     ]
+}
+
+/// Each pair has a series from the start, or an alert on its rise would miss the first one.
+fn anomalies(counts: &[AnomalyCount]) -> Family {
+    let mut family = Family::new(&ANOMALIES);
+    for pair in counts {
+        family.push(&[pair.listener.as_str(), pair.first.as_str(), pair.second.as_str()], pair.count);
+    }
+    family
 }
 
 fn listening(listening: &HubReading) -> [Family; 3] {

@@ -5,6 +5,7 @@ use super::console_families::ConsoleReading;
 use super::login_families::LoginReading;
 use super::share_families::ShareReading;
 use crate::cancel::CancelOutcome;
+use crate::metrics::anomalies::AnomalyCount;
 use crate::metrics::tenants::packed::Packed;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
@@ -83,6 +84,8 @@ pub struct ProcessReading {
     pub out_of_sync: u64,
     /// Refusals before a tenant was known for sure.
     pub refusals: Vec<(ErrorKind, u64)>,
+    /// Clients that named two different tenants.
+    pub anomalies: Vec<AnomalyCount>,
     /// What clients listen to without connections of their own.
     pub listening: HubReading,
     /// Prepared statements known, and what was counted of them.
@@ -224,6 +227,7 @@ fn process_reading(shared: &Shared) -> ProcessReading {
         cancels: shared.usage.cancels().collect(),
         out_of_sync: shared.usage.out_of_sync.get(),
         refusals: shared.usage.refusals.errors().collect(),
+        anomalies: shared.usage.anomalies.read(),
         listening: listening_reading(&shared.pools),
         prepared: prepared_reading(shared.pools.prepared()),
         route_cache_entries: u64::try_from(shared.routes.len()).unwrap_or(u64::MAX),

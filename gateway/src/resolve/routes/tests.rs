@@ -8,7 +8,7 @@ use tenancy::Secret;
 /// Nothing listens there: the discard port is reserved, and no test opens it.
 const NO_CATALOG: &str = "postgres://nobody@127.0.0.1:9/catalog";
 
-async fn routes(capacity: usize) -> Routes {
+pub(in crate::resolve) async fn routes(capacity: usize) -> Routes {
     let key = MasterKey::generate().expect("randomness");
     let dsn = Secret::from(NO_CATALOG.to_owned());
     let catalog = Catalog::connect(&dsn, key, 1).await.expect("a catalog may be away");

@@ -1,0 +1,112 @@
+use super::*;
+use crate::pool::tests::route;
+use crate::resolve::routes::tests::routes;
+use std::time::Duration;
+use tenancy::{DomainName, TenantId};
+
+fn domain(text: &str) -> DomainName {
+    text.parse().expect("a domain")
+}
+
+/// A tenant with a former name and a domain of its own.
+fn acme() -> RouteRecord {
+    RouteRecord {
+        aliases: vec!["old-acme".parse().expect("a slug")],
+        domains: vec![domain("sql.acme.org")],
+        ..route()
+    }
+}
+
+/// Two tenants that are cached, in front of a catalog that cannot be asked.
+struct World {
+    routes: Routes,
+    anomalies: Anomalies,
+    acme: TenantId,
+}
+
+impl World {
+    async fn new() -> Self {
+        let routes = routes(9).await;
+        let other = RouteRecord { slug: "other".parse().expect("a slug"), ..route() };
+        routes.insert(other);
+        let acme = routes.insert(acme()).id();
+        Self { routes, anomalies: Anomalies::default(), acme }
+    }
+
+    async fn decide(&self, claims: &[Claim], bound: Option<Source>) -> Result<Option<String>, ErrorKind> {
+        let court = Court { routes: &self.routes, anomalies: &self.anomalies, listener: Listener::Http };
+        let claims = Claims::in_order(claims.iter().cloned(), &Source::ALL);
+        let bound = bound.map(|source| (source, self.routes.cached(self.acme).expect("it is cached")));
+        let found = court.decide(&claims, bound).await.map_err(|refusal| refusal.kind())?;
+        Ok(found.map(|found| found.in_words()))
+    }
+
+    fn anomalies(&self) -> u64 {
+        self.anomalies.read().iter().map(|pair| pair.count).sum()
+    }
+}
+
+fn name(source: Source, name: &str) -> Claim {
+    Claim::name(source, name)
+}
+
+#[tokio::test]
+async fn names_ids_and_domains_of_one_tenant_agree() {
+    let world = World::new().await;
+    let acme = Ok(Some(world.acme.to_string()));
+    let all = [
+        name(Source::Host, "acme"),
+        name(Source::Path, "old-acme"),
+        Claim::domain(domain("sql.acme.org")),
+        Claim::id_or_name(Source::Header, &world.acme.to_string()),
+    ];
+    assert_eq!(world.decide(&all, None).await, acme);
+    assert_eq!(world.decide(&all, Some(Source::ApiKey)).await, acme);
+    assert_eq!(world.decide(&[], Some(Source::ApiKey)).await, acme);
+    assert_eq!(world.decide(&[], None).await, Ok(None));
+    assert_eq!(world.anomalies(), 0);
+}
+
+#[tokio::test]
+async fn two_tenants_are_refused_and_counted() {
+    let world = World::new().await;
+    let pairs = [
+        [name(Source::Host, "acme"), name(Source::Path, "other")],
+        [name(Source::Host, "other"), Claim::domain(domain("sql.acme.org"))],
+        [name(Source::Path, "acme"), name(Source::Database, "No Slug")],
+        [name(Source::Option, "No Slug"), name(Source::Database, "nor this")],
+    ];
+    for (at, pair) in (1..).zip(&pairs) {
+        assert_eq!(world.decide(pair, None).await, Err(ErrorKind::TenantConflict), "{pair:?}");
+        assert_eq!(world.anomalies(), at);
+    }
+    let unknown = TenantId::generate().to_string();
+    for claim in [name(Source::Host, "other"), Claim::id_or_name(Source::Header, &unknown)] {
+        assert_eq!(world.decide(&[claim], Some(Source::ApiKey)).await, Err(ErrorKind::TenantConflict));
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_fills_in_counts_only_alone() {
+    let world = World::new().await;
+    let filled_in = Claim::database("other", "other").expect("it is not empty");
+    let with = |first: Claim| [first, filled_in.clone()];
+    let acme = Ok(Some(world.acme.to_string()));
+    assert_eq!(world.decide(&with(name(Source::Host, "acme")), None).await, acme);
+    assert_eq!(world.decide(std::slice::from_ref(&filled_in), Some(Source::Token)).await, acme);
+    let alone = world.decide(&[filled_in], None).await;
+    assert!(alone.is_ok_and(|found| found.is_some()));
+    assert_eq!(world.anomalies(), 0);
+}
+
+#[tokio::test]
+async fn a_domain_that_nobody_can_be_asked_for_stands_in_nobodys_way() {
+    let world = World::new().await;
+    let gateway = Claim::domain(domain("gateway.example.com"));
+    let acme = Ok(Some(world.acme.to_string()));
+    assert_eq!(world.decide(&[gateway.clone(), name(Source::Database, "acme")], None).await, acme);
+    assert_eq!(world.decide(std::slice::from_ref(&gateway), Some(Source::ApiKey)).await, acme);
+    // Alone it may be somebody's: to say that nobody was named would be wrong.
+    let alone = tokio::time::timeout(Duration::from_secs(60), world.decide(&[gateway], None)).await;
+    assert_eq!(alone.expect("an answer in time"), Err(ErrorKind::CatalogUnavailable));
+}
