@@ -6,7 +6,7 @@ use crate::housekeeping;
 use crate::metrics::Metrics;
 use crate::operations::{Progress, Worker, failpoint};
 use crate::postgres::Clusters;
-use crate::reconcile::role_keys;
+use crate::reconcile::{access_roles, role_keys};
 use catalog_schema::{Catalog, CatalogError, MasterKey, SealError};
 use config::{ControlPlaneConfig, SecretUnreadable};
 use std::net::SocketAddr;
@@ -129,7 +129,8 @@ impl ControlPlane {
         tasks.spawn(worker.run(shutdown.clone()));
         tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));
         tasks.spawn(housekeeping::run(catalog, shutdown.clone()));
-        tasks.spawn(role_keys::run(engine, shutdown.clone()));
+        tasks.spawn(role_keys::run(engine.clone(), shutdown.clone()));
+        tasks.spawn(access_roles::run(engine, shutdown.clone()));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
                 // One part has panicked: the others end in order, and whoever runs us decides what then.

@@ -7,6 +7,7 @@
 //! It never holds SQL against the catalog (that is `catalog-schema`), never touches a tenant's cluster
 //! outside its `postgres` module, never serves tenants' queries, and never knows the gateway but through the catalog.
 
+mod access_roles;
 mod api;
 mod app;
 mod context;

@@ -6,8 +6,10 @@
 //! of it runs under one advisory lock per cluster ([`clusters`]). Nothing here reads or writes our catalog,
 //! and nothing is dropped that does not carry our mark.
 
+pub(crate) mod access;
 pub(crate) mod clusters;
 pub(crate) mod database;
+pub(crate) mod drift;
 pub(crate) mod dsn;
 mod error;
 pub(crate) mod grants;

@@ -1,4 +1,5 @@
 //! What repairs, without being asked, what is not as it should be. Takes no input, may run twice and anywhere, and must
 //! never change anything that is as it should be.
 
+pub(crate) mod access_roles;
 pub(crate) mod role_keys;

@@ -7,11 +7,11 @@ use crate::context::EngineState;
 use crate::metrics::Metrics;
 use crate::postgres::role_session::RoleSession;
 use crate::postgres::{Clusters, Endpoint};
-use catalog_schema::{Catalog, ClusterTls, Context, MasterKey, NewCluster, migrate};
+use catalog_schema::{Catalog, ClusterTls, Context, MasterKey, NewCluster, RoleLogin, migrate};
 use launcher::{Binaries, Scratch, Server, ServerOptions};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tenancy::{ClusterId, Secret, TenantId, TlsMode};
+use tenancy::{Access, ClusterId, Secret, TenantId, TlsMode};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -86,19 +86,56 @@ impl World {
 
     /// The same, if the server lets it in.
     pub(crate) async fn try_log_in(&self, tenant: TenantId) -> Option<RoleSession> {
+        self.try_log_in_as(tenant, Access::Owner).await
+    }
+
+    /// A session as one of the tenant's roles.
+    pub(crate) async fn log_in_as(&self, tenant: TenantId, access: Access) -> RoleSession {
+        self.try_log_in_as(tenant, access).await.expect("the tenant's role may log in")
+    }
+
+    /// The same, if the server lets it in.
+    pub(crate) async fn try_log_in_as(&self, tenant: TenantId, access: Access) -> Option<RoleSession> {
         let placement = self.catalog.placement_get(tenant).await.unwrap().unwrap();
         let admin = self.catalog.cluster_admin(placement.cluster).await.unwrap().unwrap();
-        let keys = placement.keys.expect("the role has keys");
-        RoleSession::open(&Endpoint::from(admin), &placement.database, &placement.role, &keys).await.ok()
+        let beside = placement.access_roles.into_iter().find(|role| role.access == access);
+        let login = match (access, beside) {
+            (Access::Owner, _) => {
+                RoleLogin { role: placement.role, keys: placement.keys.expect("the role has keys") }
+            }
+            (Access::Write | Access::Read, beside) => beside.expect("there is a role for this").login,
+        };
+        RoleSession::open(&Endpoint::from(admin), &placement.database, &login.role, &login.keys).await.ok()
     }
 
     /// Leaves the tenant as an older release did, whose roles had passwords.
     pub(crate) async fn forget_keys(&self, tenant: TenantId) {
+        let sql = format!("update catalog.placements set keys = null where tenant_id = '{tenant}'");
+        self.catalog_session().await.batch_execute(&sql).await.unwrap();
+    }
+
+    /// Leaves the tenant as an older release did, which knew no roles beside the owner's.
+    pub(crate) async fn forget_access_roles(&self, tenant: TenantId) {
+        let placement = self.catalog.placement_get(tenant).await.unwrap().unwrap();
+        let inside = shared_server().await.connect(placement.database.as_str()).await.unwrap();
+        for role in placement.access_roles {
+            let name = role.login.role;
+            inside.batch_execute(&format!("drop owned by {name}; drop role {name}")).await.unwrap();
+        }
+        let sql = format!(
+            "set session_replication_role = replica;
+             delete from catalog.physical_names n using catalog.placement_roles r
+               where r.tenant_id = '{tenant}' and n.name = r.role_name;
+             delete from catalog.placement_roles where tenant_id = '{tenant}'"
+        );
+        self.catalog_session().await.batch_execute(&sql).await.unwrap();
+    }
+
+    async fn catalog_session(&self) -> tokio_postgres::Client {
         let config: tokio_postgres::Config = self.catalog_dsn.expose().parse().unwrap();
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
-        let sql = format!("update catalog.placements set keys = null where tenant_id = '{tenant}'");
-        client.batch_execute(&sql).await.unwrap();
+        client
     }
 
     /// Does the cluster have a database, or a role, of this name?

@@ -1,5 +1,6 @@
 //! Why a step did not work, sorted by what the engine does about it.
 
+use crate::access_roles::NotReserved;
 use crate::postgres::PostgresError;
 use crate::schedule::placement::NoPlace;
 use crate::secrets::SecretsError;
@@ -30,6 +31,15 @@ pub(crate) enum StepError {
     /// A failpoint said so.
     #[error("failed on request of a failpoint")]
     Failpoint,
+}
+
+impl From<NotReserved> for StepError {
+    fn from(error: NotReserved) -> Self {
+        match error {
+            NotReserved::Catalog(error) => Self::Catalog(error),
+            NotReserved::Secrets(error) => Self::Secrets(error),
+        }
+    }
 }
 
 impl StepError {

@@ -8,13 +8,13 @@ use super::context::StepContext;
 use super::error::StepError;
 use super::step::Step;
 use super::target::Target;
+use crate::access_roles;
 use crate::postgres::{database, login, marker, privileges, role};
 use crate::schedule::placement::{self, Candidate, Wish};
 use crate::secrets;
 use catalog_schema::{CatalogError, ClusterDetail, Constraint, NameKind, NewPlacement};
 use serde_json::{Value, json};
-use tenancy::{ClusterId, DatabaseName, RoleName, TenantState};
-use uuid::Uuid;
+use tenancy::{Access, ClusterId, TenantState};
 
 /// Other placements may fill the chosen cluster first; then it is chosen again.
 const PLACE_ATTEMPTS_MAX: u32 = 3;
@@ -28,18 +28,18 @@ pub(super) static STEPS: [Step; 9] = [
         .undo(|cx| Box::pin(unplace(cx))),
     Step::new(
         "create-role",
-        "create the role that owns the database, with keys in place of a password",
-        |cx| Box::pin(create_role(cx)),
+        "create the role that owns the database, and those that write and read, with keys in place of passwords",
+        |cx| Box::pin(create_roles(cx)),
     )
-    .undo(|cx| Box::pin(drop_role(cx))),
+    .undo(|cx| Box::pin(drop_roles(cx))),
     Step::new("create-database", "create the database from its template", |cx| Box::pin(create_database(cx)))
         .undo(|cx| Box::pin(drop_database(cx))),
     Step::new("record-oid", "record the database's oid in the ledger", |cx| Box::pin(record_oid(cx))),
-    Step::new("set-privileges", "shut the database to everybody but its role", |cx| {
+    Step::new("set-privileges", "shut the database to everybody but its roles, and grant them what they stand for", |cx| {
         Box::pin(set_privileges(cx))
     }),
     Step::new("write-marker", "mark the database as the tenant's", |cx| Box::pin(write_marker(cx))),
-    Step::new("check-login", "log in as the gateway will", |cx| Box::pin(check_login(cx))),
+    Step::new("check-login", "log in as the gateway will, as each role", |cx| Box::pin(check_login(cx))),
     // Once it is active people may have written to it, and a lost answer does not tell whether it is.
     Step::new("activate", "let the tenant in", |cx| Box::pin(activate(cx))).point_of_no_return(),
 ];
@@ -103,11 +103,8 @@ pub(crate) fn candidate(detail: &ClusterDetail) -> Candidate {
     }
 }
 
-/// Names are random: they tell nothing, and no two are ever the same.
 async fn reserve_names(cx: &StepContext, cluster: ClusterId) -> Result<NewPlacement, StepError> {
-    let name = format!("t_{}", Uuid::new_v4().simple());
-    let database: DatabaseName = name.parse().expect("letters, digits and an underscore make a name");
-    let role: RoleName = name.parse().expect("letters, digits and an underscore make a name");
+    let (database, role) = (access_roles::opaque_name(), access_roles::opaque_name());
     let new = NewPlacement { tenant: cx.tenant(), cluster, database, role, keys: secrets::role_keys()? };
     let mut tx = cx.fenced().await?;
     tx.placement_create(&new).await?;
@@ -120,27 +117,41 @@ async fn unplace(cx: &StepContext) -> Result<(), StepError> {
     let Some(placement) = cx.placement().await? else { return Ok(()) };
     let mut tx = cx.fenced().await?;
     tx.physical_name_dropped(cx.tenant(), NameKind::Database, placement.database.as_str()).await?;
-    tx.physical_name_dropped(cx.tenant(), NameKind::Role, placement.role.as_str()).await?;
+    for role in access_roles::names(&placement) {
+        tx.physical_name_dropped(cx.tenant(), NameKind::Role, role.as_str()).await?;
+    }
     tx.placement_delete(cx.tenant()).await?;
     tx.commit().await?;
     Ok(())
 }
 
-async fn create_role(cx: &StepContext) -> Result<Value, StepError> {
+/// The names of the roles beside the owner's are reserved here and not with the others: an older release may have
+/// done the step before.
+async fn create_roles(cx: &StepContext) -> Result<Value, StepError> {
     let target = Target::expect(cx).await?;
-    let verifier = secrets::role_verifier(target.keys()?);
+    let mut tx = cx.fenced().await?;
+    access_roles::reserve(&mut tx, &target.placement).await?;
+    tx.commit().await?;
+
+    let target = Target::expect(cx).await?;
+    let verifier = secrets::role_verifier(&target.owner_login()?.keys);
     let ddl = cx.change_cluster(&target.endpoint).await?;
-    let oid = role::ensure(&ddl, &target.placement.role, cx.tenant(), &verifier).await?;
+    let oid = role::ensure(&ddl, &target.placement.role, cx.tenant(), Access::Owner, &verifier).await?;
+    let others = access_roles::make(&ddl, &target.placement).await?;
     ddl.release().await;
+
     let mut tx = cx.fenced().await?;
     tx.role_created(cx.tenant(), oid).await?;
+    for (access, oid) in others {
+        tx.access_role_created(cx.tenant(), access, oid).await?;
+    }
     tx.commit().await?;
     Ok(json!({ "oid": oid }))
 }
 
-async fn drop_role(cx: &StepContext) -> Result<(), StepError> {
+async fn drop_roles(cx: &StepContext) -> Result<(), StepError> {
     let Some(target) = Target::find(cx).await? else { return Ok(()) };
-    target.drop_role(cx).await.map(drop)
+    target.drop_roles(cx).await.map(drop)
 }
 
 async fn create_database(cx: &StepContext) -> Result<Value, StepError> {
@@ -170,6 +181,7 @@ async fn set_privileges(cx: &StepContext) -> Result<Value, StepError> {
     let ddl = cx.change_cluster(&target.endpoint).await?;
     let inside = cx.enter(&target.endpoint, &target.placement.database).await?;
     privileges::apply(&inside, &target.placement.database, &target.placement.role).await?;
+    access_roles::grant(&inside, &target.placement).await?;
     ddl.release().await;
     Ok(Value::Null)
 }
@@ -177,13 +189,19 @@ async fn set_privileges(cx: &StepContext) -> Result<Value, StepError> {
 async fn write_marker(cx: &StepContext) -> Result<Value, StepError> {
     let target = Target::expect(cx).await?;
     let inside = cx.enter(&target.endpoint, &target.placement.database).await?;
-    marker::write(&inside, &target.placement.role, cx.tenant()).await?;
+    marker::write(&inside, cx.tenant()).await?;
+    privileges::allow_identity_check(&inside, &target.placement.role).await?;
+    access_roles::allow_identity_check(&inside, &target.placement).await?;
     Ok(Value::Null)
 }
 
 async fn check_login(cx: &StepContext) -> Result<Value, StepError> {
     let target = Target::expect(cx).await?;
-    login::check(&target.endpoint, &target.owned(), target.keys()?).await?;
+    login::check(&target.endpoint, &target.placement.database, &target.owner_login()?, cx.tenant()).await?;
+    access_roles::check(&target.endpoint, &target.placement).await?;
+    let mut tx = cx.fenced().await?;
+    tx.access_roles_ready(cx.tenant()).await?;
+    tx.commit().await?;
     Ok(Value::Null)
 }
 
@@ -220,8 +238,13 @@ mod tests {
                 .unwrap();
             assert_eq!(placement.database_oid, Some(row.get(0)));
             let names = world.catalog.physical_names(tenant).await.unwrap();
-            assert_eq!(names.len(), 2, "one database and one role, however often it was tried");
+            assert_eq!(names.len(), 4, "one database and three roles, however often it was tried");
             assert!(names.iter().all(|name| name.oid.is_some() && name.dropped_at.is_none()), "{names:?}");
+            let route = world.catalog.route_by_id(tenant).await.unwrap().unwrap().placement.unwrap();
+            for access in Access::ALL {
+                assert!(route.login(access).is_some(), "gateways are told of the role for {access}");
+                world.log_in_as(tenant, access).await;
+            }
         }
 
         async fn assert_undone(world: &World, tenant: TenantId) {

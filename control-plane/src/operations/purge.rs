@@ -8,7 +8,6 @@ use super::error::StepError;
 use super::gateways;
 use super::step::Step;
 use super::target::Target;
-use crate::postgres::role;
 use serde_json::{Value, json};
 use tenancy::TenantState;
 
@@ -23,7 +22,7 @@ pub(super) static STEPS: [Step; 6] = [
         Box::pin(drop_database(cx))
     })
     .point_of_no_return(),
-    Step::new("drop-role", "drop the role", |cx| Box::pin(drop_role(cx))).point_of_no_return(),
+    Step::new("drop-role", "drop the roles", |cx| Box::pin(drop_roles(cx))).point_of_no_return(),
     Step::new("forget", "remove the credentials and the place", |cx| Box::pin(forget(cx)))
         .point_of_no_return(),
     Step::new("bury", "leave a tombstone with the evidence", |cx| Box::pin(bury(cx))).point_of_no_return(),
@@ -40,7 +39,7 @@ async fn refuse(cx: &StepContext) -> Result<Value, StepError> {
 async fn fence(cx: &StepContext) -> Result<Value, StepError> {
     let Some(target) = Target::find(cx).await? else { return Ok(Value::Null) };
     let ddl = cx.change_cluster(&target.endpoint).await?;
-    role::forbid_login(&ddl, &target.placement.role, cx.tenant()).await?;
+    target.forbid_login(cx, &ddl).await?;
     let ended = match target.database_on_record(cx, &ddl).await? {
         Some(oid) => target.fence(cx, &ddl, oid).await?,
         None => 0,
@@ -55,10 +54,10 @@ async fn drop_database(cx: &StepContext) -> Result<Value, StepError> {
     Ok(json!({ "database": target.placement.database, "found": dropped.is_some() }))
 }
 
-async fn drop_role(cx: &StepContext) -> Result<Value, StepError> {
+async fn drop_roles(cx: &StepContext) -> Result<Value, StepError> {
     let Some(target) = Target::find(cx).await? else { return Ok(Value::Null) };
-    let dropped = target.drop_role(cx).await?;
-    Ok(json!({ "role": target.placement.role, "found": dropped.is_some() }))
+    let found = target.drop_roles(cx).await?;
+    Ok(json!({ "role": target.placement.role, "found": found > 0, "roles_found": found }))
 }
 
 async fn forget(cx: &StepContext) -> Result<Value, StepError> {
@@ -114,7 +113,7 @@ mod tests {
             assert_eq!(record.state, TenantState::Deleted);
             assert!(world.catalog.placement_get(tenant).await.unwrap().is_none());
             let names = world.catalog.physical_names(tenant).await.unwrap();
-            assert_eq!(names.len(), 2);
+            assert_eq!(names.len(), 4);
             for name in &names {
                 assert!(name.dropped_at.is_some() && !world.cluster_has(&name.name).await, "{name:?}");
             }

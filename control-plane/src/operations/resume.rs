@@ -13,7 +13,7 @@ use tenancy::TenantState;
 
 /// In order.
 pub(super) static STEPS: [Step; 3] = [
-    Step::new("allow-login", "let the role log in by the keys on record", |cx| Box::pin(allow_login(cx)))
+    Step::new("allow-login", "let the roles log in by the keys on record", |cx| Box::pin(allow_login(cx)))
         .undo(|cx| Box::pin(forbid_login(cx))),
     Step::new("admit", "let the tenant's clients in", |cx| Box::pin(admit(cx)))
         .undo(|cx| Box::pin(refuse(cx))),
@@ -50,7 +50,7 @@ mod tests {
     use crate::operations::standard::{self, Scenario};
     use crate::testing::World;
     use catalog_schema::OperationState;
-    use tenancy::TenantId;
+    use tenancy::{Access, TenantId};
 
     struct Resume;
 
@@ -62,13 +62,17 @@ mod tests {
         async fn assert_done(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
             assert_eq!(record.state, TenantState::Active);
-            world.log_in(tenant).await;
+            for access in Access::ALL {
+                world.log_in_as(tenant, access).await;
+            }
         }
 
         async fn assert_undone(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
             assert_eq!(record.state, TenantState::Suspended);
-            assert!(world.try_log_in(tenant).await.is_none());
+            for access in Access::ALL {
+                assert!(world.try_log_in_as(tenant, access).await.is_none(), "{access}");
+            }
         }
     }
 
@@ -102,6 +106,36 @@ mod tests {
         assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
         let mut client = world.log_in(tenant).await;
         client.query("create table t (n int)").await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_the_other_roles_did_to_themselves_is_repaired_and_what_the_owner_took_stays_taken() {
+        let world = World::new().await;
+        let tenant = standard::tenant_in(&world, TenantState::Active).await;
+        let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
+        let reader = placement.access_roles.iter().find(|role| role.access == Access::Read).unwrap();
+        let mut owner = world.log_in(tenant).await;
+        let schema = format!(
+            "create table shown (); create table secret (); revoke all on secret from {}",
+            reader.login.role
+        );
+        owner.query(&schema).await.unwrap();
+        for access in Access::GRANTED {
+            let mut client = world.log_in_as(tenant, access).await;
+            let locking = "alter role current_user password 'another';
+                           alter role current_user set default_transaction_read_only = on;
+                           drop owned by current_user";
+            client.query(locking).await.unwrap();
+            assert!(world.try_log_in_as(tenant, access).await.is_none(), "{access}");
+        }
+        standard::suspend(&world, tenant).await;
+        standard::request_on(&world, tenant, OperationKind::Resume, TenantState::Suspended).await;
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        for access in Access::GRANTED {
+            let mut client = world.log_in_as(tenant, access).await;
+            client.query("select tenant_id from tenantry.marker").await.unwrap();
+            assert!(client.query("table secret").await.is_err(), "{access}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ pub(super) static STEPS: [Step; 3] = [
         .begun_by_request()
         .point_of_no_return(),
     Step::new("await-gateways", "wait until every gateway refuses them", |cx| Box::pin(gateways::follow(cx))),
-    Step::new("forbid-login", "let the role log in no more and end its sessions", |cx| {
+    Step::new("forbid-login", "let the roles log in no more and end their sessions", |cx| {
         Box::pin(forbid_login(cx))
     }),
 ];
@@ -47,7 +47,7 @@ mod tests {
     use crate::operations::standard::{self, Scenario};
     use crate::testing::World;
     use catalog_schema::OperationState;
-    use tenancy::TenantId;
+    use tenancy::{Access, TenantId};
 
     struct Suspend;
 
@@ -59,13 +59,17 @@ mod tests {
         async fn assert_done(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
             assert_eq!(record.state, TenantState::Suspended);
-            assert!(world.try_log_in(tenant).await.is_none());
+            for access in Access::ALL {
+                assert!(world.try_log_in_as(tenant, access).await.is_none(), "{access}");
+            }
         }
 
         async fn assert_undone(world: &World, tenant: TenantId) {
             let record = world.catalog.tenant_get(tenant).await.unwrap().unwrap();
             assert_eq!(record.state, TenantState::Active);
-            world.log_in(tenant).await;
+            for access in Access::ALL {
+                world.log_in_as(tenant, access).await;
+            }
         }
     }
 

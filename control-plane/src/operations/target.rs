@@ -1,4 +1,4 @@
-//! A tenant's database and role on their cluster, and the rule for removing them.
+//! A tenant's database and roles on their cluster, and the rule for removing them.
 //!
 //! Nothing is dropped whose oid the ledger did not record. What an interrupted step made and did not get to
 //! record is recorded first, if its name and mark prove it to be the tenant's, and only then dropped. Provision's undo and purge
@@ -6,12 +6,13 @@
 
 use super::context::StepContext;
 use super::error::StepError;
+use crate::access_roles;
 use crate::postgres::database::{self, Owned};
-use crate::postgres::{ClusterDdl, Endpoint, grants, prepared, role};
+use crate::postgres::{ClusterDdl, Endpoint, grants, prepared, privileges, role};
 use crate::secrets;
-use catalog_schema::{NameKind, PlacementDetail};
-use pgwire::scram::ClientKeys;
+use catalog_schema::{AccessRole, NameKind, PlacementDetail, RoleLogin};
 use std::time::{Duration, Instant};
+use tenancy::{Access, RoleName};
 
 /// How long what a tenant runs may take to end when it is suspended.
 const FINISH_MAX: Duration = Duration::from_secs(5);
@@ -47,19 +48,35 @@ impl Target {
         }
     }
 
-    /// What logs in as the role.
-    pub(super) fn keys(&self) -> Result<&ClientKeys, StepError> {
-        self.placement.keys.as_ref().ok_or(StepError::Missing("keys for the tenant's role"))
+    /// The owner's role, and what logs in as it.
+    pub(super) fn owner_login(&self) -> Result<RoleLogin, StepError> {
+        let keys = self.placement.keys.clone().ok_or(StepError::Missing("keys for the tenant's role"))?;
+        Ok(RoleLogin { role: self.placement.role.clone(), keys })
     }
 
-    /// Lets the role log in no more, and gives what it runs a while to end.
+    /// Lets none of the tenant's roles log in any more. They are read anew, under the cluster's lock: the reconciler may
+    /// just have made some. Returns their names.
+    pub(super) async fn forbid_login(
+        &self,
+        cx: &StepContext,
+        ddl: &ClusterDdl,
+    ) -> Result<Vec<RoleName>, StepError> {
+        let placement = cx.placement().await?.ok_or(StepError::Missing("the tenant's placement"))?;
+        let roles: Vec<RoleName> = access_roles::names(&placement).cloned().collect();
+        for role in &roles {
+            role::forbid_login(ddl, role, placement.tenant).await?;
+        }
+        Ok(roles)
+    }
+
+    /// Lets the roles log in no more, and gives what they run a while to end.
     pub(super) async fn wind_down(&self, cx: &StepContext) -> Result<(), StepError> {
         let started = Instant::now();
         loop {
             // Between two looks others may change the cluster.
             let ddl = cx.change_cluster(&self.endpoint).await?;
-            role::forbid_login(&ddl, &self.placement.role, self.placement.tenant).await?;
-            let busy = role::busy_sessions(&ddl, &self.placement.role).await?;
+            let roles = self.forbid_login(cx, &ddl).await?;
+            let busy = role::busy_sessions(&ddl, &roles).await?;
             ddl.release().await;
             if busy == 0 || started.elapsed() >= FINISH_MAX {
                 return Ok(());
@@ -68,24 +85,28 @@ impl Target {
         }
     }
 
-    /// Lets the role log in no more and ends its sessions. Returns how many there were.
+    /// Lets the roles log in no more and ends their sessions. Returns how many there were.
     pub(super) async fn shut_login(&self, cx: &StepContext) -> Result<i64, StepError> {
         let ddl = cx.change_cluster(&self.endpoint).await?;
-        role::forbid_login(&ddl, &self.placement.role, self.placement.tenant).await?;
-        let ended = role::end_sessions(&ddl, &self.placement.role).await?;
+        let roles = self.forbid_login(cx, &ddl).await?;
+        let ended = role::end_sessions(&ddl, &roles).await?;
         ddl.release().await;
         Ok(ended)
     }
 
-    /// Makes the role and the database such that the gateway gets in, whatever their owner has done to them.
+    /// Makes the roles and the database such that the gateway gets in, whatever their owner has done to them.
     pub(super) async fn open_login(&self, cx: &StepContext) -> Result<(), StepError> {
         let PlacementDetail { database, role, tenant, .. } = &self.placement;
-        let verifier = secrets::role_verifier(self.keys()?);
+        let verifier = secrets::role_verifier(&self.owner_login()?.keys);
         let ddl = cx.change_cluster(&self.endpoint).await?;
         role::find(&ddl, role, *tenant).await?.ok_or(StepError::Missing("the tenant's role"))?;
         let oid = self.database_on_record(cx, &ddl).await?.ok_or(StepError::Missing("the database"))?;
         database::open(&ddl, &self.owned(), oid).await?;
         role::allow_login(&ddl, role, database, &verifier).await?;
+        privileges::admit(&ddl, database, role).await?;
+        let inside = cx.enter(&self.endpoint, database).await?;
+        privileges::allow_identity_check(&inside, role).await?;
+        access_roles::put_in_order(&ddl, &inside, &self.placement).await?;
         ddl.release().await;
         Ok(())
     }
@@ -119,20 +140,42 @@ impl Target {
         Ok(oid)
     }
 
-    /// Drops the role if it exists, and records that it is gone. Returns its oid if there was one.
-    pub(super) async fn drop_role(&self, cx: &StepContext) -> Result<Option<u32>, StepError> {
+    /// Drops those of the roles that exist, and records that they are gone. Returns how many there were.
+    pub(super) async fn drop_roles(&self, cx: &StepContext) -> Result<usize, StepError> {
         let ddl = cx.change_cluster(&self.endpoint).await?;
-        let oid = role::find(&ddl, &self.placement.role, self.placement.tenant).await?;
-        if let Some(oid) = oid {
-            let mut tx = cx.fenced().await?;
-            tx.role_created(self.placement.tenant, oid).await?;
-            tx.commit().await?;
-            self.take_grants_back(cx, &ddl, oid).await?;
-            role::drop(&ddl, &self.placement.role).await?;
+        // Under the lock, as for `forbid_login`.
+        let Some(placement) = cx.placement().await? else { return Ok(0) };
+        let mut found = 0;
+        for AccessRole { access, login, .. } in &placement.access_roles {
+            found += usize::from(self.drop_role(cx, &ddl, *access, &login.role).await?);
         }
+        found += usize::from(self.drop_role(cx, &ddl, Access::Owner, &placement.role).await?);
         ddl.release().await;
-        self.record_dropped(cx, NameKind::Role, self.placement.role.as_str()).await?;
-        Ok(oid)
+        for role in access_roles::names(&placement) {
+            self.record_dropped(cx, NameKind::Role, role.as_str()).await?;
+        }
+        Ok(found)
+    }
+
+    /// Says whether it existed.
+    async fn drop_role(
+        &self,
+        cx: &StepContext,
+        ddl: &ClusterDdl,
+        access: Access,
+        role: &RoleName,
+    ) -> Result<bool, StepError> {
+        let tenant = self.placement.tenant;
+        let Some(oid) = role::find(ddl, role, tenant).await? else { return Ok(false) };
+        let mut tx = cx.fenced().await?;
+        match access {
+            Access::Owner => tx.role_created(tenant, oid).await?,
+            Access::Write | Access::Read => tx.access_role_created(tenant, access, oid).await?,
+        }
+        tx.commit().await?;
+        self.take_grants_back(cx, ddl, role, oid).await?;
+        role::drop(ddl, role).await?;
+        Ok(true)
     }
 
     /// The database's oid, recorded now if it was not. `None` when there is no database.
@@ -154,8 +197,13 @@ impl Target {
 
     /// Frees the role of what other tenants have granted it: no neighbour can keep it from being dropped.
     /// Databases beyond the first few are left to the next attempt, which the drop then leads to.
-    async fn take_grants_back(&self, cx: &StepContext, ddl: &ClusterDdl, oid: u32) -> Result<(), StepError> {
-        let role = &self.placement.role;
+    async fn take_grants_back(
+        &self,
+        cx: &StepContext,
+        ddl: &ClusterDdl,
+        role: &RoleName,
+        oid: u32,
+    ) -> Result<(), StepError> {
         grants::take_back(ddl, role).await?;
         for elsewhere in grants::databases(ddl, oid).await? {
             let inside = cx.visit(&self.endpoint, &elsewhere).await?;

@@ -11,17 +11,23 @@ use tenancy::{RoleName, TenantId};
 
 /// Writes the marker, or completes the one that an interrupted attempt began.
 /// `session` is in the tenant's database.
-pub(crate) async fn write(session: &Session, role: &RoleName, tenant: TenantId) -> Result<(), PostgresError> {
-    let (role, id) = (identifier(role.as_str()), literal(&tenant.to_string()));
+pub(crate) async fn write(session: &Session, tenant: TenantId) -> Result<(), PostgresError> {
+    let id = literal(&tenant.to_string());
     let statements = format!(
         "create schema if not exists tenantry;
          create table if not exists tenantry.marker (tenant_id uuid primary key);
-         insert into tenantry.marker (tenant_id) values ({id}) on conflict do nothing;
-         grant usage on schema tenantry to {role};
-         grant select on tenantry.marker to {role};"
+         insert into tenantry.marker (tenant_id) values ({id}) on conflict do nothing;"
     );
     session.batch(&statements).await?;
     check(session, tenant).await
+}
+
+/// Lets a login role read the marker. `session` is in the tenant's database.
+pub(super) async fn show(session: &Session, role: &RoleName) -> Result<(), PostgresError> {
+    let role = identifier(role.as_str());
+    let statements =
+        format!("grant usage on schema tenantry to {role}; grant select on tenantry.marker to {role};");
+    session.batch(&statements).await
 }
 
 /// Is this database marked as the tenant's, and as nobody else's?

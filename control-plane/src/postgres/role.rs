@@ -1,4 +1,4 @@
-//! The role that owns a tenant's database and that the gateway logs in as.
+//! The roles that the gateway logs in as: the one that owns a tenant's database, and those beside it.
 //!
 //! A comment on the role says whose it is. The tenant cannot change it (that takes CREATEROLE), so the
 //! comment proves that the role is ours to change and to drop, and so does owning a database.
@@ -6,7 +6,7 @@
 use super::error::PostgresError;
 use super::quote::{identifier, literal};
 use super::session::Session;
-use tenancy::{DatabaseName, RoleName, TenantId};
+use tenancy::{Access, DatabaseName, RoleName, TenantId};
 
 /// What the comments on tenants' roles begin with; the tenant's id follows.
 pub(super) const MARK: &str = "tenantry tenant ";
@@ -20,6 +20,7 @@ pub(crate) async fn ensure(
     session: &Session,
     role: &RoleName,
     tenant: TenantId,
+    access: Access,
     verifier: &str,
 ) -> Result<u32, PostgresError> {
     let (name, verifier) = (identifier(role.as_str()), literal(verifier));
@@ -28,11 +29,14 @@ pub(crate) async fn ensure(
         act_for(session, role).await?;
         return Ok(oid);
     }
+    // What a role beside the owner's may do is granted to itself. Before PostgreSQL 16 any role may make any other a
+    // member of itself: that alone is to give nobody anything.
+    let inherit = if access == Access::Owner { "inherit" } else { "noinherit" };
     // One implicit transaction: a role without its mark is never seen. Every "no" is spelled out because
     // defaults are the server's, and the tenant must not have these.
     let make = format!(
-        "create role {name} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit -1
-           password {verifier};
+        "create role {name} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls {inherit}
+           connection limit -1 password {verifier};
          comment on role {name} is {};",
         literal(&mark(tenant))
     );
@@ -80,18 +84,22 @@ pub(crate) async fn allow_login(
     session.batch(&statements).await
 }
 
-/// The role's sessions that are in a transaction, in whatever database.
-pub(crate) async fn busy_sessions(session: &Session, role: &RoleName) -> Result<i64, PostgresError> {
+/// The roles' sessions that are in a transaction, in whatever database.
+pub(crate) async fn busy_sessions(session: &Session, roles: &[RoleName]) -> Result<i64, PostgresError> {
     let sql = "select count(*) from pg_stat_activity
-               where usename = $1 and backend_type = 'client backend' and xact_start is not null";
-    Ok(session.query_one(sql, &[&role.as_str()]).await?.get(0))
+               where usename = any($1) and backend_type = 'client backend' and xact_start is not null";
+    Ok(session.query_one(sql, &[&words(roles)]).await?.get(0))
 }
 
-/// Ends the role's sessions, in whatever database. Returns how many there were.
-pub(crate) async fn end_sessions(session: &Session, role: &RoleName) -> Result<i64, PostgresError> {
+/// Ends the roles' sessions, in whatever database. Returns how many there were.
+pub(crate) async fn end_sessions(session: &Session, roles: &[RoleName]) -> Result<i64, PostgresError> {
     let sql = "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
-               where usename = $1 and backend_type = 'client backend'";
-    Ok(session.query_one(sql, &[&role.as_str()]).await?.get(0))
+               where usename = any($1) and backend_type = 'client backend'";
+    Ok(session.query_one(sql, &[&words(roles)]).await?.get(0))
+}
+
+fn words(roles: &[RoleName]) -> Vec<&str> {
+    roles.iter().map(RoleName::as_str).collect()
 }
 
 /// Lets the role log in no more. A role that is gone already cannot either.
