@@ -6,6 +6,9 @@
 //!                                                └── checkout ──► Lease
 //! ```
 //!
+//! A tenant has up to three pools, one for each [`tenancy::Access`], that share what it may have and make room for one
+//! another, but never a connection: what a session may do is decided by the role that its connection was opened as.
+//!
 //! A client takes an idle connection, or waits in its pool's queue until it is handed one. Connections are opened by
 //! the pool, for whoever waits, each with a [`ConnectPermit`] that the cluster's [`allocator`] has granted. Both
 //! protocols come through here, so one limit holds for both.
@@ -29,6 +32,7 @@ mod opening;
 pub mod permit;
 pub mod registry;
 pub mod servers;
+mod siblings;
 mod state;
 pub mod tenant_pool;
 mod waiters;

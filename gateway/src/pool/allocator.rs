@@ -1,38 +1,46 @@
 //! Who gets the next connection to a cluster, and who gives one up for it.
 //!
-//! One allocator shares a cluster's budget out over its members, the pools. Each permit of the budget is free or
-//! held by one member, from before a connection is dialled until its server has closed it. What is to be done about
+//! One allocator shares a cluster's budget out over its members, the pools. Those of one tenant form a group and stand
+//! as one beside others: see [`inside`] for what they do among themselves. Each permit of the budget is free or held
+//! by one member, from before a connection is dialled until its server has closed it. What is to be done about
 //! it comes out as [`Action`]s, which the caller carries out after it has let go of the allocator.
 //!
 //! - Granted first: who is below its floor; then who holds least for its weight; among equals whose turn it is
-//!   ([`FairQueue`]). So everybody has one connection before anybody has a second, and with more members than
+//!   ([`FairQueue`]). So everybody has one connection before anybody has a second, and with more groups than
 //!   connections turns follow weights and nobody starves.
 //! - Places for floors are kept free for their owners, but for a tenth of the limit, one at least, so that who has no
 //!   floor is served too. Floors that exceed the rest together shrink in proportion.
 //! - While somebody lacks a connection, others give theirs up: see [`reclaim`].
 //! - What is held for longer than a transaction is bounded: see [`long_share`].
 //!
-//! Pure: no I/O, no lock, no clock but the times it is told. Nothing here is done for members that neither hold nor
-//! want anything.
+//! Pure: no I/O, no lock, no clock but the times it is told; what it shows of itself is one flag for each group
+//! ([`Siblings`]). Nothing here is done for groups that neither hold nor want anything.
 
 pub mod figures;
 mod floors;
+mod group;
+mod inside;
 pub mod long_share;
 mod member;
 pub mod reclaim;
 
 pub use figures::{Holdings, Standing};
+pub use group::Terms;
 pub use long_share::LongHold;
-pub use member::{MemberId, Phase, Terms};
+pub use member::{MemberId, Phase};
 pub use reclaim::{Idle, Reason, Release};
 
 use super::fair_queue::FairQueue;
+use super::siblings::Siblings;
 use floors::Floors;
+use group::{Group, GroupId, Rank, Share};
 use long_share::LongShare;
-use member::{Member, Rank, Share};
+use member::Member;
 use reclaim::Reclaims;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use tenancy::TenantId;
 
 /// What the caller has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +59,18 @@ pub enum Action {
 pub struct Allocator {
     limit: u32,
     next_id: u64,
-    members: HashMap<MemberId, Member>,
+    groups: HashMap<GroupId, Group>,
+    /// The groups of tenants.
+    tenants: HashMap<TenantId, GroupId>,
+    /// The groups of members.
+    members: HashMap<MemberId, GroupId>,
     floors: Floors,
-    /// Members that lack something, the next to be served first.
-    claims: FairQueue<MemberId, Rank>,
-    /// Members that hold something, the one with most for its weight first.
-    holders: BTreeSet<(Reverse<u64>, MemberId)>,
+    /// Groups that lack something, the next to be served first.
+    claims: FairQueue<GroupId, Rank>,
+    /// Groups that hold something, the one with most for its weight first.
+    holders: BTreeSet<(Reverse<u64>, GroupId)>,
+    /// Groups whose members may have something to give to one another.
+    crowded: BTreeSet<GroupId>,
     sums: Sums,
     long: LongShare,
     reclaims: Reclaims,
@@ -65,7 +79,7 @@ pub struct Allocator {
     grants: u64,
 }
 
-/// What all members add up to.
+/// What all groups add up to.
 type Sums = Share;
 
 impl Allocator {
@@ -76,10 +90,13 @@ impl Allocator {
         Self {
             limit,
             next_id: 0,
+            groups: HashMap::new(),
+            tenants: HashMap::new(),
             members: HashMap::new(),
             floors: Floors::new(limit),
             claims: FairQueue::default(),
             holders: BTreeSet::new(),
+            crowded: BTreeSet::new(),
             sums: Sums::default(),
             long: LongShare::new(long_percent),
             reclaims: Reclaims::default(),
@@ -88,34 +105,59 @@ impl Allocator {
         }
     }
 
-    /// Adds a member. Its floor counts from now on.
-    pub fn join(&mut self, terms: Terms) -> MemberId {
-        self.next_id += 1;
-        let id = MemberId::new(self.next_id);
-        self.members.insert(id, Member::new(terms));
-        self.change_floor(id, 0, terms.floor());
-        id
+    /// Adds a member to its tenant's group, which has these terms from now on: its floor counts once. What comes back
+    /// besides is what members of the group know of one another.
+    pub fn join(&mut self, tenant: TenantId, terms: Terms) -> (MemberId, Arc<Siblings>) {
+        let id = MemberId::new(self.number());
+        let group = match self.tenants.get(&tenant) {
+            Some(group) => *group,
+            None => {
+                let group = self.add(Group::new(Some(tenant), terms));
+                self.tenants.insert(tenant, group);
+                self.change_floor(group, 0, terms.floor());
+                group
+            }
+        };
+        self.members.insert(id, group);
+        self.edit(group, |group| group.members.push(Member::new(id)));
+        self.set_terms(id, terms);
+        (id, self.groups.get(&group).map(|group| Arc::clone(&group.siblings)).unwrap_or_default())
     }
 
-    /// The member wants nothing any more. It is forgotten when it holds nothing.
+    /// The member wants nothing any more, and is no longer its tenant's: what it still holds does not keep the others
+    /// from theirs. It is forgotten when it holds nothing.
     pub fn leave(&mut self, id: MemberId) {
-        let Some(member) = self.members.get(&id) else { return };
-        let floor = member.terms.floor();
-        self.edit(id, |member| {
-            member.wanted = 0;
-            member.has_left = true;
-            member.terms.floor = 0;
+        let Some((group_id, group)) = self.group_of(id).filter(|(_, group)| !group.has_left()) else {
+            return;
+        };
+        let (tenant, terms) = (group.tenant, group.terms);
+        let mut left = None;
+        self.edit(group_id, |group| {
+            left = group.members.extract_if(.., |member| member.id == id).next();
         });
-        self.change_floor(id, floor, 0);
-        self.forget_if_empty(id);
+        if self.groups.get(&group_id).is_some_and(|group| group.members.is_empty()) {
+            self.change_floor(group_id, terms.floor(), 0);
+            self.groups.remove(&group_id);
+            tenant.and_then(|tenant| self.tenants.remove(&tenant));
+        }
+        self.members.remove(&id);
+        if let Some(member) = left.filter(|member| member.counts.held > 0) {
+            let alone = self.add(Group::new(None, Terms { floor: 0, ..terms }));
+            self.members.insert(id, alone);
+            self.edit(alone, |group| group.members.push(Member { wanted: 0, ..member }));
+        }
     }
 
-    /// The member's terms have changed.
+    /// The terms of the member's group have changed.
     pub fn set_terms(&mut self, id: MemberId, terms: Terms) {
-        let Some(member) = self.members.get(&id).filter(|member| !member.has_left) else { return };
-        let floor = member.terms.floor();
-        self.edit(id, |member| member.terms = terms);
-        self.change_floor(id, floor, terms.floor());
+        let Some((group_id, group)) = self.group_of(id).filter(|(_, group)| !group.has_left()) else {
+            return;
+        };
+        if group.terms != terms {
+            let floor = group.terms.floor();
+            self.edit(group_id, |group| group.terms = terms);
+            self.change_floor(group_id, floor, terms.floor());
+        }
     }
 
     /// The budget has changed. What is held beyond a smaller one is given up as it can be.
@@ -128,25 +170,20 @@ impl Allocator {
 
     /// The member would take so many permits now, beyond those that it has noticed.
     pub fn want(&mut self, id: MemberId, wanted: u32) {
-        self.edit(id, |member| {
-            if !member.has_left {
-                member.wanted = wanted;
-            }
-        });
+        let wanted = if self.has_left(id) { 0 } else { wanted };
+        self.edit_member(id, |member| member.wanted = wanted);
     }
 
     /// The member takes a permit, if one is free or not.
     #[cfg(test)]
     pub(crate) fn take(&mut self, id: MemberId) {
-        self.edit(id, |member| member.held += 1);
+        self.edit_member(id, |member| member.counts.held += 1);
     }
 
     /// The member has noticed a permit that was granted, and wants so many beyond it.
     pub fn took(&mut self, id: MemberId, wanted: u32) {
-        self.edit(id, |member| {
-            member.pending = member.pending.saturating_sub(1);
-            member.wanted = if member.has_left { 0 } else { wanted };
-        });
+        let wanted = if self.has_left(id) { 0 } else { wanted };
+        self.edit_member(id, |member| member.took(wanted));
     }
 
     /// A connection of the member's is being closed: its permit is on the way back.
@@ -156,22 +193,25 @@ impl Allocator {
 
     /// A permit of the member's passes from one phase to the next.
     pub fn passes(&mut self, id: MemberId, from: Phase, to: Phase) {
-        self.edit(id, |member| member.passes(from, to));
+        self.edit_member(id, |member| member.counts.passes(from, to));
     }
 
     /// A permit of the member's is free again, which was in this phase.
     pub fn returned(&mut self, id: MemberId, phase: Phase) {
-        self.edit(id, |member| {
-            member.passes(phase, Phase::Open);
-            member.held = member.held.saturating_sub(1);
-        });
-        self.forget_if_empty(id);
+        self.edit_member(id, |member| member.returned(phase));
+        if let Some((group_id, group)) = self.group_of(id)
+            && group.has_left()
+            && group.counts.held == 0
+        {
+            self.groups.remove(&group_id);
+            self.members.remove(&id);
+        }
     }
 
     /// Has the member been granted a permit that it has not noticed yet?
     #[must_use]
     pub fn has_granted(&self, id: MemberId) -> bool {
-        self.members.get(&id).is_some_and(|member| member.pending > 0)
+        self.member(id).is_some_and(|member| member.counts.pending > 0)
     }
 
     /// The next thing to do.
@@ -193,15 +233,20 @@ impl Allocator {
             if self.free() <= kept_for_others {
                 return;
             }
-            let weight = self.members.get(&id).map_or(1, |member| member.terms.weight());
-            let turn = self.claims.serve(place, weight);
-            self.edit(id, |member| {
-                member.held += 1;
-                member.pending += 1;
-                member.turn = turn;
-            });
+            let Some(group) = self.groups.get(&id) else { return };
+            let Some(next) = group.next_claim(0).map(|claim| claim.member) else { return };
+            let turn = self.claims.serve(place, group.terms.weight());
             self.grants += 1;
-            self.actions.push_back(Action::Grant(id));
+            let served = self.grants;
+            self.edit(id, |group| {
+                group.turn = turn;
+                if let Some(member) = group.member_mut(next) {
+                    member.counts.held += 1;
+                    member.counts.pending += 1;
+                    member.served = served;
+                }
+            });
+            self.actions.push_back(Action::Grant(next));
         }
     }
 
@@ -216,26 +261,66 @@ impl Allocator {
         if self.is_filled_by_long_holders() { 0 } else { self.floors.kept() - self.sums.floors_held }
     }
 
+    fn number(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn add(&mut self, group: Group) -> GroupId {
+        let id = GroupId::new(self.number());
+        self.groups.insert(id, group);
+        id
+    }
+
+    fn group_of(&self, id: MemberId) -> Option<(GroupId, &Group)> {
+        let group_id = *self.members.get(&id)?;
+        self.groups.get(&group_id).map(|group| (group_id, group))
+    }
+
+    fn member(&self, id: MemberId) -> Option<&Member> {
+        self.group_of(id).and_then(|(_, group)| group.member(id))
+    }
+
+    fn has_left(&self, id: MemberId) -> bool {
+        self.group_of(id).is_none_or(|(_, group)| group.has_left())
+    }
+
     /// Changes a member, and everything that follows from it.
-    fn edit(&mut self, id: MemberId, change: impl FnOnce(&mut Member)) {
-        let Some(member) = self.members.get_mut(&id) else { return };
-        change(member);
-        let share = member.share_of(&self.floors);
-        let was_busy = member.share.held > 0;
-        self.sums.replace(member.share, share);
-        member.share = share;
-        let rank = (share.lacking > 0).then(|| member.rank(&self.floors));
-        member.wait(id, rank, was_busy, &mut self.claims);
-        let level = (member.held > 0).then(|| Reverse(member.level()));
-        if level != member.listed {
-            if let Some(old) = std::mem::replace(&mut member.listed, level) {
+    fn edit_member(&mut self, id: MemberId, change: impl FnOnce(&mut Member)) {
+        let Some(group) = self.members.get(&id).copied() else { return };
+        self.edit(group, |group| group.member_mut(id).map_or((), change));
+    }
+
+    /// Changes a group, and everything that follows from it.
+    fn edit(&mut self, id: GroupId, change: impl FnOnce(&mut Group)) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let was_busy = group.share.held > 0;
+        change(group);
+        group.add_up();
+        let share = group.share_of(&self.floors);
+        self.sums.replace(group.share, share);
+        group.share = share;
+        let rank = (share.lacking > 0).then(|| group.rank(&self.floors));
+        group.wait(id, rank, was_busy, &mut self.claims);
+        let level = (share.held > 0).then(|| Reverse(group.level()));
+        if level != group.listed {
+            if let Some(old) = std::mem::replace(&mut group.listed, level) {
                 self.holders.remove(&(old, id));
             }
             self.holders.extend(level.map(|level| (level, id)));
         }
+        let is_crowded = group.is_crowded();
+        if is_crowded != self.crowded.contains(&id) {
+            if is_crowded {
+                self.crowded.insert(id)
+            } else {
+                self.crowded.remove(&id)
+            };
+            group.siblings.crowd(is_crowded);
+        }
     }
 
-    fn change_floor(&mut self, id: MemberId, old: u32, new: u32) {
+    fn change_floor(&mut self, id: GroupId, old: u32, new: u32) {
         if self.floors.replace(old, new) {
             self.reweigh_floors();
         }
@@ -244,29 +329,11 @@ impl Allocator {
 
     /// All floors count differently.
     fn reweigh_floors(&mut self) {
-        let active: Vec<MemberId> =
+        let active: Vec<GroupId> =
             self.holders.iter().map(|(_, id)| *id).chain(self.claims.iter().map(|(id, _)| id)).collect();
         for id in active {
             self.edit(id, |_its_floor_counts_differently| {});
         }
-    }
-
-    fn forget_if_empty(&mut self, id: MemberId) {
-        if self.members.get(&id).is_some_and(|member| member.has_left && member.held == 0) {
-            self.members.remove(&id);
-        }
-    }
-}
-
-impl Share {
-    fn replace(&mut self, old: Share, new: Share) {
-        self.held += new.held - old.held;
-        self.coming += new.coming - old.coming;
-        self.stuck += new.stuck - old.stuck;
-        self.lacking += new.lacking - old.lacking;
-        self.floors_held += new.floors_held - old.floors_held;
-        self.floors_lacking += new.floors_lacking - old.floors_lacking;
-        self.weight += new.weight - old.weight;
     }
 }
 

@@ -3,7 +3,7 @@
 use super::allocator::LongHold;
 use super::cluster::too_many_long_holds;
 use super::registry::route_changed;
-use super::state::{Answer, Waiter};
+use super::state::Answer;
 use super::waiters::Ticket;
 use super::{Lease, Pool};
 use crate::admit::gate;
@@ -182,7 +182,7 @@ impl Pool {
 
     fn enter_queue(self: &Arc<Self>, asker: Asker, is_first: bool) -> Result<Queued<'_>, CheckoutError> {
         let (sender, answer) = oneshot::channel();
-        let ticket = self.locked(|pool| pool.enqueue(asker, Waiter::new(sender), is_first))?;
+        let ticket = self.locked(|pool| pool.enqueue(asker, sender, is_first))?;
         Ok(Queued { pool: self, ticket, answer })
     }
 
@@ -195,9 +195,11 @@ impl Pool {
         self.locked(|pool| pool.dequeue(ticket));
     }
 
-    fn count_waiting_for_long_hold(&self) -> Result<Counted<'_>, Refusal> {
-        let counted = Counted::new(&self.waiting_for_long_hold);
-        if self.waiting_for_long_hold.load(Ordering::Acquire) > self.limits().queue_limit {
+    /// Counts a client here, and among those of all the tenant's pools.
+    fn count_waiting_for_long_hold(&self) -> Result<[Counted<'_>; 2], Refusal> {
+        let of_all = self.siblings().waiting_for_long_hold();
+        let counted = [Counted::new(&self.waiting_for_long_hold), Counted::new(of_all)];
+        if of_all.load(Ordering::Acquire) > self.limits().queue_limit {
             return Err(too_many_long_holds());
         }
         Ok(counted)

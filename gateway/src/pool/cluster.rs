@@ -16,7 +16,7 @@ use config::PoolConfig;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tenancy::{ClusterId, ErrorKind};
+use tenancy::{ClusterId, ErrorKind, TenantId};
 use tokio::sync::{Notify, oneshot};
 
 /// Of a cluster's budget, what may be held for longer than a transaction where nothing else is said, in percent.
@@ -27,7 +27,8 @@ const LONG_PERCENT: u32 = 80;
 pub struct Demand {
     /// Connections open, being opened or being closed.
     pub held: u32,
-    /// Connections that are leased, and those that check-outs wait for.
+    /// What would have to be allowed for nobody to wait: connections that are leased, those that check-outs wait for and
+    /// what is kept free for floors beside these; or what it takes to let those keep one who wait for that.
     pub wanted: u32,
 }
 
@@ -205,8 +206,16 @@ impl Cluster {
     #[must_use]
     pub fn demand(&self) -> Demand {
         let core = self.core();
-        let Holdings { held, closing, wanted, .. } = core.allocator.holdings();
-        Demand { held, wanted: held.saturating_sub(closing + core.idle()) + wanted }
+        let Holdings { held, closing, .. } = core.allocator.holdings();
+        let in_use = held.saturating_sub(closing + core.idle());
+        Demand { held, wanted: core.allocator.useful_limit(in_use).max(core.useful_limit_for_long()) }
+    }
+
+    /// Does somebody wait who would not if more were allowed? It may take no more than what others have idle.
+    #[must_use]
+    pub fn is_wanting(&self) -> bool {
+        let core = self.core();
+        core.allocator.is_short() || core.useful_limit_for_long() > core.allocator.limit()
     }
 
     /// Resolves when nothing is held any more.

@@ -54,7 +54,11 @@ impl Lease {
     pub fn keep_long(&mut self, kind: LongHold) -> Result<(), Refusal> {
         match &mut self.long {
             Some(long) if long.kind() == kind => {}
-            Some(long) => long.change_kind(kind),
+            Some(long) => {
+                if !long.change_kind(kind) {
+                    return Err(cluster::too_many_long_holds());
+                }
+            }
             None => {
                 let permit = self.pool.cluster().keep_long(self.pool.member(), kind);
                 self.long = Some(permit.ok_or_else(cluster::too_many_long_holds)?);

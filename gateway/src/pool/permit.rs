@@ -75,10 +75,13 @@ impl LongPermit {
         self.kind
     }
 
-    /// It is held for something else from now on.
-    pub fn change_kind(&mut self, kind: LongHold) {
-        self.cluster.change_long(self.kind, kind);
-        self.kind = kind;
+    /// It is held for something else from now on. `false`: it may not be.
+    pub fn change_kind(&mut self, kind: LongHold) -> bool {
+        let is_changed = self.cluster.change_long(self.member, self.kind, kind);
+        if is_changed {
+            self.kind = kind;
+        }
+        is_changed
     }
 }
 

@@ -152,7 +152,17 @@ impl Registry {
             let (cluster, usage) = (Arc::clone(&cluster), Arc::clone(tenant.usage()));
             let statements = StatementCache::new(Arc::clone(&self.prepared));
             let (expiry, limits) = (Arc::clone(&self.expiry), route.limits);
-            Pool::new(key.clone(), placement.clone(), cluster, connector, expiry, limits, usage, statements)
+            Pool::new(
+                route.tenant_id,
+                key.clone(),
+                placement.clone(),
+                cluster,
+                connector,
+                expiry,
+                limits,
+                usage,
+                statements,
+            )
         };
         let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
         if !fits(&entry, tenant, route) {

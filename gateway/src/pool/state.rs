@@ -15,6 +15,7 @@ use super::breaker::Attempt;
 use super::checkout::{Asker, CheckoutError, Handed, queue_full};
 use super::idle::{Glance, IdleConnections};
 use super::servers::Server;
+use super::siblings::QueuePlace;
 use super::waiters::{Ticket, Waiters};
 use super::{Lease, Pool};
 use crate::connect::ServerConnection;
@@ -38,11 +39,12 @@ pub(super) struct Waiter {
     sender: oneshot::Sender<Answer>,
     /// Where it waits: a connection that is opened for it is opened there.
     runtime: Option<Handle>,
+    _place: QueuePlace,
 }
 
 impl Waiter {
-    pub(super) fn new(sender: oneshot::Sender<Answer>) -> Self {
-        Self { sender, runtime: Handle::try_current().ok() }
+    fn new(sender: oneshot::Sender<Answer>, place: QueuePlace) -> Self {
+        Self { sender, runtime: Handle::try_current().ok(), _place: place }
     }
 }
 
@@ -118,11 +120,11 @@ impl Locked<'_> {
         Some(connection)
     }
 
-    /// Adds a client to the queue.
+    /// Adds a client to the queue, unless as many wait at the tenant's pools as may.
     pub(super) fn enqueue(
         &mut self,
         asker: Asker,
-        waiter: Waiter,
+        sender: oneshot::Sender<Answer>,
         is_first: bool,
     ) -> Result<Ticket<Asker>, CheckoutError> {
         if self.pool.is_retired() {
@@ -131,13 +133,13 @@ impl Locked<'_> {
         if let Some(refusal) = self.refusal() {
             return Err(refusal.into());
         }
-        let limit = self.state.limits.queue_limit;
-        if !is_first && self.state.waiters.len() >= limit as usize {
-            return Err(queue_full(limit).into());
-        }
-        let ticket = match is_first {
-            true => self.state.waiters.push_first(asker, waiter),
-            false => self.state.waiters.push(asker, 1, waiter),
+        let (siblings, limit) = (self.pool.siblings(), self.state.limits.queue_limit);
+        let ticket = if is_first {
+            let waiter = Waiter::new(sender, siblings.queue_at_once());
+            self.state.waiters.push_first(asker, waiter)
+        } else {
+            let place = siblings.queue(limit).ok_or_else(|| queue_full(limit))?;
+            self.state.waiters.push(asker, 1, Waiter::new(sender, place))
         };
         // One may have become idle since the client looked.
         if let Some(connection) = self.state.idle.take() {
@@ -207,7 +209,7 @@ impl Locked<'_> {
                 self.state.idle.put(connection);
                 self.pool.leased.fetch_sub(1, Ordering::AcqRel);
                 self.expire_at(expires);
-                if self.pool.cluster().is_short() {
+                if self.may_be_lacked() {
                     self.pool.cluster().went_idle(now);
                 }
             }
@@ -220,8 +222,12 @@ impl Locked<'_> {
         self.pool.is_retired()
             || is_unwanted
             || connection.age(now) >= self.pool.expiry.lifetime_max
-            || self.size() > cap(&self.state.limits)
-            || (self.pool.cluster().is_short() && self.yields(connection, now))
+            || (self.may_be_lacked() && self.yields(connection, now))
+    }
+
+    /// Does somebody lack a connection that could be one of these, or are there too many? As of a moment ago.
+    fn may_be_lacked(&self) -> bool {
+        self.pool.cluster().is_short() || self.pool.siblings().is_crowded()
     }
 
     fn yields(&mut self, connection: &mut ServerConnection, now: Instant) -> bool {

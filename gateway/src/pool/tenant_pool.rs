@@ -3,6 +3,7 @@
 use super::allocator::MemberId;
 use super::expiry::Expiry;
 use super::idle::Glance;
+use super::siblings::Siblings;
 use super::state::{self, State};
 use super::{Cluster, PoolKey};
 use crate::connect::{Connector, ServerConnection};
@@ -14,9 +15,9 @@ use crate::relay::prepared::StatementCache;
 use crate::relay::welcome::Welcomes;
 use catalog_schema::PlacementRecord;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tenancy::Limits;
+use tenancy::{Limits, TenantId};
 
 /// A pool of interchangeable server connections.
 pub struct Pool {
@@ -27,6 +28,7 @@ pub struct Pool {
     pub(super) expiry: Arc<Expiry>,
     /// Which member of the cluster's budget it is.
     member: MemberId,
+    siblings: Arc<Siblings>,
     state: Mutex<State>,
     // Changed under the lock only, and looked at without it.
     pub(super) opening: AtomicU32,
@@ -49,6 +51,7 @@ impl Pool {
     /// An empty pool. It opens nothing before somebody asks.
     #[must_use]
     pub fn new(
+        tenant: TenantId,
         key: PoolKey,
         placement: PlacementRecord,
         cluster: Arc<Cluster>,
@@ -59,27 +62,32 @@ impl Pool {
         statements: StatementCache,
     ) -> Arc<Self> {
         let glance = Glance::new(cluster.clock());
-        let pool = Arc::new_cyclic(|pool| Self {
-            key,
-            placement,
-            member: cluster.join(state::terms(&limits), pool.clone(), Arc::clone(&glance)),
-            state: Mutex::new(State::new(limits, Arc::clone(&glance))),
-            expiry,
-            opening: AtomicU32::new(0),
-            leased: AtomicU32::new(0),
-            waiting: AtomicU32::new(0),
-            retired: AtomicBool::new(false),
-            glance,
-            waiting_for_long_hold: AtomicU32::new(0),
-            created: Instant::now(),
-            last_used_ms: AtomicU64::new(0),
-            usage,
-            statements,
-            welcomes: Welcomes::default(),
-            notifications: Hub::default(),
-            database: Database::default(),
-            cluster,
-            connector,
+        let pool = Arc::new_cyclic(|pool: &Weak<Self>| {
+            let terms = state::terms(&limits);
+            let (member, siblings) = cluster.join(tenant, terms, pool.clone(), Arc::clone(&glance));
+            Self {
+                key,
+                placement,
+                member,
+                siblings,
+                state: Mutex::new(State::new(limits, Arc::clone(&glance))),
+                expiry,
+                opening: AtomicU32::new(0),
+                leased: AtomicU32::new(0),
+                waiting: AtomicU32::new(0),
+                retired: AtomicBool::new(false),
+                glance,
+                waiting_for_long_hold: AtomicU32::new(0),
+                created: Instant::now(),
+                last_used_ms: AtomicU64::new(0),
+                usage,
+                statements,
+                welcomes: Welcomes::default(),
+                notifications: Hub::default(),
+                database: Database::default(),
+                cluster,
+                connector,
+            }
         });
         // It goes when nobody has used it for a while.
         pool.locked(|pool| pool.expire_when_empty());
@@ -110,6 +118,11 @@ impl Pool {
         self.member
     }
 
+    /// What it knows of the tenant's other pools, and they of it.
+    pub(super) fn siblings(&self) -> &Arc<Siblings> {
+        &self.siblings
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -121,6 +134,9 @@ impl Pool {
     pub fn set_limits(self: &Arc<Self>, limits: Limits) {
         if self.limits() != limits {
             self.locked(|pool| pool.set_limits(limits));
+            if self.cluster.listens_on_all(self.member) {
+                self.notifications.close();
+            }
         }
         if limits.pool_size < POOL_SIZE_MIN {
             self.notifications.close();
@@ -271,5 +287,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.cluster.leave(self.member);
+        // What was kept for it may be others' now.
+        self.cluster.carry_out();
     }
 }

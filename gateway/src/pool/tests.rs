@@ -175,8 +175,7 @@ fn of_each_connection_that_is_given_up_beyond_a_share_somebody_is_told() {
     let cluster = Arc::new(Cluster::shared(record, Arc::clone(&wanting)));
     cluster.set_limit(3);
     let terms = Terms { floor: 0, weight: WEIGHT_DEFAULT, cap: 3 };
-    let (member, _) =
-        cluster.join(TenantId::generate(), terms, Weak::new(), Glance::new(cluster.clock()));
+    let (member, _) = cluster.join(TenantId::generate(), terms, Weak::new(), Glance::new(cluster.clock()));
     let [first, second, third] = [(); 3].map(|()| cluster.permit_for(member));
     cluster.set_limit(1);
     // That it is too small.

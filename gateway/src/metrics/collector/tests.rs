@@ -59,7 +59,7 @@ fn full() -> Readings {
         budgets: BudgetReading(vec![(
             "eu-1".to_owned(),
             Holdings { long: [1, 2, 0], long_limit: 9, ..Holdings::default() },
-            Turnover { grants: 7, evictions: [3, 0, 0], yields: [0, 4, 0] },
+            Turnover { grants: 7, evictions: [3, 0, 0, 0], yields: [0, 4, 0, 0] },
         )]),
         shares: ShareReading { clusters: vec![("eu-1".to_owned(), 12)], age: Some(0.5), fallbacks: 2 },
         console: Default::default(),

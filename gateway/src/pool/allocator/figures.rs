@@ -15,9 +15,9 @@ pub struct Holdings {
     pub stuck: u32,
     /// Permits that pools would take if there were more.
     pub wanted: u32,
-    /// Pools that would.
+    /// Tenants whose pools would.
     pub waiting_pools: u32,
-    /// Free permits that are kept for the floors of pools that hold less.
+    /// Free permits that are kept for the floors of tenants that hold less.
     pub reserved: u32,
     /// Connections held for longer than a transaction, by kind.
     pub long: [u32; LongHold::ALL.len()],
@@ -25,10 +25,10 @@ pub struct Holdings {
     pub long_limit: u32,
 }
 
-/// What one member has, and what is due to it.
+/// What one member has, and what is due to its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// Connections that are due to it beside the others that hold or want some now.
+    /// Connections that are due to its group beside the others that hold or want some now.
     pub share: u32,
     /// Connections that it holds for longer than a transaction.
     pub long: u32,
@@ -53,22 +53,33 @@ impl Allocator {
         count(self.sums.lacking)
     }
 
+    /// The limit with which all that is lacking could be granted, if members went on holding so many as they hold now
+    /// `in_use`: what is kept free for floors beside those who lack something counts as well.
+    #[must_use]
+    pub fn useful_limit(&self, in_use: u32) -> u32 {
+        let beside = match self.sums.lacking {
+            0 => 0,
+            _ => count(self.missing_of_floors() - self.sums.floors_lacking),
+        };
+        in_use.saturating_add(self.wanted()).saturating_add(beside)
+    }
+
     /// Permits granted so far.
     #[must_use]
     pub fn grants(&self) -> u64 {
         self.grants
     }
 
-    /// What a member has, and what is due to it: its part by weight, no less than its floor, no more than its cap.
+    /// What a member has, and what is due to its group: its part by weight, no less than its floor, no more than its cap.
     #[must_use]
     pub fn standing(&self, id: MemberId) -> Standing {
-        let Some(member) = self.members.get(&id) else { return Standing::default() };
-        let own = u64::from(member.terms.weight());
-        let others = u64::from(count(self.sums.weight - member.share.weight));
+        let Some((_, group)) = self.group_of(id) else { return Standing::default() };
+        let own = u64::from(group.terms.weight());
+        let others = u64::from(count(self.sums.weight - group.share.weight));
         let by_weight = u64::from(self.limit) * own / (own + others);
-        let floor = self.floors.of(member.terms.floor());
-        let share = u32::try_from(by_weight).unwrap_or(self.limit).max(floor).min(member.terms.cap);
-        Standing { share, long: member.long }
+        let floor = self.floors.of(group.terms.floor());
+        let share = u32::try_from(by_weight).unwrap_or(self.limit).max(floor).min(group.terms.cap);
+        Standing { share, long: group.member(id).map_or(0, |member| member.counts.long) }
     }
 
     /// What is held, and for what.

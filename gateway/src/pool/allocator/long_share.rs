@@ -4,6 +4,7 @@
 //! this way: the rest stays for transactions, whoever listens or pins. When the budget falls below what is held for
 //! long, one connection beyond that stays for them.
 
+use super::group::Group;
 use super::{Allocator, MemberId};
 
 /// Why a connection is kept for longer than a transaction.
@@ -65,32 +66,79 @@ impl LongShare {
         let share = u64::from(budget) * u64::from(self.percent) / 100;
         u32::try_from(share).unwrap_or(budget).min(budget.saturating_sub(1))
     }
+
+    /// The smallest budget of which so many may be held for long; none where nothing may.
+    fn budget_for(&self, held: u32) -> u32 {
+        match u64::from(self.percent) {
+            0 => 0,
+            percent => {
+                let budget = (u64::from(held) * 100).div_ceil(percent);
+                u32::try_from(budget).unwrap_or(u32::MAX).max(held.saturating_add(1))
+            }
+        }
+    }
 }
 
 impl Allocator {
     /// Counts one of the member's connections as held for long. `false`: as many are as may be.
     pub fn keep_long(&mut self, id: MemberId, kind: LongHold) -> bool {
-        let is_allowed = self.long.sum() < self.long.limit(self.limit);
-        if !is_allowed || !self.members.contains_key(&id) {
+        if self.long.sum() >= self.long.limit(self.limit) || !self.may_hold(id, kind) {
             return false;
         }
         self.long.held[kind.index()] += 1;
-        self.edit(id, |member| member.long += 1);
+        self.edit_member(id, |member| {
+            member.counts.long += 1;
+            member.counts.listening += u32::from(kind == LongHold::Listener);
+        });
         true
     }
 
-    /// One of them is held for something else from now on.
-    pub fn change_long(&mut self, from: LongHold, to: LongHold) {
+    /// One of them is held for something else from now on. `false`: it may not be.
+    pub fn change_long(&mut self, id: MemberId, from: LongHold, to: LongHold) -> bool {
+        if from != to && !self.may_hold(id, to) {
+            return false;
+        }
         let held = &mut self.long.held;
         held[from.index()] = held[from.index()].saturating_sub(1);
         held[to.index()] += 1;
+        self.edit_member(id, |member| {
+            let listening = member.counts.listening + u32::from(to == LongHold::Listener);
+            member.counts.listening = listening.saturating_sub(u32::from(from == LongHold::Listener));
+        });
+        true
     }
 
     /// One of them is no longer held for long.
     pub fn end_long(&mut self, id: MemberId, kind: LongHold) {
         let held = &mut self.long.held[kind.index()];
         *held = held.saturating_sub(1);
-        self.edit(id, |member| member.long = member.long.saturating_sub(1));
+        self.edit_member(id, |member| {
+            let is_listener = u32::from(kind == LongHold::Listener);
+            member.counts.long = member.counts.long.saturating_sub(1);
+            member.counts.listening = member.counts.listening.saturating_sub(is_listener);
+        });
+    }
+
+    /// Each of a tenant's pools may listen on a connection of its own. Together they leave one to transactions.
+    fn may_hold(&self, id: MemberId, kind: LongHold) -> bool {
+        let leaves_one = |cap: u32, listening: u32| kind != LongHold::Listener || listening + 1 < cap;
+        self.group_of(id).is_some_and(|(_, group)| leaves_one(group.terms.cap, group.counts.listening))
+    }
+
+    /// Do the member and its siblings listen on as many connections as they may have?
+    #[must_use]
+    pub fn listens_on_all(&self, id: MemberId) -> bool {
+        let of_group = |(_, group): (_, &Group)| group.counts.listening.max(1) >= group.terms.cap;
+        self.group_of(id).is_some_and(of_group)
+    }
+
+    /// The limit with which so many more could be held for long.
+    #[must_use]
+    pub fn useful_limit_for_long(&self, more: usize) -> u32 {
+        match u32::try_from(more).unwrap_or(u32::MAX) {
+            0 => 0,
+            more => self.long.budget_for(self.long.sum().saturating_add(more)),
+        }
     }
 
     /// The most that may be held. Long holders that the limit has fallen below leave one connection to transactions,

@@ -1,15 +1,15 @@
 //! Who gives a connection up while others lack one.
 //!
-//! - A member is above its share beside another if it would still have no less for its weight after it had given
+//! - A group is above its share beside another if it would still have no less for its weight after it had given
 //!   one to it; above its floor, beside one that is below its own. It gives up idle connections at once, the one that
 //!   has most first, and leased ones when their transactions end.
 //! - If nobody is, turns are taken: a connection goes when its turn is over and others' come first, or when it has
 //!   been idle for a moment. Opening one costs some milliseconds, so that shorter turns would spend the server on logins.
-//! - No member gives up what is below its floor.
+//! - No group gives up what is below its floor.
 
 mod evict;
 
-use super::member::Member;
+use super::group::{Group, GroupId};
 use super::{Action, Allocator, MemberId};
 use std::time::Duration;
 
@@ -20,11 +20,18 @@ pub const TURN: Duration = Duration::from_millis(50);
 /// is likely to come back at once, and closing and opening would cost both more than waiting costs one.
 pub const IDLE_BEFORE_TAKEN: Duration = Duration::from_millis(5);
 
-/// Looking at so many members takes time.
-const HOLDERS_LOOKED_AT_ANY_TIME: usize = 256;
+/// It is not taken so soon for a pool that has more already.
+pub(super) const IDLE_BEFORE_TAKEN_BY_RICHER: Duration = Duration::from_millis(500);
+
+/// Looking at so many groups takes time.
+pub(super) const LOOKED_AT_ANY_TIME: usize = 256;
 
 /// So they are not looked at more often than this.
-const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Connections that are closed at one look. The next is due as soon as the first is closed, and logins that come all
+/// at once take longer.
+pub(super) const EVICTIONS_AT_ONCE_MAX: usize = 64;
 
 /// What a member has idle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,13 +49,15 @@ pub enum Reason {
     Share,
     /// It was others' turn.
     Turn,
-    /// The budget has shrunk.
+    /// The budget has shrunk, or what its tenant may have of it.
     Limit,
+    /// Another pool of its tenant's lacked one.
+    Sibling,
 }
 
 impl Reason {
     /// Every reason, for the metrics.
-    pub const ALL: [Self; 3] = [Self::Share, Self::Turn, Self::Limit];
+    pub const ALL: [Self; 4] = [Self::Share, Self::Turn, Self::Limit, Self::Sibling];
 
     /// The metric label.
     #[must_use]
@@ -57,6 +66,7 @@ impl Reason {
             Self::Share => "share",
             Self::Turn => "turn",
             Self::Limit => "limit",
+            Self::Sibling => "sibling",
         }
     }
 
@@ -65,6 +75,7 @@ impl Reason {
             Self::Share => 0,
             Self::Turn => 1,
             Self::Limit => 2,
+            Self::Sibling => 3,
         }
     }
 }
@@ -86,6 +97,15 @@ pub(super) struct Reclaims {
     pub(super) evicted: [u64; Reason::ALL.len()],
     pub(super) yielded: [u64; Reason::ALL.len()],
     looked: Option<Duration>,
+    /// The same for what members of one group have.
+    pub(super) looked_inside: Option<Duration>,
+}
+
+/// What becomes of a connection that is given back, as far as other groups are concerned.
+enum Outside {
+    Keep,
+    NextTurn,
+    Close(Reason),
 }
 
 impl Allocator {
@@ -93,19 +113,25 @@ impl Allocator {
     /// when to call again even if nothing happens until then. `now` counts from any instant, always the same.
     pub fn settle(&mut self, now: Duration, idle: impl Fn(MemberId) -> Idle) -> Option<Duration> {
         self.grant();
+        let inside = self.settle_crowded(now, &idle);
+        let outside = self.settle_shortage(now, &idle);
+        inside.into_iter().chain(outside).min()
+    }
+
+    fn settle_shortage(&mut self, now: Duration, idle: &impl Fn(MemberId) -> Idle) -> Option<Duration> {
         if self.shortage() <= 0 {
             return None;
         }
         self.ask_for_leased();
         if let Some(looked) = self.reclaims.looked
-            && self.holders.len() > HOLDERS_LOOKED_AT_ANY_TIME
+            && self.holders.len() > LOOKED_AT_ANY_TIME
             && now < looked + LOOK_INTERVAL
         {
             return Some(looked + LOOK_INTERVAL);
         }
         self.reclaims.looked = Some(now);
         let candidates = self.candidates(idle);
-        if candidates.is_empty() { None } else { self.evict(now, candidates) }
+        if candidates.is_empty() { None } else { self.evict(now, candidates, idle) }
     }
 
     /// Does anybody lack a connection that is neither free nor on its way?
@@ -116,35 +142,52 @@ impl Allocator {
 
     /// A connection is given back. `turn_is_over`: it has served its pool for [`TURN`] or longer.
     pub fn release(&mut self, id: MemberId, turn_is_over: bool) -> Release {
-        let shortage = self.shortage();
-        let Some(member) = self.members.get(&id) else { return Release::Keep };
-        if shortage <= 0 || member.spare(&self.floors) == 0 {
-            return self.keep(id);
-        }
-        let reason = match self.claims.first() {
-            _ if self.surplus() > 0 => Reason::Limit,
-            None => return self.keep(id),
-            Some((claimant, _)) if self.is_above(member, claimant, 0) => Reason::Share,
-            Some(_) if !turn_is_over => return self.keep(id),
-            Some(_) if self.claims.would_be_first(member.rank_of_last(&self.floors), member.turn) => {
-                let turn = self.claims.serve_again(member.turn, member.terms.weight());
-                self.edit(id, |member| member.turn = turn);
-                return Release::NextTurn;
+        let Some((group_id, group)) = self.group_of(id) else { return Release::Keep };
+        let outside = match self.release_outside(group, turn_is_over) {
+            _ if Self::is_excess(group) => Outside::Close(Reason::Limit),
+            Outside::Keep | Outside::NextTurn if self.is_given_inside(group, id, turn_is_over) => {
+                Outside::Close(Reason::Sibling)
             }
-            Some(_) => Reason::Turn,
+            outside => outside,
         };
-        self.reclaims.yielded[reason.index()] += 1;
-        self.closing(id);
-        Release::Close
+        match outside {
+            Outside::Close(reason) => {
+                self.reclaims.yielded[reason.index()] += 1;
+                self.closing(id);
+                Release::Close
+            }
+            Outside::NextTurn => {
+                let turn = self.claims.serve_again(group.turn, group.terms.weight());
+                self.edit(group_id, |group| group.turn = turn);
+                Release::NextTurn
+            }
+            Outside::Keep => self.keep(id),
+        }
+    }
+
+    fn release_outside(&self, group: &Group, turn_is_over: bool) -> Outside {
+        if self.shortage() <= 0 || group.spare(&self.floors) == 0 {
+            return Outside::Keep;
+        }
+        match self.claims.first() {
+            _ if self.surplus() > 0 => Outside::Close(Reason::Limit),
+            None => Outside::Keep,
+            Some((claimant, _)) if self.is_above(group, claimant, 0) => Outside::Close(Reason::Share),
+            Some(_) if !turn_is_over => Outside::Keep,
+            Some(_) if self.claims.would_be_first(group.rank_of_last(&self.floors), group.turn) => {
+                Outside::NextTurn
+            }
+            Some(_) => Outside::Close(Reason::Turn),
+        }
     }
 
     /// The member was told to close an idle connection, and did or had none. If it did, that counts as being closed
     /// already.
     pub fn evicted(&mut self, id: MemberId, closed: bool) {
-        self.edit(id, |member| {
-            member.evicting = member.evicting.saturating_sub(1);
+        self.edit_member(id, |member| {
+            member.counts.evicting = member.counts.evicting.saturating_sub(1);
             if closed {
-                member.going += 1;
+                member.counts.going += 1;
             }
         });
     }
@@ -172,55 +215,54 @@ impl Allocator {
     }
 
     /// Connections that others have to give up.
-    fn shortage(&self) -> i64 {
+    pub(super) fn shortage(&self) -> i64 {
         match self.sums.lacking {
             0 => self.surplus(),
             lacking => (lacking - self.at_hand()).max(self.surplus()),
         }
     }
 
-    /// Would the member still have no less for its weight than the other, `ahead` of whose claims are met, after it
+    /// Would the group still have no less for its weight than the other, `ahead` of whose claims are met, after it
     /// had given one to it?
-    fn is_above(&self, member: &Member, claimant: MemberId, ahead: u32) -> bool {
-        let Some(claimant) = self.members.get(&claimant) else { return false };
+    fn is_above(&self, group: &Group, claimant: GroupId, ahead: u32) -> bool {
+        let Some(claimant) = self.groups.get(&claimant) else { return false };
         if claimant.rank(&self.floors).is_below_floor() {
             return true;
         }
-        let after = member.level_with(member.kept().saturating_sub(1));
-        after >= claimant.level_with(claimant.kept() + ahead + 1)
+        let after = group.level_with(group.counts.kept().saturating_sub(1));
+        after >= claimant.level_with(claimant.counts.kept() + ahead + 1)
     }
 
     fn keep(&mut self, id: MemberId) -> Release {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.is_asked = false;
-        }
+        self.edit_member(id, |member| member.is_asked = false);
         Release::Keep
     }
 
-    /// Tells as many members above their share as it takes to ask about what is given back to them.
+    /// The member is to close an idle connection.
+    pub(super) fn tell_to_evict(&mut self, id: MemberId, reason: Reason) {
+        self.edit_member(id, |member| member.counts.evicting += 1);
+        self.reclaims.evicted[reason.index()] += 1;
+        self.actions.push_back(Action::Evict(id));
+    }
+
+    /// Tells as many groups above their share as it takes to ask about what is given back to them.
     fn ask_for_leased(&mut self) {
         let mut missing = self.shortage();
         let claimant = self.claims.first().map(|(id, _)| id);
         let is_surplus = self.surplus() > 0;
         let mut asked = Vec::new();
         for (_, id) in &self.holders {
-            let Some(member) = self.members.get(id) else { continue };
-            let is_above = is_surplus || claimant.is_some_and(|claimant| self.is_above(member, claimant, 0));
+            let Some(group) = self.groups.get(id) else { continue };
+            let is_above = is_surplus || claimant.is_some_and(|claimant| self.is_above(group, claimant, 0));
             if missing <= 0 || !is_above {
                 break;
             }
-            let leased =
-                member.spare(&self.floors).min(member.kept().saturating_sub(member.long + member.stuck));
+            let leased = group.spare(&self.floors).min(group.counts.can_be_had());
             missing -= i64::from(leased);
-            if leased > 0 && !member.is_asked {
+            if leased > 0 && group.members.iter().any(|member| !member.is_asked) {
                 asked.push(*id);
             }
         }
-        for id in asked {
-            if let Some(member) = self.members.get_mut(&id) {
-                member.is_asked = true;
-            }
-            self.actions.push_back(Action::Yield(id));
-        }
+        asked.into_iter().for_each(|id| self.ask_group(id));
     }
 }

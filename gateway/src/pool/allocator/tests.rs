@@ -3,6 +3,7 @@
 mod behaviour;
 mod keepers;
 mod properties;
+mod siblings;
 mod world;
 
 use super::Terms;

@@ -6,9 +6,13 @@
 use super::*;
 use crate::pool::allocator::reclaim::IDLE_BEFORE_TAKEN;
 use crate::pool::allocator::{Idle, Phase};
+use crate::pool::siblings::Siblings;
 use crate::pool::waiters::{Ticket, Waiters};
 use std::collections::HashMap;
 use tokio::runtime::Handle;
+
+/// A look that is overdue by so much has gone with the thread that was to take it.
+const LOST_AFTER: Duration = Duration::from_secs(1);
 
 /// What the cluster's lock protects.
 pub(super) struct Core {
@@ -58,6 +62,11 @@ impl Core {
         self.members.values().map(|member| member.glance.count()).sum()
     }
 
+    /// The limit with which all could keep a connection who wait for that.
+    pub(super) fn useful_limit_for_long(&self) -> u32 {
+        self.allocator.useful_limit_for_long(self.long_waiters.len())
+    }
+
     fn settle(&mut self, now: Duration) -> Option<Duration> {
         let members = &self.members;
         let idle = |id| members.get(&id).map_or_else(Idle::default, |member| member.glance.idle());
@@ -81,12 +90,18 @@ impl Cluster {
         self.serve_long();
     }
 
-    /// Adds a pool to those that share the budget.
-    pub(in crate::pool) fn join(&self, terms: Terms, pool: Weak<Pool>, glance: Arc<Glance>) -> MemberId {
+    /// Adds a pool to those that share the budget, and to those of its tenant.
+    pub(in crate::pool) fn join(
+        &self,
+        tenant: TenantId,
+        terms: Terms,
+        pool: Weak<Pool>,
+        glance: Arc<Glance>,
+    ) -> (MemberId, Arc<Siblings>) {
         let mut core = self.core();
-        let id = core.allocator.join(terms);
+        let (id, siblings) = core.allocator.join(tenant, terms);
         core.members.insert(id, Member { pool, glance });
-        id
+        (id, siblings)
     }
 
     /// The pool wants nothing any more. What it holds still counts. May be called under its lock.
@@ -212,7 +227,7 @@ impl Cluster {
         }
         let is_short = core.allocator.is_short();
         self.is_short.store(is_short, Ordering::SeqCst);
-        let complains = is_short && core.allocator.held() >= core.allocator.limit();
+        let complains = is_short || core.useful_limit_for_long() > core.allocator.limit();
         let has_complained = std::mem::replace(&mut core.has_complained, complains);
         drop(core);
         if complains && !has_complained {
@@ -224,7 +239,8 @@ impl Cluster {
     /// Looks again then, at the latest.
     fn look_again(self: &Arc<Self>, core: &mut Core, at: Duration) {
         let Ok(runtime) = Handle::try_current() else { return };
-        if core.looks_at.is_some_and(|known| known <= at) {
+        let lost = self.clock.elapsed().saturating_sub(LOST_AFTER);
+        if core.looks_at.is_some_and(|known| known <= at && known >= lost) {
             return;
         }
         core.looks_at = Some(at);
@@ -279,9 +295,14 @@ impl Cluster {
         receiver.await.ok()
     }
 
-    /// Its place is kept meanwhile: there may be none for it a moment later.
-    pub(in crate::pool) fn change_long(&self, from: LongHold, to: LongHold) {
-        self.core().allocator.change_long(from, to);
+    /// Its place is kept meanwhile: there may be none for it a moment later. `false`: it may not be held for that.
+    pub(in crate::pool) fn change_long(&self, id: MemberId, from: LongHold, to: LongHold) -> bool {
+        self.core().allocator.change_long(id, from, to)
+    }
+
+    /// Do the pool and its siblings listen on as many connections as they may have?
+    pub(in crate::pool) fn listens_on_all(&self, id: MemberId) -> bool {
+        self.core().allocator.listens_on_all(id)
     }
 
     pub(in crate::pool) fn end_long(self: &Arc<Self>, id: MemberId, kind: LongHold) {

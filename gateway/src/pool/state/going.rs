@@ -52,11 +52,6 @@ impl Locked<'_> {
         self.state.limits = limits;
         let terms = terms(&limits);
         self.tell(|allocator, id| allocator.set_terms(id, terms));
-        while self.size() > terms.cap
-            && let Some(connection) = self.state.idle.take_oldest()
-        {
-            self.after.closed.push(connection);
-        }
         self.sync();
     }
 

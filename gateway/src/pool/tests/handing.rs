@@ -10,7 +10,7 @@ use futures_util::poll;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tenancy::{ErrorKind, Limits, WEIGHT_DEFAULT};
+use tenancy::{ErrorKind, Limits, TenantId, WEIGHT_DEFAULT};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -178,7 +178,7 @@ async fn a_connection_that_nobody_may_take_asks_once_in_a_turn() {
     let (pool, _servers) = pool(1, Limits { floor: 1, ..limits(1) }).await;
     let cluster = pool.cluster();
     let terms = Terms { floor: 0, weight: WEIGHT_DEFAULT, cap: 9 };
-    let other = cluster.join(terms, Weak::new(), Glance::new(cluster.clock()));
+    let other = cluster.join(TenantId::generate(), terms, Weak::new(), Glance::new(cluster.clock())).0;
     let _held = [(); 2].map(|()| cluster.permit_for(other));
     cluster.tell(|allocator| allocator.want(other, 1));
     assert!(cluster.is_short());

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tenancy::WEIGHT_DEFAULT;
+use tenancy::{TenantId, WEIGHT_DEFAULT};
 
 const A: Asker = Asker::GATEWAY;
 /// Longer than any pause, and not so long that an outage were forgotten.
@@ -23,7 +23,7 @@ async fn the_right_to_log_in_is_left_to_others_while_there_is_no_permit() {
     let (pool, _none) = pool(0, limits(1)).await;
     let (cluster, logins) = (pool.cluster(), Arc::clone(pool.connector.logins()));
     let terms = Terms { floor: 0, weight: WEIGHT_DEFAULT, cap: 3 };
-    let other = cluster.join(terms, Weak::new(), Glance::new(cluster.clock()));
+    let other = cluster.join(TenantId::generate(), terms, Weak::new(), Glance::new(cluster.clock())).0;
     let [first, _second, _third] = [(); 3].map(|()| cluster.permit_for(other));
     let mut waiting = pin!(pool.checkout(A));
     assert!(poll!(&mut waiting).is_pending());

@@ -88,17 +88,19 @@ impl Hub {
 
 impl Claim {
     /// Brings the connection, which is idle, in sync and clean but for the channels that it listens to. One that an
-    /// operator wants closed, or whose route has changed, is none to listen on; nor is the last that the pool may have now, or
-    /// one where the share of connections that may be kept is used up.
+    /// operator wants closed, or whose route has changed, is none to listen on; nor is the last that the pool may have now,
+    /// the last that its siblings leave to transactions, or one where the share of connections that may be kept is used up.
     pub fn fulfil(mut self, mut lease: Lease) {
         let is_last = lease.pool().limits().pool_size < POOL_SIZE_MIN;
         let is_unwanted = is_last || lease.server().listed().is_some_and(Server::close_needed);
-        if lease.keep_long(LongHold::Listener).is_err() {
-            self.board.close(Lost::NoneToKeep);
-        } else if !is_unwanted && !lease.pool().is_retired() {
-            self.is_fulfilled = true;
-            tokio::spawn(listener::run(lease, Arc::clone(&self.board)));
+        if is_unwanted || lease.pool().is_retired() {
+            return;
         }
+        if lease.keep_long(LongHold::Listener).is_err() {
+            return self.board.close(Lost::NoneToKeep);
+        }
+        self.is_fulfilled = true;
+        tokio::spawn(listener::run(lease, Arc::clone(&self.board)));
     }
 }
 

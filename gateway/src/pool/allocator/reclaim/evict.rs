@@ -1,26 +1,21 @@
-//! Closing idle connections of some members for others.
+//! Closing idle connections of some groups for others.
 
-use super::{IDLE_BEFORE_TAKEN, Idle, LOOK_INTERVAL, Reason};
-use crate::pool::allocator::member::Rank;
-use crate::pool::allocator::{Action, Allocator, MemberId};
+use super::{
+    EVICTIONS_AT_ONCE_MAX, IDLE_BEFORE_TAKEN, IDLE_BEFORE_TAKEN_BY_RICHER, Idle, LOOK_INTERVAL, Reason,
+};
+use crate::pool::allocator::group::{GroupId, Rank};
+use crate::pool::allocator::{Allocator, MemberId};
 use crate::pool::fair_queue::Place;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-/// It is not taken so soon for a pool that has more already.
-const IDLE_BEFORE_TAKEN_BY_RICHER: Duration = Duration::from_millis(500);
-
-/// Connections that are closed at one look. The next is due as soon as the first is closed, and logins that come all
-/// at once take longer.
-const EVICTIONS_AT_ONCE_MAX: usize = 64;
-
-/// An idle connection that could be closed, or several of one member.
+/// An idle connection that could be closed, or several of one group.
 pub(super) struct Candidate {
-    id: MemberId,
+    id: GroupId,
     since: Duration,
     idle: u32,
-    /// What the member has beyond its floor.
+    /// What the group has beyond its floor.
     spare: u32,
     kept: u32,
 }
@@ -30,32 +25,38 @@ pub(super) struct Candidate {
 struct Claim {
     rank: Reverse<Rank>,
     order: Reverse<usize>,
-    id: MemberId,
+    id: GroupId,
     kept: u32,
     lacking: u32,
 }
 
 impl Allocator {
-    pub(super) fn candidates(&self, idle: impl Fn(MemberId) -> Idle) -> Vec<Candidate> {
-        let of_member = |id: MemberId| {
-            let member = self.members.get(&id)?;
-            let idle = idle(id);
-            let spare = member.spare(&self.floors);
+    pub(super) fn candidates(&self, idle: &impl Fn(MemberId) -> Idle) -> Vec<Candidate> {
+        let of_group = |id: GroupId| {
+            let group = self.groups.get(&id)?;
+            let idle = group.members.iter().map(|member| idle(member.id)).filter(|idle| idle.count > 0);
+            let (count, since) = idle
+                .fold((0, Duration::MAX), |(count, since), idle| (count + idle.count, since.min(idle.since)));
             let candidate = Candidate {
                 id,
-                since: idle.since,
-                idle: idle.count.saturating_sub(member.evicting),
-                spare,
-                kept: member.kept(),
+                since,
+                idle: u32::saturating_sub(count, group.counts.evicting),
+                spare: group.spare(&self.floors),
+                kept: group.counts.kept(),
             };
-            (candidate.idle > 0 && spare > 0).then_some(candidate)
+            (candidate.idle > 0 && candidate.spare > 0).then_some(candidate)
         };
-        self.holders.iter().filter_map(|(_, id)| of_member(*id)).collect()
+        self.holders.iter().filter_map(|(_, id)| of_group(*id)).collect()
     }
 
     /// Closes idle connections for those who lack some, in the order in which they are served. Returns when one more
     /// may be closed, if that is only a matter of time.
-    pub(super) fn evict(&mut self, now: Duration, mut candidates: Vec<Candidate>) -> Option<Duration> {
+    pub(super) fn evict(
+        &mut self,
+        now: Duration,
+        mut candidates: Vec<Candidate>,
+        idle: &impl Fn(MemberId) -> Idle,
+    ) -> Option<Duration> {
         let mut missing = self.shortage();
         let mut surplus = self.surplus();
         let mut covered = (self.sums.lacking - missing).max(0);
@@ -79,23 +80,12 @@ impl Allocator {
             };
             let (index, reason) = chosen?;
             missing -= 1;
-            self.tell_to_evict(&mut candidates, index, reason);
+            let group = take_from(&mut candidates, index);
+            if let Some(member) = self.groups.get(&group).and_then(|group| group.idlest(idle)) {
+                self.tell_to_evict(member, reason);
+            }
         }
         Some(now + LOOK_INTERVAL)
-    }
-
-    fn tell_to_evict(&mut self, candidates: &mut Vec<Candidate>, index: usize, reason: Reason) {
-        let candidate = &mut candidates[index];
-        let id = candidate.id;
-        candidate.idle -= 1;
-        candidate.spare -= 1;
-        candidate.kept -= 1;
-        if candidate.idle == 0 || candidate.spare == 0 {
-            candidates.swap_remove(index);
-        }
-        self.edit(id, |member| member.evicting += 1);
-        self.reclaims.evicted[reason.index()] += 1;
-        self.actions.push_back(Action::Evict(id));
     }
 
     /// Whose idle connection goes for this claim. An error is when one may go, if that is only a matter of time.
@@ -105,7 +95,7 @@ impl Allocator {
         now: Duration,
         candidates: &[Candidate],
     ) -> Result<(usize, Reason), Option<Duration>> {
-        let Some(claimant) = self.members.get(&claim.id) else { return Err(None) };
+        let Some(claimant) = self.groups.get(&claim.id) else { return Err(None) };
         let is_above = |candidate: &Candidate| {
             claim.rank.0.is_below_floor()
                 || self.level_of(candidate, 1) >= claimant.level_with(claim.kept + 1)
@@ -133,27 +123,40 @@ impl Allocator {
         (0..candidates.len()).max_by_key(|index| key(&candidates[*index]))
     }
 
-    /// How much a candidate's member has for its weight once it has given so many up.
+    /// How much a candidate's group has for its weight once it has given so many up.
     fn level_of(&self, candidate: &Candidate, given: u32) -> u64 {
-        let member = self.members.get(&candidate.id);
-        member.map_or(0, |member| member.level_with(candidate.kept.saturating_sub(given)))
+        let group = self.groups.get(&candidate.id);
+        group.map_or(0, |group| group.level_with(candidate.kept.saturating_sub(given)))
     }
 
     /// The first claims, as many as are covered or may find a victim.
     fn claims_to_meet(&self, covered: i64, candidates: usize) -> Claims {
         let enough = usize::try_from(covered).unwrap_or(usize::MAX).saturating_add(candidates);
-        let claim = |(order, (id, place)): (usize, (MemberId, Place<Rank>))| {
-            let member = self.members.get(&id)?;
+        let claim = |(order, (id, place)): (usize, (GroupId, Place<Rank>))| {
+            let group = self.groups.get(&id)?;
             Some(Claim {
                 rank: Reverse(place.rank()),
                 order: Reverse(order),
                 id,
-                kept: member.kept(),
-                lacking: member.lacking(),
+                kept: group.counts.kept(),
+                lacking: group.lacking(),
             })
         };
         Claims(self.claims.iter().take(enough).enumerate().filter_map(claim).collect())
     }
+}
+
+/// One idle connection less.
+fn take_from(candidates: &mut Vec<Candidate>, index: usize) -> GroupId {
+    let candidate = &mut candidates[index];
+    let id = candidate.id;
+    candidate.idle -= 1;
+    candidate.spare -= 1;
+    candidate.kept -= 1;
+    if candidate.idle == 0 || candidate.spare == 0 {
+        candidates.swap_remove(index);
+    }
+    id
 }
 
 /// Claims in the order in which they would be served, as far as that can be foreseen.
@@ -164,10 +167,10 @@ impl Claims {
     fn pop_and_serve(&mut self, allocator: &Allocator) -> Option<Claim> {
         let claim = self.0.pop()?;
         if claim.lacking > 1
-            && let Some(member) = allocator.members.get(&claim.id)
+            && let Some(group) = allocator.groups.get(&claim.id)
         {
             let kept = claim.kept + 1;
-            let rank = Reverse(member.rank_with(kept, &allocator.floors));
+            let rank = Reverse(group.rank_with(kept, &allocator.floors));
             self.0.push(Claim { rank, order: claim.order, id: claim.id, kept, lacking: claim.lacking - 1 });
         }
         Some(claim)

@@ -3,6 +3,7 @@ use super::super::{Allocator, Idle, Phase, Terms};
 use super::terms;
 use super::world::World;
 use std::time::{Duration, Instant};
+use tenancy::TenantId;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -169,7 +170,7 @@ fn long_holders_leave_a_share_to_transactions() {
     world.pass(Duration::from_millis(50));
     assert_eq!(world.pools[other].served, 3);
     let mut alone = Allocator::new(1, 100);
-    let member = alone.join(terms(1, 1));
+    let member = alone.join(TenantId::generate(), terms(1, 1)).0;
     assert!(!alone.keep_long(member, super::super::LongHold::Listener), "one stays for transactions");
 }
 
@@ -205,9 +206,9 @@ fn one_connection_stays_for_transactions_when_the_limit_falls_below_the_long_hol
 fn cost_with(known: u32) -> Duration {
     let mut allocator = Allocator::new(100, 80);
     for _ in 0..known {
-        allocator.join(Terms { floor: 1, weight: 100, cap: 20 });
+        let _ = allocator.join(TenantId::generate(), Terms { floor: 1, weight: 100, cap: 20 });
     }
-    let members: Vec<_> = (0..100).map(|_| allocator.join(terms(100, 20))).collect();
+    let members: Vec<_> = (0..100).map(|_| allocator.join(TenantId::generate(), terms(100, 20)).0).collect();
     let started = Instant::now();
     for round in 0..200 {
         for member in &members {

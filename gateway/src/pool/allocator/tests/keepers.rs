@@ -4,6 +4,7 @@ use super::super::{Action, Allocator, Idle, LongHold};
 use super::terms;
 use super::world::World;
 use std::time::Duration;
+use tenancy::TenantId;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,7 +58,7 @@ fn keepers_take_turns_at_what_is_left() {
 #[test]
 fn who_waits_moves_up_as_its_connections_are_kept() {
     let mut allocator = Allocator::new(4, 80);
-    let [keeper, other, third] = [(); 3].map(|()| allocator.join(terms(100, 20)));
+    let [keeper, other, third] = [(); 3].map(|()| allocator.join(TenantId::generate(), terms(100, 20)).0);
     for member in [keeper, keeper, other, third] {
         allocator.take(member);
     }

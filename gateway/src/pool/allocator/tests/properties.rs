@@ -6,6 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 enum Step {
     Join(Terms, u64),
+    JoinBeside(usize, u64),
     Arrive(usize, u32),
     GiveUp(usize, u32),
     KeepLong(usize),
@@ -25,6 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
     let pool = 0_usize..16;
     prop_oneof![
         2 => (terms(), 0_u64..80).prop_map(|(terms, work)| Step::Join(terms, work)),
+        2 => (pool.clone(), 0_u64..80).prop_map(|(pool, work)| Step::JoinBeside(pool, work)),
         8 => (pool.clone(), 1_u32..12).prop_map(|(pool, clients)| Step::Arrive(pool, clients)),
         2 => (pool.clone(), 1_u32..12).prop_map(|(pool, clients)| Step::GiveUp(pool, clients)),
         2 => pool.clone().prop_map(Step::KeepLong),
@@ -42,6 +44,11 @@ fn take(world: &mut World, step: &Step) {
     let exists = |pool: usize| (pools > 0).then(|| pool % pools.max(1));
     match step {
         Step::Join(terms, work) if pools < 16 => drop(world.join(*terms, *work)),
+        Step::JoinBeside(pool, work) if pools < 16 => {
+            if let Some(pool) = exists(*pool).filter(|pool| !world.pools[*pool].has_left()) {
+                world.join_beside(pool, *work);
+            }
+        }
         Step::SetLimit(limit) => world.set_limit(*limit),
         Step::Pass(time) => world.pass(Duration::from_millis(*time)),
         Step::Arrive(pool, clients) => {
@@ -64,7 +71,7 @@ fn take(world: &mut World, step: &Step) {
             exists(*pool).into_iter().for_each(|pool| world.set_terms(pool, *terms));
         }
         Step::Leave(pool) => exists(*pool).into_iter().for_each(|pool| world.leave(pool)),
-        Step::Join(..) => {}
+        Step::Join(..) | Step::JoinBeside(..) => {}
     }
 }
 
@@ -95,6 +102,9 @@ proptest! {
         }
         prop_assert_eq!(world.allocator.wanted(), 0);
         prop_assert!(world.held() <= limit);
+        for pool in 0..world.pools.len() {
+            prop_assert!(world.pools[pool].has_left() || world.open_beside(pool) <= world.pools[pool].terms.cap);
+        }
         for pool in 0..world.pools.len() {
             world.leave(pool);
         }
@@ -153,6 +163,37 @@ proptest! {
         let all: u32 = pools.iter().map(|(weight, _)| weight).sum();
         // Everybody's turns until the lightest has had one, and the changes between them.
         let round = Duration::from_millis(70) * (2 * all + 2 * u32::try_from(pools.len()).expect("few"));
+        world.pass(round);
+        for _ in 0..3 {
+            let before: Vec<u64> = world.pools.iter().map(|pool| pool.served).collect();
+            world.pass(round);
+            for (pool, before) in world.pools.iter().zip(before) {
+                prop_assert!(pool.served > before);
+            }
+        }
+    }
+
+    /// No pool keeps another of its tenant's from being served, however few connections the tenant may have and however
+    /// many others want them.
+    #[test]
+    fn no_sibling_starves(
+        tenants in prop::collection::vec((1_u32..=3, prop::collection::vec((1_u32..6, 1_u64..40), 1..=3)), 1..5),
+        limit in 1_u32..8,
+    ) {
+        let mut world = World::new(limit);
+        for (cap, pools) in &tenants {
+            let first = world.pools.len();
+            for (index, (clients, work)) in pools.iter().enumerate() {
+                let pool = match index {
+                    0 => world.join(Terms { floor: 0, weight: 100, cap: *cap }, *work),
+                    _ => world.join_beside(first, *work),
+                };
+                world.pools[pool].is_greedy = true;
+                world.arrive(pool, *clients);
+            }
+        }
+        // Everybody's turns, with the transactions in which they end and the changes between them.
+        let round = Duration::from_millis(110) * u32::try_from(3 * world.pools.len()).expect("few");
         world.pass(round);
         for _ in 0..3 {
             let before: Vec<u64> = world.pools.iter().map(|pool| pool.served).collect();

@@ -1,10 +1,12 @@
 //! Pools, their clients and a server, as far as the allocator can tell them from real ones.
 
 use super::super::reclaim::TURN;
-use super::super::{Action, Allocator, Idle, LongHold, MemberId, Phase, Release, Terms};
+use super::super::{Action, Allocator, Idle, LongHold, MemberId, Phase, Release, Siblings, Terms};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use std::time::Duration;
+use tenancy::TenantId;
 
 /// How long a server takes to let go of a connection that is closed.
 const CLOSE: Duration = Duration::from_millis(1);
@@ -15,6 +17,9 @@ const LOOKS_MAX: usize = 10_000;
 
 pub(super) struct Pool {
     pub(super) id: MemberId,
+    pub(super) tenant: TenantId,
+    siblings: Arc<Siblings>,
+    /// Its tenant's.
     pub(super) terms: Terms,
     /// How long its transactions take.
     pub(super) work: Duration,
@@ -78,11 +83,24 @@ impl World {
         }
     }
 
+    /// A tenant with one pool.
     pub(super) fn join(&mut self, terms: Terms, work_ms: u64) -> usize {
-        let id = self.allocator.join(terms);
+        self.join_of(TenantId::generate(), terms, work_ms)
+    }
+
+    /// Another pool of this one's tenant.
+    pub(super) fn join_beside(&mut self, pool: usize, work_ms: u64) -> usize {
+        let Pool { tenant, terms, .. } = self.pools[pool];
+        self.join_of(tenant, terms, work_ms)
+    }
+
+    fn join_of(&mut self, tenant: TenantId, terms: Terms, work_ms: u64) -> usize {
+        let (id, siblings) = self.allocator.join(tenant, terms);
         let work = Duration::from_millis(work_ms);
         self.pools.push(Pool {
             id,
+            tenant,
+            siblings,
             terms,
             work,
             is_greedy: false,
@@ -146,13 +164,11 @@ impl World {
 
     pub(super) fn set_terms(&mut self, pool: usize, terms: Terms) {
         if !self.pools[pool].has_left {
-            self.pools[pool].terms = terms;
-            self.allocator.set_terms(self.pools[pool].id, terms);
-            while self.open_in(pool) > terms.cap && !self.pools[pool].idle.is_empty() {
-                self.pools[pool].idle.remove(0);
-                self.close(pool, true);
+            for sibling in self.group(pool) {
+                self.pools[sibling].terms = terms;
+                self.allocator.set_terms(self.pools[sibling].id, terms);
+                self.report(sibling);
             }
-            self.report(pool);
             self.settle();
         }
     }
@@ -199,7 +215,24 @@ impl World {
         pool.opening + pool.leased + u32::try_from(pool.idle.len()).expect("few")
     }
 
-    /// The same, and those that it has closed and that the server has not let go of.
+    /// The pools of this one's tenant, with itself.
+    pub(super) fn group(&self, pool: usize) -> Vec<usize> {
+        let tenant = self.pools[pool].tenant;
+        let is_of_it = |pool: &usize| self.pools[*pool].tenant == tenant && !self.pools[*pool].has_left;
+        (0..self.pools.len()).filter(is_of_it).collect()
+    }
+
+    /// Connections that the pool and its siblings have or open.
+    pub(super) fn open_beside(&self, pool: usize) -> u32 {
+        self.group(pool).into_iter().map(|pool| self.open_in(pool)).sum()
+    }
+
+    /// The same, and those that they have closed and that the server has not let go of.
+    pub(super) fn held_beside(&self, pool: usize) -> u32 {
+        self.group(pool).into_iter().map(|pool| self.held_by(pool)).sum()
+    }
+
+    /// Connections that the pool has or opens, and those that it has closed and that the server has not let go of.
     pub(super) fn held_by(&self, pool: usize) -> u32 {
         self.open_in(pool) + self.pools[pool].closing
     }
@@ -227,10 +260,11 @@ impl World {
         world_pool.waiters += u32::from(world_pool.is_greedy && !world_pool.has_left);
         let turn_is_over = now - turn_began >= TURN;
         let mut turn_began = turn_began;
-        if world_pool.has_left || self.open_in(pool) > self.pools[pool].terms.cap {
+        if world_pool.has_left {
             return self.close(pool, true);
         }
-        if self.allocator.is_short() && (self.pools[pool].is_asked || turn_is_over) {
+        let is_short = self.allocator.is_short() || self.pools[pool].siblings.is_crowded();
+        if is_short && (self.pools[pool].is_asked || turn_is_over) {
             match self.allocator.release(self.pools[pool].id, turn_is_over) {
                 Release::Close => return self.close(pool, false),
                 Release::NextTurn => turn_began = now,
@@ -267,9 +301,12 @@ impl World {
         self.pools[pool].waiters.saturating_sub(self.pools[pool].opening).min(room)
     }
 
-    /// The same, as far as not too many are ending.
-    fn lacking(&self, pool: usize) -> u32 {
-        self.wanted(pool).min((2 * self.pools[pool].terms.cap).saturating_sub(self.held_by(pool)))
+    /// The same of the pool and its siblings, as far as they may have more and not too many are ending.
+    fn lacking_beside(&self, pool: usize) -> u32 {
+        let wanted: u32 = self.group(pool).into_iter().map(|pool| self.wanted(pool)).sum();
+        let cap = self.pools[pool].terms.cap;
+        let room = cap.saturating_sub(self.open_beside(pool));
+        wanted.min(room).min((2 * cap).saturating_sub(self.held_beside(pool)))
     }
 
     fn report(&mut self, pool: usize) {
@@ -328,7 +365,8 @@ impl World {
         if is_wanted {
             self.pools[pool].opening += 1;
             let cap = self.pools[pool].terms.cap;
-            assert!(self.open_in(pool) <= cap && self.held_by(pool) <= 2 * cap, "beyond the cap");
+            assert!(self.open_beside(pool) <= cap, "beyond the cap");
+            assert!(self.held_beside(pool) <= 2 * cap, "beyond the cap with those that end");
             self.later(LOGIN, Event::Opened(pool));
         }
         self.allocator.took(self.pools[pool].id, self.wanted(pool));
@@ -347,7 +385,8 @@ impl World {
         let holdings = self.allocator.holdings();
         assert_eq!(holdings.held, self.held(), "no permit is lost or made");
         assert_eq!(holdings.closing, self.pools.iter().map(|pool| pool.closing).sum::<u32>());
-        let lacking: u32 = (0..self.pools.len()).map(|pool| self.lacking(pool)).sum();
+        let first_of_each = (0..self.pools.len()).filter(|pool| self.group(*pool).first() == Some(pool));
+        let lacking: u32 = first_of_each.map(|pool| self.lacking_beside(pool)).sum();
         assert_eq!(holdings.wanted, lacking);
         let free = self.allocator.in_force().saturating_sub(holdings.held);
         assert!(lacking == 0 || free <= holdings.reserved, "{free} free, {lacking} lacking");

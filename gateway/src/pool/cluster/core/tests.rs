@@ -25,9 +25,9 @@ fn whoever_comes_to_lack_a_connection_or_whoever_has_one_idle_sees_the_other() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (cluster, begun, done) = (cluster(), AtomicUsize::new(0), AtomicUsize::new(0));
     let (has, wants) = (Glance::new(cluster.clock()), Glance::new(cluster.clock()));
-    let holder = cluster.join(TERMS, Weak::new(), Arc::clone(&has));
+    let (holder, _) = cluster.join(TenantId::generate(), TERMS, Weak::new(), Arc::clone(&has));
     let _permit = cluster.permit_for(holder);
-    let waiting = cluster.join(TERMS, Weak::new(), wants);
+    let (waiting, _) = cluster.join(TenantId::generate(), TERMS, Weak::new(), wants);
     let mut unseen = 0;
     std::thread::scope(|threads| {
         threads.spawn(|| {
