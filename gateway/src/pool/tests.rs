@@ -1,3 +1,4 @@
+mod demand;
 mod handing;
 mod long;
 mod opening;

@@ -1,10 +1,13 @@
 //! Clients that keep their connections.
 
-use crate::{CLUSTER, alone, limits, login, nothing_is_in_use, run, tenant};
+use crate::{BUDGET, CLUSTER, alone, limits, login, nothing_is_in_use, run, tenant};
 use harness::wire::WireClient;
 use harness::{Stack, Tenant, wait_until};
 use pgwire::frontend::write;
 use tenancy::Limits;
+
+/// Of the budget, what clients may keep.
+const KEPT_MAX: u32 = BUDGET * 80 / 100;
 
 async fn session(tenant: &Tenant) -> WireClient {
     let whose = [("user", "app"), ("database", tenant.slug.as_str()), ("pool_mode", "session")];
@@ -21,10 +24,8 @@ async fn long_held(stack: &Stack, kind: &str) -> f64 {
 
 /// As many clients in session mode as may be.
 async fn all_sessions(stack: &Stack, tenant: &Tenant) -> Vec<WireClient> {
-    let limit = stack.metric("tenantry_cluster_long_held_limit", &[CLUSTER]).await;
-    assert!(limit >= 1.0);
     let mut sessions = Vec::new();
-    while long_held(stack, "session").await < limit {
+    while long_held(stack, "session").await < f64::from(KEPT_MAX) {
         let mut client = session(tenant).await;
         run(&mut client, "select 1").await;
         sessions.push(client);

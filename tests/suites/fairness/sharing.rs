@@ -1,17 +1,17 @@
 //! Tenants that want more than there is.
 
-use crate::{
-    BUDGET, Busy, CLUSTER, alone, connections, limits, login, nothing_is_in_use, run, share, tenant,
-};
+use crate::{BUDGET, Busy, CLUSTER, alone, connections, limits, login, nothing_is_in_use, run, tenant};
 use harness::wait_until;
 use suites::admin;
 use tokio::task::JoinSet;
+
+/// What is kept for a tenant.
+const FLOOR: u32 = 3;
 
 /// Connections that gateways hold, as the server counts them.
 const HELD: &str = "select count(*) from pg_stat_activity where usename like 't\\_%'";
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes the gateway's share of the budget for constant; fails on a busy machine"]
 async fn a_hot_tenant_with_many_clients_keeps_no_cold_one_waiting() {
     let (_turn, stack) = alone().await;
     let hot = tenant(stack, "hot", limits(50, 0, 100)).await;
@@ -20,8 +20,7 @@ async fn a_hot_tenant_with_many_clients_keeps_no_cold_one_waiting() {
         cold.push(tenant(stack, &format!("cold{number}"), limits(5, 0, 100)).await);
     }
     let hot_clients = Busy::start(&hot, 60).await;
-    let share = share(stack).await;
-    wait_until("the hot one has it all", async || connections(stack, &hot).await >= share).await;
+    wait_until("the hot one has it all", async || connections(stack, &hot).await == f64::from(BUDGET)).await;
     let mut working = JoinSet::new();
     for tenant in cold.clone() {
         working.spawn(async move {
@@ -52,18 +51,17 @@ async fn a_hot_tenant_with_many_clients_keeps_no_cold_one_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes the gateway's share of the budget for constant; fails on a busy machine"]
 async fn who_weighs_more_gets_more_connections() {
     let (_turn, stack) = alone().await;
     let heavy = tenant(stack, "heavy", limits(50, 0, 400)).await;
     let light = tenant(stack, "light", limits(50, 0, 100)).await;
-    let share = share(stack).await;
     let light_clients = Busy::start(&light, 30).await;
-    wait_until("the light one has it all", async || connections(stack, &light).await >= share).await;
+    let all = f64::from(BUDGET);
+    wait_until("the light one has it all", async || connections(stack, &light).await == all).await;
     let heavy_clients = Busy::start(&heavy, 30).await;
     wait_until("weights are followed", async || {
         let (heavy, light) = (connections(stack, &heavy).await, connections(stack, &light).await);
-        light >= 1.0 && heavy >= 3.0 * light && heavy + light <= share
+        light >= 1.0 && heavy >= 3.0 * light && heavy + light <= all
     })
     .await;
     light_clients.more_is_served().await;
@@ -89,18 +87,16 @@ async fn with_more_busy_tenants_than_connections_all_have_their_turns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes the gateway's share of the budget for constant; fails on a busy machine"]
 async fn a_floor_is_free_for_its_tenant_whoever_holds_the_rest() {
     let (_turn, stack) = alone().await;
-    let owner = tenant(stack, "owner", limits(5, 3, 100)).await;
+    let owner = tenant(stack, "owner", limits(5, FLOOR, 100)).await;
     let hot = tenant(stack, "grabber", limits(50, 0, 1_000)).await;
-    let share = share(stack).await;
     // Transactions that do not end: nobody could be asked to give way.
     let mut holders = Vec::new();
     let mut waiting = JoinSet::new();
     for number in 0..BUDGET {
         let mut client = login(&hot).await;
-        if f64::from(number) < share - 3.0 {
+        if number < BUDGET - FLOOR {
             run(&mut client, "begin").await;
             holders.push(client);
         } else {
@@ -108,11 +104,11 @@ async fn a_floor_is_free_for_its_tenant_whoever_holds_the_rest() {
         }
     }
     wait_until("the others wait", async || {
-        stack.metric("tenantry_pool_waiting_clients", &["tenant=\"grabber\""]).await >= 3.0
+        stack.metric("tenantry_pool_waiting_clients", &["tenant=\"grabber\""]).await == f64::from(FLOOR)
     })
     .await;
     let mut owners = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..FLOOR {
         let mut client = login(&owner).await;
         run(&mut client, "begin").await;
         owners.push(client);

@@ -1,6 +1,7 @@
 //! The allocator against pools that behave as real ones do, on a simulated clock.
 
 mod behaviour;
+mod demand;
 mod keepers;
 mod properties;
 mod siblings;

@@ -25,6 +25,10 @@ const LEASE_MIN: Duration = Duration::from_secs(4);
 /// Renewals that were asked for come no faster than this.
 const RENEWAL_GAP: Duration = Duration::from_millis(20);
 
+/// While somebody waits, demand is looked at again after this: what others had idle, and what was on its way, may be
+/// in use a moment later, and of a shortage that lasts nobody is told twice.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
 /// The shares, and what was said of them.
 pub(super) struct Shares {
     gateway: GatewayId,
@@ -118,14 +122,9 @@ impl Shares {
     /// Resolves when the catalog is to be asked before the next heartbeat: a cluster could use more than its share,
     /// or has given up some of what others wait for.
     pub(super) async fn wanting(&self) {
-        let wanting = self.pools.wanting();
-        loop {
-            let told = wanting.notified();
-            if self.is_renewal_due() {
-                return self.pace().await;
-            }
-            told.await;
-        }
+        let somebody_waits = || self.pools.clusters().iter().any(|cluster| cluster.is_wanting());
+        until(|| self.is_renewal_due(), somebody_waits, &self.pools.wanting()).await;
+        self.pace().await;
     }
 
     /// Lets every lease end in time, whatever becomes of the catalog meanwhile. Never resolves.
@@ -180,6 +179,23 @@ impl Shares {
     }
 }
 
+/// Resolves when it `is_due`, which is looked at when it was `told`, and now and then while `somebody_waits`.
+async fn until(is_due: impl Fn() -> bool, somebody_waits: impl Fn() -> bool, told: &Notify) {
+    loop {
+        // Made before the looks, so that nothing falls between them and the wait.
+        let told = told.notified();
+        if is_due() {
+            return;
+        }
+        if somebody_waits() {
+            // If nobody tells anything until then, it is time all the same.
+            let _ = tokio::time::timeout(LOOK_INTERVAL, told).await;
+        } else {
+            told.await;
+        }
+    }
+}
+
 impl Table {
     fn share_of(&self, cluster: &Cluster) -> u32 {
         self.shares.get(&cluster.id()).map_or(0, |share| share.share)
@@ -227,6 +243,9 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tokio::time::timeout;
 
     fn claim(share: u32, held: u32, wanted: u32) -> LeaseClaim {
         LeaseClaim { cluster: ClusterId::generate(), share, floor: 1, held, long: 0, wanted }
@@ -246,6 +265,19 @@ mod tests {
         assert!(!asked.wants_more(Demand { held: 5, wanted: 9 }), "it says when there is more");
         let given = told(claim(5, 5, 6), 6, false);
         assert!(given.wants_more(Demand { held: 6, wanted: 9 }));
+    }
+
+    #[tokio::test]
+    async fn while_somebody_waits_demand_is_looked_at_again_though_nobody_tells_of_it() {
+        let looks = AtomicU32::new(0);
+        let grows_later = || looks.fetch_add(1, Ordering::Relaxed) >= 2;
+        until(grows_later, || true, &Notify::new()).await;
+        // And not otherwise.
+        looks.store(0, Ordering::Relaxed);
+        let never_told = Notify::new();
+        let mut idle = pin!(until(grows_later, || false, &never_told));
+        assert!(timeout(LOOK_INTERVAL * 4, &mut idle).await.is_err());
+        assert_eq!(looks.load(Ordering::Relaxed), 1);
     }
 
     #[test]
