@@ -5,6 +5,7 @@ mod stop;
 use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
+use crate::authenticate::token::TokenChecks;
 use crate::cancel::Cancels;
 use crate::console::{Console, ConsoleError};
 use crate::listen::bind::{self, Sharing};
@@ -12,7 +13,7 @@ use crate::listen::door::{Orders, Visitors};
 use crate::listen::group::Place;
 use crate::metrics::{GatewayMetrics, GatewayUsage};
 use crate::pool::{Registry, expiry};
-use crate::resolve::Routes;
+use crate::resolve::{Installation, Routes};
 use crate::resolve::follow::Follower;
 use crate::shared::Shared;
 use crate::tls::{self, Acceptor, ServerTlsSettings, TlsError};
@@ -20,6 +21,7 @@ use crate::workers::Workers;
 use crate::{admin, listen};
 use catalog_schema::{Catalog, CatalogError, GatewayHeartbeat, MasterKey, SealError};
 use config::{GatewayConfig, GatewayListen};
+use identity::Jwks;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -123,7 +125,10 @@ impl Gateway {
             admin: address(&admin, config.listen.admin),
         };
         let tls = config.tls.is_on().then(|| Acceptor::new(config.tls.clone())).transpose()?.map(Arc::new);
-        let server_tls = ServerTlsSettings::new(tls::roots::of_the_system());
+        let roots = tls::roots::of_the_system();
+        let jwks = Jwks::new(config.identity.clone(), roots.clone());
+        let installation = Arc::new(Installation::default());
+        let server_tls = ServerTlsSettings::new(roots);
         let drain = CancellationToken::new();
         let shared = Arc::new(Shared {
             workers,
@@ -141,6 +146,7 @@ impl Gateway {
             progress: Arc::default(),
             mock_seed,
             passwords: PasswordChecks::default(),
+            tokens: TokenChecks::new(Arc::clone(&installation), jwks),
             client_places: Arc::new(Semaphore::new(config.limits.client_limit as usize)),
             leaving: CancellationToken::new(),
             drain,
@@ -150,6 +156,7 @@ impl Gateway {
         let follower = Follower {
             catalog,
             routes: Arc::clone(&shared.routes),
+            installation,
             pools: Arc::clone(&shared.pools),
             progress: Arc::clone(&shared.progress),
             peers: Arc::clone(shared.cancels.peers()),

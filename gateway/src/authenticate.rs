@@ -7,9 +7,11 @@
 
 pub mod api_key;
 pub mod certificate;
+pub mod cleartext;
 pub mod identity;
 pub mod password;
 pub mod scram;
+pub mod token;
 
 use crate::resolve::agreement;
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};

@@ -127,6 +127,7 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         | ErrorKind::TenantUnavailable
         | ErrorKind::TenantPaused
         | ErrorKind::CatalogUnavailable
+        | ErrorKind::IssuerUnavailable
         | ErrorKind::ClusterStarting => SqlState::CANNOT_CONNECT_NOW,
         ErrorKind::ClientLimit
         | ErrorKind::QueueFull
@@ -162,6 +163,7 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         ErrorKind::TenantUnavailable
         | ErrorKind::TenantPaused
         | ErrorKind::CatalogUnavailable
+        | ErrorKind::IssuerUnavailable
         | ErrorKind::ClusterUnavailable
         | ErrorKind::ClusterStarting
         | ErrorKind::ClusterFull

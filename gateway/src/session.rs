@@ -9,7 +9,7 @@
 //! or a certificate that stands for one.
 
 use crate::admit::{self, ClientPermit};
-use crate::authenticate::{Identity, certificate, scram};
+use crate::authenticate::{Identity, certificate, cleartext, scram};
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
 use crate::metrics::anomalies::Listener;
@@ -38,7 +38,8 @@ pub struct Resolved {
     wire: ClientWire,
     peer: SocketAddr,
     target: Target,
-    found: Found,
+    /// `None`: a token will tell.
+    found: Option<Found>,
 }
 
 /// The client has proved who it is.
@@ -95,14 +96,21 @@ impl Accepted {
 }
 
 /// What the client asks for, and whom it names.
-async fn find(wire: &ClientWire, startup: &Startup, shared: &Shared) -> Result<(Target, Found), Refusal> {
+async fn find(
+    wire: &ClientWire,
+    startup: &Startup,
+    shared: &Shared,
+) -> Result<(Target, Option<Found>), Refusal> {
     let (server_name, config) = (wire.tls().server_name.as_deref(), &shared.config);
     let target = startup::read(startup, server_name, Hosts::of(config), &config.resolve.wire_sources)?;
+    if target.shows_token {
+        return Ok((target, None));
+    }
     let found = shared.court(Listener::Pg).decide(&target.claims, None).await?.ok_or_else(|| {
         Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
             .hint("give the tenant as the database name, as user.tenant, or with options='-c tenant=NAME'")
     })?;
-    Ok((target, found))
+    Ok((target, Some(found)))
 }
 
 fn known_by_certificate(wire: &ClientWire, route: Option<&RouteRecord>, target: &Target) -> Option<Identity> {
@@ -116,6 +124,7 @@ impl Resolved {
     /// It could not.
     pub async fn authenticate(self, shared: &Shared) -> Result<Authenticated, Box<Refused>> {
         let Self { mut wire, peer, target, found } = self;
+        let Some(found) = found else { return by_token(wire, peer, target, shared).await };
         let (tenant, tenant_as_given) = found.into_parts();
         let route = tenant.as_ref().map(|tenant| tenant.route());
         let proved = match known_by_certificate(&wire, route.as_deref(), &target) {
@@ -133,6 +142,23 @@ impl Resolved {
             }
             (Err(refusal), _) => Err(Box::new(Refused { wire, refusal, tenant: None })),
         }
+    }
+}
+
+/// A token says by itself which tenant it is for, or whose it is among those that were named.
+async fn by_token(
+    mut wire: ClientWire,
+    peer: SocketAddr,
+    target: Target,
+    shared: &Shared,
+) -> Result<Authenticated, Box<Refused>> {
+    let proved = async {
+        let token = cleartext::ask(&mut wire, peer).await?;
+        shared.tokens.authenticate(&token, &target.claims, shared.court(Listener::Pg)).await
+    };
+    match proved.await {
+        Ok((tenant, identity)) => Ok(Authenticated { wire, peer, target, tenant, identity }),
+        Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: None })),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
+use crate::authenticate::token::TokenChecks;
 use crate::cancel::Cancels;
 use crate::clients::Clients;
 use crate::console::Console;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub mock_seed: MockSeed,
     /// Password checks of HTTP clients, bounded and remembered.
     pub passwords: PasswordChecks,
+    /// Checks of tokens, with their issuers' keys.
+    pub tokens: TokenChecks,
     /// Places for clients of either protocol, authenticated or not.
     pub client_places: Arc<Semaphore>,
     /// Fires when the gateway is to stop: no client should be sent here any more.

@@ -66,14 +66,13 @@ impl KeySet {
     }
 
     /// One Ed25519 key of 32 bytes, with its id.
-    pub(crate) fn of_ed25519<'a>(keys: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
-        let keys = keys.map(|(id, bytes)| Key {
+    pub(crate) fn of_ed25519(id: &str, public: &[u8; 32]) -> Self {
+        Self(vec![Key {
             id: Some(id.to_owned()),
             family: Family::Ed25519,
             algorithm: Some(SigningAlgorithm::EdDsa),
-            key: DecodingKey::from_ed_der(bytes),
-        });
-        Self(keys.collect())
+            key: DecodingKey::from_ed_der(public),
+        }])
     }
 
     /// How many keys there are.

@@ -3,10 +3,11 @@
 use crate::error::TokenError;
 use crate::keys::KeySet;
 use crate::token::Token;
-use crate::verify::{expected, seconds, signed_claims, user_of};
+use crate::verify::{expected, seconds, signed_claims};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tenancy::issuer::OWN_ISSUER;
-use tenancy::{Access, SigningAlgorithm, TenantId};
+use tenancy::{Access, SessionId, SigningAlgorithm, TenantId, UserId};
 
 /// Whom they are for.
 pub const OWN_AUDIENCE: &str = "tenantry-gateway";
@@ -27,31 +28,27 @@ pub struct OwnKey {
     pub id: String,
     /// Ed25519, 32 bytes.
     pub public: [u8; 32],
+    /// Until when what it signed is believed, in seconds since 1970.
+    pub verifies_until: u64,
 }
 
 /// What a good one says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayToken {
-    /// The user's id at the control plane.
-    pub user: Arc<str>,
+    /// The user, as the control plane knows it.
+    pub user: UserId,
     /// The tenant that it is for.
     pub tenant: TenantId,
     /// What its holder may do there.
     pub access: Access,
     /// The session that it was given to.
-    pub session: Arc<str>,
+    pub session: SessionId,
     /// Its own id.
     pub id: Arc<str>,
     /// When it was made, in seconds since 1970: a revocation counts for what was made before it.
     pub issued_at: u64,
     /// From when on it is good for nothing, in seconds since 1970.
     pub expires_at: u64,
-}
-
-/// The keys of the control plane, to check its tokens with.
-#[must_use]
-pub fn key_set(keys: &[OwnKey]) -> KeySet {
-    KeySet::of_ed25519(keys.iter().map(|key| (key.id.as_str(), key.public.as_slice())))
 }
 
 /// Does the token say that it is the control plane's?
@@ -64,16 +61,19 @@ pub fn is_own(token: &Token<'_>) -> bool {
 ///
 /// # Errors
 /// See [`TokenError`].
-pub fn verify(token: &Token<'_>, keys: &KeySet) -> Result<GatewayToken, TokenError> {
+pub fn verify(token: &Token<'_>, keys: &[OwnKey]) -> Result<GatewayToken, TokenError> {
     if token.algorithm() != SigningAlgorithm::EdDsa {
         return Err(TokenError::Algorithm);
     }
     if !token.is_of(OWN_TYPE) {
         return Err(TokenError::Malformed);
     }
+    let known = |key: &&OwnKey| token.key_id() == Some(key.id.as_str()) && key.verifies_until > now();
+    let key = keys.iter().find(known).ok_or(TokenError::UnknownKey)?;
+    let keys = KeySet::of_ed25519(&key.id, &key.public);
     let audiences = [OWN_AUDIENCE.to_owned()];
     let expected = expected(OWN_ISSUER, &audiences, LEEWAY_S, SigningAlgorithm::EdDsa);
-    let claims = signed_claims(token, keys, &expected)?;
+    let claims = signed_claims(token, &keys, &expected)?;
     let text = |name: &str| claims.text(name).ok_or(TokenError::Claims);
     let time = |name: &str| seconds(&claims, name).ok_or(TokenError::Claims);
     let (issued_at, expires_at) = (time("iat")?, time("exp")?);
@@ -81,14 +81,18 @@ pub fn verify(token: &Token<'_>, keys: &KeySet) -> Result<GatewayToken, TokenErr
         return Err(TokenError::Claims);
     }
     Ok(GatewayToken {
-        user: user_of(claims.text("sub"))?,
+        user: text("sub")?.parse().map_err(|_| TokenError::Claims)?,
         tenant: text("tenant_id")?.parse().map_err(|_| TokenError::Tenant)?,
         access: text("access")?.parse().map_err(|_| TokenError::Role)?,
-        session: text("sid")?.into(),
+        session: text("sid")?.parse().map_err(|_| TokenError::Claims)?,
         id: text("jti")?.into(),
         issued_at,
         expires_at,
     })
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs())
 }
 
 #[cfg(test)]

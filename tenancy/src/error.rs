@@ -25,6 +25,8 @@ pub enum ErrorKind {
     TenantPaused,
     /// The tenant is not cached and the catalog cannot be asked.
     CatalogUnavailable,
+    /// The keys of the identity provider that a token is from cannot be had.
+    IssuerUnavailable,
     /// The tenant already has as many clients as its plan allows.
     ClientLimit,
     /// The tenant's queue for server connections is full.
@@ -75,7 +77,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::TenantMissing,
         Self::TenantConflict,
         Self::Unauthenticated,
@@ -85,6 +87,7 @@ impl ErrorKind {
         Self::TenantUnavailable,
         Self::TenantPaused,
         Self::CatalogUnavailable,
+        Self::IssuerUnavailable,
         Self::ClientLimit,
         Self::QueueFull,
         Self::CheckoutTimeout,
@@ -123,6 +126,7 @@ impl ErrorKind {
             Self::TenantUnavailable => "tenant_unavailable",
             Self::TenantPaused => "tenant_paused",
             Self::CatalogUnavailable => "catalog_unavailable",
+            Self::IssuerUnavailable => "issuer_unavailable",
             Self::ClientLimit => "client_limit",
             Self::QueueFull => "queue_full",
             Self::CheckoutTimeout => "checkout_timeout",
@@ -156,6 +160,7 @@ impl ErrorKind {
             Self::TenantUnavailable
             | Self::TenantPaused
             | Self::CatalogUnavailable
+            | Self::IssuerUnavailable
             | Self::ClientLimit
             | Self::QueueFull
             | Self::CheckoutTimeout

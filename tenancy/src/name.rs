@@ -16,6 +16,9 @@ const IDENTIFIER_BYTES_MAX: usize = 63;
 /// A DNS label is at most 63 bytes (RFC 1035 §2.3.4); slugs are host names' first labels.
 const LABEL_BYTES_MAX: usize = 63;
 
+/// The user that a PostgreSQL client names to show a token where others show a password. No password is this user's.
+pub const TOKEN_USER: &str = "token";
+
 /// Slugs that would shadow addresses or words of our own.
 pub const RESERVED_SLUGS: [&str; 16] = [
     "admin",

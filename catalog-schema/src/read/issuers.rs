@@ -23,7 +23,7 @@ pub struct IssuerRecord {
 }
 
 /// An issuer's own name for a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub struct ExternalId {
     /// Whose name it is.
     #[serde(rename = "issuer_id")]
@@ -145,8 +145,10 @@ pub(crate) fn external_id_of_row(row: &Row) -> Result<ExternalIdRecord, CatalogE
 }
 
 pub(crate) fn issuers_of_json(column: serde_json::Value) -> Result<Vec<Arc<Issuer>>, CatalogError> {
-    let issuers: Vec<Arc<Issuer>> =
-        json_list(column, "issuers")?.into_iter().map(|value| of_json(value).map(Arc::new)).collect::<Result<_, _>>()?;
+    let issuers: Vec<Arc<Issuer>> = json_list(column, "issuers")?
+        .into_iter()
+        .map(|value| of_json(value).map(Arc::new))
+        .collect::<Result<_, _>>()?;
     Ok(issuers)
 }
 

@@ -1,7 +1,9 @@
 //! Identity providers, and their own names for tenants.
 
 use crate::error::CatalogError;
-use crate::read::issuers::{ExternalId, ExternalIdRecord, IssuerRecord, external_id_of_row, issuer_columns, issuer_of_row};
+use crate::read::issuers::{
+    ExternalId, ExternalIdRecord, IssuerRecord, external_id_of_row, issuer_columns, issuer_of_row,
+};
 use crate::row::Columns;
 use crate::sql::{Arg, bigint, json, text, texts, uuid};
 use crate::tx::Tx;
@@ -36,7 +38,8 @@ impl Tx {
         );
         let roles = json!(new.roles);
         let algorithms: Vec<&str> = new.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
-        let mut args = vec![uuid(new.id.as_uuid()), uuid(new.tenant.map(TenantId::as_uuid)), text(new.iss.as_str())];
+        let mut args =
+            vec![uuid(new.id.as_uuid()), uuid(new.tenant.map(TenantId::as_uuid)), text(new.iss.as_str())];
         args.extend(settings(new, &algorithms, &roles));
         let row = self.row(&sql, &args).await?.ok_or(CatalogError::NotFound { what: "issuer" })?;
         let record = issuer_of_row(&row)?;
@@ -97,7 +100,11 @@ impl Tx {
     ///
     /// # Errors
     /// [`CatalogError::NotFound`], or when the catalog is unavailable.
-    pub async fn issuer_delete(&mut self, tenant: Option<TenantId>, id: IssuerId) -> Result<IssuerRecord, CatalogError> {
+    pub async fn issuer_delete(
+        &mut self,
+        tenant: Option<TenantId>,
+        id: IssuerId,
+    ) -> Result<IssuerRecord, CatalogError> {
         let sql = format!(
             "with i as (delete from catalog.issuers d
                         where d.tenant_id is not distinct from $1 and d.id = $2 returning *)
@@ -128,7 +135,8 @@ impl Tx {
         if self.row(may, &[uuid(id.issuer.as_uuid()), uuid(tenant.as_uuid())]).await?.is_none() {
             return Err(CatalogError::NotFound { what: "issuer" });
         }
-        let known = "select * from catalog.external_ids where tenant_id = $1 and issuer_id = $2 and external_id = $3";
+        let known =
+            "select * from catalog.external_ids where tenant_id = $1 and issuer_id = $2 and external_id = $3";
         let args = [uuid(tenant.as_uuid()), uuid(id.issuer.as_uuid()), text(id.external.as_str())];
         if let Some(row) = self.row(known, &args).await? {
             return external_id_of_row(&row);

@@ -2,6 +2,7 @@ use super::*;
 use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
+use crate::authenticate::token::TokenChecks;
 use crate::console::Console;
 use crate::metrics::GatewayUsage;
 use crate::pool::Registry;
@@ -11,6 +12,8 @@ use crate::workers::Workers;
 use catalog_schema::{Catalog, MasterKey};
 use config::GatewayConfig;
 use hyper::header::{ALLOW, CONTENT_TYPE};
+use identity::Jwks;
+use rustls::RootCertStore;
 use std::sync::atomic::AtomicU32;
 use tenancy::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,6 +43,7 @@ pub(crate) async fn shared() -> Arc<Shared> {
         progress: Arc::default(),
         mock_seed,
         passwords: PasswordChecks::default(),
+        tokens: TokenChecks::new(Arc::default(), Jwks::new(config.identity.clone(), RootCertStore::empty())),
         client_places: Arc::new(Semaphore::new(1)),
         leaving: CancellationToken::new(),
         drain,

@@ -33,6 +33,7 @@ mod tests {
             user_as_given: user.to_owned(),
             settings: Vec::new(),
             pool_mode: None,
+            shows_token: false,
         }
     }
 

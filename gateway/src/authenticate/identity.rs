@@ -4,7 +4,8 @@ use super::is_live;
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};
 use pgwire::scram::Verifier;
 use std::sync::Arc;
-use tenancy::{Access, CredentialId, UserName};
+use jiff::Timestamp;
+use tenancy::{Access, CredentialId, IssuerId, SessionId, UserId, UserName};
 
 /// Who a client has proved to be. There is none without a proof: whoever holds one has been authenticated for
 /// the tenant at hand.
@@ -25,6 +26,24 @@ pub enum CredentialRef {
     Own(CredentialId),
     /// A certificate in place of this user's passwords.
     Certificate(UserName),
+    /// A token of an identity provider's.
+    Token {
+        /// Whose.
+        issuer: IssuerId,
+        /// The issuer is the tenant's own.
+        is_tenants: bool,
+        /// What the issuer called the tenant, if that is how it named it.
+        external: Option<Box<str>>,
+    },
+    /// A token of the control plane's.
+    GatewayToken {
+        /// To whom it was given.
+        user: UserId,
+        /// In which session.
+        session: SessionId,
+        /// When.
+        issued_at: Timestamp,
+    },
 }
 
 impl CredentialRef {
@@ -34,6 +53,16 @@ impl CredentialRef {
         match self {
             Self::Own(id) => live(route).any(|credential| credential.id == *id),
             Self::Certificate(user) => passwords_of(route, user).next().is_some(),
+            Self::Token { issuer, is_tenants, external } => {
+                let is_there = !is_tenants || route.issuers.iter().any(|known| known.id == *issuer);
+                let is_called = |name: &str| {
+                    route.external_ids.iter().any(|id| id.issuer == *issuer && id.external == name)
+                };
+                is_there && external.as_deref().is_none_or(is_called)
+            }
+            Self::GatewayToken { user, session, issued_at } => {
+                !route.refuses_token(*user, *session, *issued_at)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::resolve::Tenant;
 use crate::resolve::connection_string::ConnectionString;
 use crate::resolve::request::RequestNames;
 use crate::shared::Shared;
+use identity::Token;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
@@ -37,6 +38,7 @@ pub async fn identify(
 ) -> Result<Caller, Refusal> {
     let names = RequestNames::read(parts, tenant_in_path, &shared.config)?;
     let caller = match (bearer(&parts.headers)?, &names.connection_string) {
+        (Some(token), _) if Token::looks_like_one(token.expose()) => by_token(&token, &names, shared).await?,
         (Some(key), _) => by_key(&key, &names, shared).await?,
         (None, Some(string)) => by_password(string, &names, shared).await?,
         (None, None) => return Err(nobody(&names, shared).await?),
@@ -54,7 +56,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
     match token {
         Some(token) => Ok(Some(Secret::new(token))),
         None => Err(Refusal::new(ErrorKind::Unauthenticated, "the authorization is not a bearer token")
-            .hint("send an API key as Authorization: Bearer tnt_…")),
+            .hint("send an API key or a token as Authorization: Bearer …")),
     }
 }
 
@@ -63,6 +65,13 @@ async fn by_key(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<C
     let claims = names.without_header(&shared.config);
     let bound = (Source::ApiKey, Arc::clone(&tenant));
     shared.court(Listener::Http).decide(&claims, Some(bound)).await?;
+    Ok(Caller { tenant, identity })
+}
+
+async fn by_token(token: &Secret, names: &RequestNames, shared: &Shared) -> Result<Caller, Refusal> {
+    let claims = names.without_header(&shared.config);
+    let court = shared.court(Listener::Http);
+    let (tenant, identity) = shared.tokens.authenticate(token, &claims, court).await?;
     Ok(Caller { tenant, identity })
 }
 

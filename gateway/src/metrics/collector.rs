@@ -8,6 +8,7 @@ pub mod readings;
 pub mod share_families;
 mod tenant_families;
 mod tls_families;
+mod token_families;
 
 use super::family::Family;
 use super::tenants::{Tenants, View};
@@ -99,6 +100,7 @@ fn families(readings: &Readings, view: &View) -> Vec<Family> {
     families.extend(budget_families::families(&readings.budgets));
     families.extend(console_families::families(&readings.console));
     families.extend(tls_families::families(readings.tls.as_ref()));
+    families.extend(token_families::families(&readings.tokens));
     families
 }
 

@@ -9,7 +9,7 @@
 
 mod shares;
 
-use super::Routes;
+use super::{Installation, Routes};
 use crate::cancel::Peers;
 use crate::pool::Registry;
 use catalog_schema::{BudgetWakeups, Catalog, CatalogError, Changed, GatewayHeartbeat, RouteWakeups};
@@ -84,6 +84,8 @@ pub struct Follower {
     pub catalog: Catalog,
     /// The cache to keep current.
     pub routes: Arc<Routes>,
+    /// What the catalog says of the installation, to keep current.
+    pub installation: Arc<Installation>,
     /// The pools that a changed route may retire.
     pub pools: Arc<Registry>,
     /// Where we stand, for others to read.
@@ -188,6 +190,9 @@ impl Follower {
     async fn catch_up(&mut self) -> Result<bool, CatalogError> {
         let applied = self.progress.applied();
         let changes = self.catalog.route_changes_since(applied).await?;
+        if self.installation.is_behind(changes.identity) {
+            self.installation.replace(self.catalog.identity().await?);
+        }
         if changes.revision == applied {
             return Ok(false);
         }

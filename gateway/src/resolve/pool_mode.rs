@@ -72,6 +72,7 @@ mod tests {
             user_as_given: "app".to_owned(),
             settings: Vec::new(),
             pool_mode,
+            shows_token: false,
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod answer;
 mod clusters;
+mod externals;
 mod loading;
 mod lookup;
 mod order;
@@ -20,6 +21,7 @@ use catalog_schema::{Catalog, CatalogError, CredentialKind, RouteRecord};
 use clusters::Clusters;
 use config::RouteCacheConfig;
 use dashmap::DashMap;
+use externals::Externals;
 use order::Order;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
@@ -45,6 +47,7 @@ pub struct Routes {
     slugs: DashMap<Slug, TenantId>,
     domains: DashMap<DomainName, TenantId>,
     keys: DashMap<KeyHash, TenantId>,
+    externals: Externals,
     missing_slugs: DashMap<Slug, Instant>,
     missing_domains: DashMap<DomainName, Instant>,
     missing_keys: DashMap<KeyHash, Instant>,
@@ -78,6 +81,7 @@ impl Routes {
             slugs: DashMap::new(),
             domains: DashMap::new(),
             keys: DashMap::new(),
+            externals: Externals::default(),
             missing_slugs: DashMap::new(),
             missing_domains: DashMap::new(),
             missing_keys: DashMap::new(),
@@ -132,6 +136,7 @@ impl Routes {
         self.missing_slugs.clear();
         self.missing_domains.clear();
         self.missing_keys.clear();
+        self.externals.changes_begin();
     }
 
     /// Reads a cached tenant's route anew. Returns the tenant with its old route, `None` in place of the
@@ -200,6 +205,7 @@ impl Routes {
         for hash in key_hashes_of(record) {
             self.keys.insert(*hash, record.tenant_id);
         }
+        self.externals.index(record);
     }
 
     fn unindex(&self, record: &RouteRecord) {
@@ -212,6 +218,7 @@ impl Routes {
         for hash in key_hashes_of(record) {
             self.keys.remove(hash);
         }
+        self.externals.unindex(record);
     }
 
     fn changes_seen(&self) -> MutexGuard<'_, u64> {

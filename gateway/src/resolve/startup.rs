@@ -8,10 +8,14 @@ use super::host::Hosts;
 use super::{agreement, pool_mode};
 use crate::error::Refusal;
 use pgwire::startup::{Startup, parse_options};
+use tenancy::name::TOKEN_USER;
 use tenancy::{ErrorKind, PoolMode, Source, UserName};
 
 /// Startup parameters that are not session settings.
 const NOT_SETTINGS: [&str; 4] = ["user", "database", "options", "replication"];
+
+/// The startup option by which a client says that it will show a token, whatever its user is.
+const AUTH_OPTION: &str = "tenantry.auth";
 
 /// Who wants to reach which tenant, with which session settings.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Target {
     pub settings: Vec<(String, String)>,
     /// How long it wants to keep a server connection, if it says so.
     pub pool_mode: Option<PoolMode>,
+    /// It shows a token where others show a password.
+    pub shows_token: bool,
 }
 
 /// Reads the target out of a startup packet. `server_name` is the host name that the client gave to TLS, and `order` the
@@ -43,7 +49,7 @@ pub fn read(
         Refusal::new(ErrorKind::Unauthenticated, "no PostgreSQL user name specified in startup packet")
     })?;
     refuse_replication(startup)?;
-    let Wishes { settings, tenant: option_tenant, pool_mode } = wishes(startup)?;
+    let Wishes { settings, tenant: option_tenant, pool_mode, shows_token } = wishes(startup)?;
     let (user, suffix) = agreement::split_user(user_as_given);
     let claims = [
         server_name.and_then(|name| hosts.claim(name, Source::ServerName)),
@@ -57,6 +63,7 @@ pub fn read(
         user_as_given: user_as_given.to_owned(),
         settings,
         pool_mode,
+        shows_token: shows_token || user == TOKEN_USER,
     })
 }
 
@@ -65,10 +72,11 @@ struct Wishes {
     settings: Vec<(String, String)>,
     tenant: Option<String>,
     pool_mode: Option<PoolMode>,
+    shows_token: bool,
 }
 
 fn wishes(startup: &Startup) -> Result<Wishes, Refusal> {
-    let mut wishes = Wishes { settings: Vec::new(), tenant: None, pool_mode: None };
+    let mut wishes = Wishes { settings: Vec::new(), tenant: None, pool_mode: None, shows_token: false };
     let options = options_of(startup)?.into_iter().map(|option| (option, true));
     let parameters = startup
         .parameters
@@ -80,11 +88,21 @@ fn wishes(startup: &Startup) -> Result<Wishes, Refusal> {
             wishes.tenant = Some(value);
         } else if pool_mode::is_asked_by(&name) {
             wishes.pool_mode = Some(pool_mode::parse(&value)?);
+        } else if name.eq_ignore_ascii_case(AUTH_OPTION) {
+            wishes.shows_token = is_token(&value)?;
         } else {
             wishes.settings.push((name, value));
         }
     }
     Ok(wishes)
+}
+
+fn is_token(value: &str) -> Result<bool, Refusal> {
+    match value {
+        "token" => Ok(true),
+        "password" => Ok(false),
+        _ => Err(Refusal::protocol("tenantry.auth is neither token nor password")),
+    }
 }
 
 fn refuse_replication(startup: &Startup) -> Result<(), Refusal> {

@@ -2,10 +2,11 @@ use super::*;
 use crate::testing::{Signer, b64, now};
 use serde_json::{Value, json};
 
-fn keys(signer: &Signer) -> KeySet {
+fn keys(signer: &Signer) -> Vec<OwnKey> {
     let Signer::Ed25519(pair) = signer else { panic!("an Ed25519 key") };
     let public = aws_lc_rs::signature::KeyPair::public_key(pair.as_ref()).as_ref();
-    key_set(&[OwnKey { id: "k1".to_owned(), public: public.try_into().expect("32 bytes") }])
+    let public = public.try_into().expect("32 bytes");
+    vec![OwnKey { id: "k1".to_owned(), public, verifies_until: now() + 60 }]
 }
 
 fn header() -> Value {
@@ -14,7 +15,8 @@ fn header() -> Value {
 
 fn claims(tenant: TenantId) -> Value {
     json!({
-        "iss": OWN_ISSUER, "aud": OWN_AUDIENCE, "sub": "user", "tenant_id": tenant, "access": "write", "sid": "s",
+        "iss": OWN_ISSUER, "aud": OWN_AUDIENCE, "sub": UserId::generate(), "tenant_id": tenant, "access": "write",
+        "sid": SessionId::generate(),
         "jti": "j", "iat": now(), "exp": now() + 600,
     })
 }
@@ -27,9 +29,11 @@ fn checked(signer: &Signer, header: &Value, claims: &Value) -> Result<GatewayTok
 #[test]
 fn a_good_one_says_who_where_and_what() {
     let (signer, tenant) = (Signer::ed25519(), TenantId::generate());
-    let token = checked(&signer, &header(), &claims(tenant)).expect("a good token");
-    assert_eq!((token.tenant, token.access, &*token.user), (tenant, Access::Write, "user"));
-    assert_eq!((&*token.session, &*token.id), ("s", "j"));
+    let claims = claims(tenant);
+    let token = checked(&signer, &header(), &claims).expect("a good token");
+    assert_eq!((token.tenant, token.access, &*token.id), (tenant, Access::Write, "j"));
+    assert_eq!(claims["sub"], token.user.to_string());
+    assert_eq!(claims["sid"], token.session.to_string());
 }
 
 #[test]

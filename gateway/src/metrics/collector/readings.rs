@@ -4,23 +4,23 @@ use super::budget_families::BudgetReading;
 use super::console_families::ConsoleReading;
 use super::login_families::LoginReading;
 use super::share_families::ShareReading;
+use super::token_families::TokenReading;
 use crate::cancel::CancelOutcome;
 use crate::metrics::anomalies::AnomalyCount;
 use crate::metrics::tenants::packed::Packed;
 use crate::metrics::tenants::totals::Totals;
 use crate::metrics::tenants::{Holding, Sample};
-use crate::pool::{Cluster, Pool, PoolKey, Registry};
+use crate::pool::{Cluster, Pool, Registry};
 use crate::relay::notify::hub::HubReading;
 use crate::relay::prepared::PreparedMemory;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
 use crate::tls::Acceptor;
 use crate::tls::certificate::Certificate;
-use catalog_schema::RouteRecord;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tenancy::{Access, ErrorKind};
+use tenancy::{ErrorKind, TenantId};
 
 /// What the gateway holds and has counted.
 #[derive(Debug, Default)]
@@ -37,6 +37,8 @@ pub struct Readings {
     pub budgets: BudgetReading,
     /// TLS with clients, if there is any.
     pub tls: Option<TlsReading>,
+    /// Tokens, and their issuers' keys.
+    pub tokens: TokenReading,
     /// What operators do.
     pub console: ConsoleReading,
     /// What belongs to neither.
@@ -136,42 +138,51 @@ impl Readings {
             shares: ShareReading::take(shared),
             budgets: BudgetReading::take(shared),
             tls: shared.tls.as_deref().map(tls_reading),
+            tokens: TokenReading::take(&shared.tokens),
             process: process_reading(shared),
         }
     }
 }
 
-/// The pools that exist, by what they connect to.
-pub struct OpenPools(HashMap<PoolKey, Arc<Pool>>);
+/// The pools that exist, by whose they are.
+pub struct OpenPools(HashMap<TenantId, Vec<Arc<Pool>>>);
 
 impl OpenPools {
     /// The pools now.
     #[must_use]
     pub fn read(registry: &Registry) -> Self {
-        Self(registry.pools().into_iter().map(|pool| (pool.key().clone(), pool)).collect())
+        let mut all: HashMap<TenantId, Vec<Arc<Pool>>> = HashMap::new();
+        for pool in registry.pools() {
+            all.entry(pool.destination().tenant).or_default().push(pool);
+        }
+        all.values_mut().for_each(|pools| pools.sort_unstable_by_key(|pool| pool.access()));
+        Self(all)
     }
 
-    /// The pool that serves the route, if anybody has asked for one yet.
+    /// Those of one tenant that anybody has asked for yet, the mightiest first.
     #[must_use]
-    pub fn of(&self, route: &RouteRecord) -> Option<&Arc<Pool>> {
-        let placement = route.placement.as_ref()?;
-        self.0.get(&PoolKey::of(placement, Access::Owner)?)
+    pub fn of(&self, tenant: TenantId) -> &[Arc<Pool>] {
+        self.0.get(&tenant).map_or(&[], |pools| pools)
+    }
+
+    /// What they come to together.
+    #[must_use]
+    pub fn sum(&self, tenant: TenantId, of: fn(&Pool) -> u32) -> u32 {
+        self.of(tenant).iter().map(|pool| of(pool)).sum()
     }
 }
 
 fn sample(tenant: &Tenant, pools: &OpenPools) -> Sample {
     let route = tenant.route();
-    let mut holding = Holding {
+    let sum = |of| pools.sum(tenant.id(), of).into();
+    let holding = Holding {
         pool_size: route.limits.pool_size.into(),
         clients: tenant.clients().load(Ordering::Acquire).into(),
-        ..Holding::default()
+        active: sum(Pool::leased),
+        idle: sum(Pool::idle),
+        opening: sum(Pool::opening),
+        waiting: sum(Pool::waiting_in_all),
     };
-    if let Some(pool) = pools.of(&route) {
-        holding.active = pool.leased().into();
-        holding.idle = pool.idle().into();
-        holding.opening = pool.opening().into();
-        holding.waiting = pool.waiting_in_all().into();
-    }
     let totals = Packed::from(&Totals::read(tenant.usage()));
     Sample { id: tenant.id(), label: tenant.usage().label(), holding, totals }
 }

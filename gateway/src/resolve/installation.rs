@@ -1,0 +1,78 @@
+//! What this gateway knows of the installation itself: who may vouch for clients. [`super::follow`] keeps it current.
+
+use arc_swap::ArcSwapOption;
+use catalog_schema::IdentityDocument;
+use identity::OwnKey;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tenancy::{Issuer, IssuerId, Revision};
+
+/// The identity document as it was read last; none before the catalog was first reached.
+#[derive(Default)]
+pub struct Installation(ArcSwapOption<Known>);
+
+/// What an identity document says, ready to be asked.
+pub struct Known {
+    version: Revision,
+    issuers: HashMap<Box<str>, Arc<Issuer>>,
+    own_keys: Vec<OwnKey>,
+}
+
+impl Installation {
+    /// What is known now; `None` before the catalog was first reached.
+    #[must_use]
+    pub fn known(&self) -> Option<Arc<Known>> {
+        self.0.load_full()
+    }
+
+    /// Does the catalog say something else by now? It may also have been restored to what it said before.
+    #[must_use]
+    pub fn is_behind(&self, version: Revision) -> bool {
+        self.0.load().as_ref().is_none_or(|known| known.version != version)
+    }
+
+    /// Puts a newer document in force.
+    pub fn replace(&self, document: IdentityDocument) {
+        tracing::info!(
+            version = document.version.get(),
+            issuers = document.issuers.len(),
+            signing_keys = document.signing_keys.len(),
+            "the identity document changed"
+        );
+        self.0.store(Some(Arc::new(Known::of(document))));
+    }
+}
+
+impl Known {
+    fn of(document: IdentityDocument) -> Self {
+        let by_name = |issuer: Arc<Issuer>| (Box::from(issuer.iss.as_str()), issuer);
+        let own_keys = document.signing_keys.into_iter().map(|key| OwnKey {
+            id: key.id.to_string(),
+            public: key.public_key,
+            verifies_until: u64::try_from(key.verifies_until.as_second()).unwrap_or(0),
+        });
+        Self {
+            version: document.version,
+            issuers: document.issuers.into_iter().map(by_name).collect(),
+            own_keys: own_keys.collect(),
+        }
+    }
+
+    /// The installation's issuer of this name.
+    #[must_use]
+    pub fn issuer(&self, iss: &str) -> Option<&Arc<Issuer>> {
+        self.issuers.get(iss)
+    }
+
+    /// Is this one of the installation's issuers?
+    #[must_use]
+    pub fn has_issuer(&self, id: IssuerId) -> bool {
+        self.issuers.values().any(|issuer| issuer.id == id)
+    }
+
+    /// The control plane's public keys.
+    #[must_use]
+    pub fn own_keys(&self) -> &[OwnKey] {
+        &self.own_keys
+    }
+}
