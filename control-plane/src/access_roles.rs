@@ -5,7 +5,7 @@
 //! they are ready: afterwards the owner decides.
 
 use crate::postgres::access::{self, Roles};
-use crate::postgres::{Endpoint, PostgresError, Session, drift, login, privileges, role};
+use crate::postgres::{Endpoint, PostgresError, Session, login, privileges, role};
 use crate::secrets::{self, SecretsError};
 use catalog_schema::{AccessRole, CatalogError, PlacementDetail, RoleLogin, Tx};
 use std::str::FromStr;
@@ -51,7 +51,7 @@ pub(crate) async fn make(
     let mut made = Vec::with_capacity(placement.access_roles.len());
     for AccessRole { access, login, .. } in &placement.access_roles {
         let verifier = secrets::role_verifier(&login.keys);
-        let oid = role::ensure(ddl, &login.role, placement.tenant, *access, &verifier).await?;
+        let oid = role::ensure(ddl, &login.role, placement.tenant, &verifier).await?;
         made.push((*access, oid));
     }
     Ok(made)
@@ -87,25 +87,22 @@ pub(crate) async fn check(endpoint: &Endpoint, placement: &PlacementDetail) -> R
     Ok(())
 }
 
-/// Undoes what the roles can do to themselves so that the gateway gets in no more, or gets what is another's. What the
-/// owner has granted or taken back stays as it is. `inside` is in the tenant's database.
-pub(crate) async fn put_in_order(
-    ddl: &Session,
-    inside: &Session,
-    placement: &PlacementDetail,
-) -> Result<(), PostgresError> {
+/// Takes back the passwords and settings that the roles have given themselves.
+pub(crate) async fn put_in_order(ddl: &Session, placement: &PlacementDetail) -> Result<(), PostgresError> {
     for AccessRole { login, .. } in &placement.access_roles {
-        if role::find(ddl, &login.role, placement.tenant).await?.is_none() {
-            // It is still to be made.
-            continue;
+        // One that is not there yet is made as it is to be.
+        if role::find(ddl, &login.role, placement.tenant).await?.is_some() {
+            let verifier = secrets::role_verifier(&login.keys);
+            role::allow_login(ddl, &login.role, &placement.database, &verifier).await?;
         }
-        drift::separate(ddl, &login.role).await?;
-        let verifier = secrets::role_verifier(&login.keys);
-        role::allow_login(ddl, &login.role, &placement.database, &verifier).await?;
-        privileges::allow_identity_check(inside, &login.role).await?;
     }
-    match roles(placement) {
-        Some(roles) => access::admit(inside, &placement.database, roles).await,
+    Ok(())
+}
+
+/// Lets the roles into the database, whatever was taken from them. `session` may be in any database of the cluster.
+pub(crate) async fn admit(session: &Session, placement: &PlacementDetail) -> Result<(), PostgresError> {
+    match roles(placement).filter(|_| placement.access_roles.iter().all(|role| role.is_ready)) {
+        Some(roles) => access::admit(session, &placement.database, roles).await,
         None => Ok(()),
     }
 }

@@ -14,7 +14,7 @@ use crate::schedule::placement::{self, Candidate, Wish};
 use crate::secrets;
 use catalog_schema::{CatalogError, ClusterDetail, Constraint, NameKind, NewPlacement};
 use serde_json::{Value, json};
-use tenancy::{Access, ClusterId, TenantState};
+use tenancy::{ClusterId, TenantState};
 
 /// Other placements may fill the chosen cluster first; then it is chosen again.
 const PLACE_ATTEMPTS_MAX: u32 = 3;
@@ -136,7 +136,7 @@ async fn create_roles(cx: &StepContext) -> Result<Value, StepError> {
     let target = Target::expect(cx).await?;
     let verifier = secrets::role_verifier(&target.owner_login()?.keys);
     let ddl = cx.change_cluster(&target.endpoint).await?;
-    let oid = role::ensure(&ddl, &target.placement.role, cx.tenant(), Access::Owner, &verifier).await?;
+    let oid = role::ensure(&ddl, &target.placement.role, cx.tenant(), &verifier).await?;
     let others = access_roles::make(&ddl, &target.placement).await?;
     ddl.release().await;
 
@@ -218,7 +218,7 @@ mod tests {
     use crate::operations::registry::OperationKind;
     use crate::operations::standard::{self, Scenario};
     use crate::testing::World;
-    use tenancy::TenantId;
+    use tenancy::{Access, TenantId};
 
     struct Provision;
 

@@ -104,9 +104,8 @@ impl Target {
         database::open(&ddl, &self.owned(), oid).await?;
         role::allow_login(&ddl, role, database, &verifier).await?;
         privileges::admit(&ddl, database, role).await?;
-        let inside = cx.enter(&self.endpoint, database).await?;
-        privileges::allow_identity_check(&inside, role).await?;
-        access_roles::put_in_order(&ddl, &inside, &self.placement).await?;
+        access_roles::put_in_order(&ddl, &self.placement).await?;
+        access_roles::admit(&ddl, &self.placement).await?;
         ddl.release().await;
         Ok(())
     }

@@ -6,7 +6,7 @@
 use super::error::PostgresError;
 use super::quote::{identifier, literal};
 use super::session::Session;
-use tenancy::{Access, DatabaseName, RoleName, TenantId};
+use tenancy::{DatabaseName, RoleName, TenantId};
 
 /// What the comments on tenants' roles begin with; the tenant's id follows.
 pub(super) const MARK: &str = "tenantry tenant ";
@@ -20,7 +20,6 @@ pub(crate) async fn ensure(
     session: &Session,
     role: &RoleName,
     tenant: TenantId,
-    access: Access,
     verifier: &str,
 ) -> Result<u32, PostgresError> {
     let (name, verifier) = (identifier(role.as_str()), literal(verifier));
@@ -29,14 +28,11 @@ pub(crate) async fn ensure(
         act_for(session, role).await?;
         return Ok(oid);
     }
-    // What a role beside the owner's may do is granted to itself. Before PostgreSQL 16 any role may make any other a
-    // member of itself: that alone is to give nobody anything.
-    let inherit = if access == Access::Owner { "inherit" } else { "noinherit" };
     // One implicit transaction: a role without its mark is never seen. Every "no" is spelled out because
     // defaults are the server's, and the tenant must not have these.
     let make = format!(
-        "create role {name} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls {inherit}
-           connection limit -1 password {verifier};
+        "create role {name} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit -1
+           password {verifier};
          comment on role {name} is {};",
         literal(&mark(tenant))
     );

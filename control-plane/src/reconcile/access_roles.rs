@@ -1,5 +1,5 @@
-//! Gives active tenants of an older release the login roles beside the owner's, and puts those in order that have
-//! locked the gateway out, or got at what is another role's. Until then whoever needs such a role is refused.
+//! Gives active tenants of an older release the login roles beside the owner's, and takes back the
+//! passwords and settings that these have given themselves. Until then whoever needs such a role is refused.
 
 use crate::access_roles::{self, NotReserved};
 use crate::context::EngineState;
@@ -125,7 +125,7 @@ async fn look_at_cluster(state: &EngineState, cluster: ClusterId) -> Result<(), 
             match put_in_order(state, tenant).await {
                 Ok(()) => tracing::warn!(
                     tenant.id = %tenant,
-                    "a login role of the tenant had changed its password, settings, privileges or memberships; it is in order again"
+                    "a login role of the tenant had changed its own password or settings; they are taken back"
                 ),
                 Err(error) => {
                     tracing::warn!(tenant.id = %tenant, %error, "a login role of the tenant could not be put in order");
@@ -148,7 +148,6 @@ async fn drifted(
         .iter()
         .map(|placed| Expected {
             role: &placed.role.login.role,
-            database: &placed.database,
             verifier: secrets::role_verifier(&placed.role.login.keys),
         })
         .collect();
@@ -158,9 +157,8 @@ async fn drifted(
 }
 
 async fn put_in_order(state: &EngineState, tenant: TenantId) -> Result<(), NotInOrder> {
-    let Some((endpoint, ddl, placement)) = enter(state, tenant).await? else { return Ok(()) };
-    let inside = state.clusters.enter(&endpoint, placement.database.as_str()).await?;
-    access_roles::put_in_order(&ddl, &inside, &placement).await?;
+    let Some((_, ddl, placement)) = enter(state, tenant).await? else { return Ok(()) };
+    access_roles::put_in_order(&ddl, &placement).await?;
     ddl.release().await;
     Ok(())
 }
