@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
-use tenancy::PoolMode;
+use tenancy::{Access, PoolMode};
 
 /// The clients of this gateway, by their numbers.
 pub struct Clients {
@@ -54,6 +54,8 @@ pub struct Introduction {
     pub is_encrypted: bool,
     /// How long it keeps a server connection.
     pub pool_mode: PoolMode,
+    /// What it may do there.
+    pub access: Access,
 }
 
 /// One client.

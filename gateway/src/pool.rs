@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Registry ── per cluster ──► Cluster: one budget, shared out by the Allocator over all its pools
-//!     └───── per (cluster, database, role) ──► Pool: idle connections, who waits, settings, statements
+//!     └───── per (cluster, database, role and its access) ──► Pool: idle connections, who waits, settings, statements
 //!                                                └── checkout ──► Lease
 //! ```
 //!
@@ -40,7 +40,7 @@ mod waiters;
 pub use allocator::LongHold;
 pub use checkout::{Asker, CheckoutError};
 pub use cluster::{Cluster, Demand};
-pub use key::PoolKey;
+pub use key::{Destination, PoolKey};
 pub use lease::Lease;
 pub use permit::ConnectPermit;
 pub use registry::Registry;

@@ -7,6 +7,7 @@ use crate::pool::{Pool, Registry};
 use crate::shared::Shared;
 use catalog_schema::{CredentialKind, CredentialRecord, PlacementRecord};
 use serde::Serialize;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tenancy::{
     ClusterId, ClusterName, ClusterState, DatabaseName, Generation, Isolation, Limits, RegionName, RoleName,
@@ -29,7 +30,7 @@ pub(crate) struct Explanation {
     credentials: Credentials,
     /// `None` before the tenant has a database.
     placement: Option<Placement>,
-    /// `None` before its first check-out, and again after a long silence.
+    /// Of all its roles together. `None` before its first check-out, and again after a long silence.
     pool: Option<PoolCounts>,
 }
 
@@ -90,7 +91,7 @@ pub(crate) async fn explain(shared: &Shared, slug: &Slug) -> Result<Option<Expla
         clients: tenant.clients().load(Ordering::Acquire),
         credentials: count_credentials(&route.credentials),
         placement: route.placement.as_ref().map(|placement| explain_placement(placement, &shared.pools)),
-        pool: OpenPools::read(&shared.pools).of(&route).map(|pool| count_pool(pool)),
+        pool: count_pools(OpenPools::read(&shared.pools).of(route.tenant_id)),
     }))
 }
 
@@ -126,11 +127,12 @@ fn explain_placement(placement: &PlacementRecord, pools: &Registry) -> Placement
     }
 }
 
-fn count_pool(pool: &Pool) -> PoolCounts {
-    PoolCounts {
-        active: pool.leased(),
-        idle: pool.idle(),
-        opening: pool.opening(),
-        waiting_clients: pool.waiting_in_all(),
-    }
+fn count_pools(pools: &[Arc<Pool>]) -> Option<PoolCounts> {
+    let sum = |of: fn(&Pool) -> u32| pools.iter().map(|pool| of(pool)).sum();
+    (!pools.is_empty()).then(|| PoolCounts {
+        active: sum(Pool::leased),
+        idle: sum(Pool::idle),
+        opening: sum(Pool::opening),
+        waiting_clients: sum(Pool::waiting_in_all),
+    })
 }

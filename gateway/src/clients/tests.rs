@@ -15,6 +15,7 @@ fn introduction() -> Introduction {
         local: None,
         is_encrypted: false,
         pool_mode: PoolMode::Transaction,
+        access: Access::Owner,
     }
 }
 

@@ -24,7 +24,7 @@ use hyper::{Request, StatusCode};
 use net::Lingering;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tenancy::ErrorKind;
+use tenancy::{Access, ErrorKind};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -53,7 +53,7 @@ pub async fn answer(
         current.record("tenant.id", tracing::field::display(tenant.id()));
         current.record("tenant.slug", &*tenant.usage().label());
         current.record("subject", &*identity.subject);
-        match work(&parts, body, &tenant, deadline, shared).await {
+        match work(&parts, body, &tenant, identity.access, deadline, shared).await {
             Ok(reply) => reply,
             Err(failure) => refused(failure, Some(&tenant), shared),
         }
@@ -71,6 +71,7 @@ async fn work(
     parts: &Parts,
     body: Lingering<Incoming>,
     tenant: &Arc<Tenant>,
+    access: Access,
     deadline: Instant,
     shared: &Shared,
 ) -> Result<Reply, Failure> {
@@ -91,7 +92,7 @@ async fn work(
     drop(body);
     let cut_off = tenant.gate().cut_off();
     let run = async {
-        let lease = leased(tenant, shared).await?;
+        let lease = leased(tenant, access, shared).await?;
         query::run(lease, &script, results, &shared.usage).await
     };
     let body = tokio::select! {
@@ -106,11 +107,12 @@ async fn work(
 }
 
 /// A connection, once no operator keeps the tenant waiting.
-async fn leased(tenant: &Arc<Tenant>, shared: &Shared) -> Result<Lease, Refusal> {
+async fn leased(tenant: &Arc<Tenant>, access: Access, shared: &Shared) -> Result<Lease, Refusal> {
     let wait_max = shared.config.console.pause_timeout();
     loop {
         gate::passage(tenant, &shared.gate, wait_max).await?;
-        match shared.pools.checkout(tenant, Asker::REQUESTS).await {
+        match shared.pools.checkout(tenant, access, Asker::REQUESTS).await {
+            Ok(lease) if lease.access() != access => return Err(lease.of_another_access()),
             Ok(lease) if tenant.gate().is_open() && shared.gate.is_open() => return Ok(lease),
             Ok(_) | Err(CheckoutError::HeldBack) => {}
             Err(error) => return Err(error.into()),

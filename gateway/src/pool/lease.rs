@@ -7,6 +7,7 @@ use crate::connect::ServerConnection;
 use crate::error::Refusal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tenancy::{Access, ErrorKind};
 
 /// A connection for one transaction or one session.
 ///
@@ -39,6 +40,20 @@ impl Lease {
     #[must_use]
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    /// What its connection's role may do.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.pool.access()
+    }
+
+    /// It was taken for a client that may do something else. That does not happen; if it ever did, the client would get
+    /// nothing and the connection would go.
+    #[must_use]
+    pub fn of_another_access(self) -> Refusal {
+        tracing::error!(access = %self.access(), "a connection of another access was refused to a client");
+        Refusal::new(ErrorKind::Internal, "no server connection of the right kind")
     }
 
     /// Is it counted among those that are held for longer than a transaction?

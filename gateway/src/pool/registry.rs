@@ -3,7 +3,7 @@
 use super::breaker::Logins;
 use super::checkout::POOLS_ASKED_MAX;
 use super::expiry::Expiry;
-use super::{Asker, CheckoutError, Cluster, Lease, Pool, PoolKey};
+use super::{Asker, CheckoutError, Cluster, Destination, Lease, Pool, PoolKey};
 use crate::admit;
 use crate::connect::Connector;
 use crate::error::Refusal;
@@ -13,8 +13,9 @@ use crate::tls::ServerTlsSettings;
 use catalog_schema::{ClusterRecord, PlacementRecord, RouteRecord};
 use config::{PoolConfig, PreparedConfig};
 use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
 use std::sync::Arc;
-use tenancy::{Access, ClusterId, ClusterState, ErrorKind, TenantState};
+use tenancy::{Access, ClusterId, ClusterState, ErrorKind, Limits, TenantState};
 use tokio::sync::Notify;
 
 /// A route may change while its pool is looked up; it is then looked up again, this often at most.
@@ -96,15 +97,15 @@ impl Registry {
         &self.settings
     }
 
-    /// The pool that serves the tenant, made on first use.
+    /// The pool that serves the tenant's clients of this access, made on first use.
     ///
     /// # Errors
-    /// The tenant may not work now, has no database, its cluster is offline, or the cluster lies outside the
-    /// regions that the tenant allows.
-    pub fn pool_of(&self, tenant: &Tenant) -> Result<Arc<Pool>, Refusal> {
+    /// The tenant may not work now, has no database or no role for the access, its cluster is offline, or the cluster
+    /// lies outside the regions that the tenant allows.
+    pub fn pool_of(&self, tenant: &Tenant, access: Access) -> Result<Arc<Pool>, Refusal> {
         for _ in 0..ROUTE_CHANGES_MAX {
             let route = tenant.route();
-            let pool = self.pool_for(tenant, &route)?;
+            let pool = self.pool_for(tenant, access, &route)?;
             if tenant.has_route(&route) {
                 return Ok(pool);
             }
@@ -116,14 +117,20 @@ impl Registry {
         Err(route_changed())
     }
 
-    /// A connection of the tenant's, from whichever pool is its route's by the time there is one.
+    /// A connection of the tenant's for a client of this access, from whichever pool is its route's by the time there
+    /// is one.
     ///
     /// # Errors
     /// See [`Registry::pool_of`] and [`Pool::checkout`].
-    pub async fn checkout(&self, tenant: &Tenant, asker: Asker) -> Result<Lease, CheckoutError> {
+    pub async fn checkout(
+        &self,
+        tenant: &Tenant,
+        access: Access,
+        asker: Asker,
+    ) -> Result<Lease, CheckoutError> {
         let mut asked = 0;
         loop {
-            let outcome = self.pool_of(tenant)?.checkout(asker).await;
+            let outcome = self.pool_of(tenant, access)?.checkout(asker).await;
             asked += 1;
             match outcome {
                 Err(CheckoutError::Retired) if asked < POOLS_ASKED_MAX => {}
@@ -132,10 +139,9 @@ impl Registry {
         }
     }
 
-    fn pool_for(&self, tenant: &Tenant, route: &RouteRecord) -> Result<Arc<Pool>, Refusal> {
+    fn pool_for(&self, tenant: &Tenant, access: Access, route: &RouteRecord) -> Result<Arc<Pool>, Refusal> {
         let placement = usable_placement(route)?;
-        let access = Access::Owner;
-        let (key, login) = PoolKey::of(placement, access).zip(placement.login(access)).ok_or_else(no_role)?;
+        let key = PoolKey::of(placement, access).ok_or_else(no_role)?;
         if let Some(pool) = self.pools.get(&key)
             && fits(&pool, tenant, route)
         {
@@ -143,57 +149,49 @@ impl Registry {
             return Ok(Arc::clone(&pool));
         }
         let cluster = self.cluster(placement);
-        let make = || {
-            let timeout = self.settings.connect_timeout();
-            let endpoint = cluster.endpoint(&placement.cluster, &self.settings);
-            let logins = Logins::new(endpoint, route.tenant_id, Arc::clone(&self.doubts));
-            let connector =
-                Connector::new(route.tenant_id, placement, login, &self.server_tls, timeout, logins);
-            let (cluster, usage) = (Arc::clone(&cluster), Arc::clone(tenant.usage()));
-            let statements = StatementCache::new(Arc::clone(&self.prepared));
-            let (expiry, limits) = (Arc::clone(&self.expiry), route.limits);
-            Pool::new(
-                route.tenant_id,
-                key.clone(),
-                placement.clone(),
-                cluster,
-                connector,
-                expiry,
-                limits,
-                usage,
-                statements,
-            )
+        let make = || self.new_pool(tenant, route.limits, placement, access, Arc::clone(&cluster));
+        let mut entry = match self.pools.entry(key) {
+            Entry::Occupied(entry) => entry.into_ref(),
+            Entry::Vacant(entry) => entry.insert(make().ok_or_else(no_role)?),
         };
-        let mut entry = self.pools.entry(key.clone()).or_insert_with(make);
         if !fits(&entry, tenant, route) {
             entry.retire();
-            *entry = make();
+            *entry = make().ok_or_else(no_role)?;
         }
         Ok(Arc::clone(&entry))
     }
 
-    /// Has the pool follow its route: other limits come into force, and where the route leads elsewhere the pool is
-    /// retired.
+    fn new_pool(
+        &self,
+        tenant: &Tenant,
+        limits: Limits,
+        placement: &PlacementRecord,
+        access: Access,
+        cluster: Arc<Cluster>,
+    ) -> Option<Arc<Pool>> {
+        let destination = Destination::of(tenant.id(), placement, access)?;
+        let timeout = self.settings.connect_timeout();
+        let endpoint = cluster.endpoint(&placement.cluster, &self.settings);
+        let logins = Logins::new(endpoint, tenant.id(), Arc::clone(&self.doubts));
+        let login = destination.login()?;
+        let connector = Connector::new(tenant.id(), placement, login, &self.server_tls, timeout, logins);
+        let statements = StatementCache::new(Arc::clone(&self.prepared));
+        let (expiry, usage) = (Arc::clone(&self.expiry), Arc::clone(tenant.usage()));
+        Some(Pool::new(destination, cluster, connector, expiry, limits, usage, statements))
+    }
+
+    /// Has the tenant's pools follow its route: other limits come into force, and where the route leads elsewhere they
+    /// are retired.
     pub fn route_changed(&self, old: &RouteRecord, new: Option<&RouteRecord>) {
         if let Some(placement) = new.and_then(|route| route.placement.as_ref()) {
             self.cluster(placement);
         }
         let Some(placement) = old.placement.as_ref() else { return };
-        let kept = new.is_some_and(|route| {
-            route.state == TenantState::Active
-                && route.placement.as_ref().is_some_and(|now| same_database(placement, now))
-        });
-        let Some(key) = PoolKey::of(placement, Access::Owner) else { return };
-        match new.filter(|_| kept) {
-            Some(route) => {
-                if let Some(pool) = self.pools.get(&key).map(|pool| Arc::clone(&pool)) {
-                    pool.set_limits(route.limits);
-                }
-            }
-            None => {
-                if let Some((_, pool)) = self.pools.remove(&key) {
-                    pool.retire();
-                }
+        for key in Access::ALL.into_iter().filter_map(|access| PoolKey::of(placement, access)) {
+            let Some(pool) = self.pools.get(&key).map(|pool| Arc::clone(&pool)) else { continue };
+            match new.filter(|route| leads_to(route, &pool)) {
+                Some(route) => pool.set_limits(route.limits),
+                None => self.retire(&pool),
             }
         }
     }
@@ -210,12 +208,13 @@ impl Registry {
         self.clusters.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 
-    /// Forgets a pool that holds nothing and that nobody uses; it is made again when somebody asks. One with a floor
-    /// stays for as long as its tenant is known, for what is kept for it.
+    /// Forgets a pool that holds nothing and that nobody uses; it is made again when somebody asks. The last of a tenant
+    /// with a floor stays for as long as the tenant is known, for what is kept for it.
     pub(super) fn forget_unused(&self, key: &PoolKey) {
         // The map's own reference is the only one: nobody is about to check out of it.
         let removed = self.pools.remove_if(key, |_, pool| {
-            let is_kept = pool.limits().floor > 0 && Arc::strong_count(pool.usage()) > 1;
+            let is_last = pool.cluster().pools_beside(pool.member()) == 0;
+            let is_kept = pool.limits().floor > 0 && is_last && Arc::strong_count(pool.usage()) > 1;
             let is_empty = pool.idle() == 0 && pool.leased() == 0 && pool.opening() == 0;
             Arc::strong_count(pool) == 1 && is_empty && !is_kept
         });
@@ -275,10 +274,15 @@ impl Registry {
 /// Does the pool serve this route? A tenant that was forgotten and looked up again gets another: what it uses is
 /// counted for the tenant that is known now.
 fn fits(pool: &Pool, tenant: &Tenant, route: &RouteRecord) -> bool {
-    route.state == TenantState::Active
-        && route.placement.as_ref().is_some_and(|now| same_database(pool.placement(), now))
-        && Arc::ptr_eq(pool.usage(), tenant.usage())
-        && !pool.is_retired()
+    leads_to(route, pool) && Arc::ptr_eq(pool.usage(), tenant.usage()) && !pool.is_retired()
+}
+
+/// Does the route end where the pool's connections do?
+fn leads_to(route: &RouteRecord, pool: &Pool) -> bool {
+    let destination = pool.destination();
+    route.tenant_id == destination.tenant
+        && route.state == TenantState::Active
+        && route.placement.as_ref().is_some_and(|now| destination.is_same_in(now))
 }
 
 /// What a client hears whose route keeps changing under it.
@@ -290,16 +294,6 @@ pub(super) fn route_changed() -> Refusal {
 fn no_role() -> Refusal {
     Refusal::new(ErrorKind::TenantUnavailable, "the tenant's database has no role for this access yet")
         .hint("the control plane makes it; try again in a moment")
-}
-
-/// Do both lead to the same database in the same way, so that open connections stay good?
-fn same_database(old: &PlacementRecord, new: &PlacementRecord) -> bool {
-    PoolKey::of(old, Access::Owner) == PoolKey::of(new, Access::Owner)
-        && (&old.cluster.host, old.cluster.port) == (&new.cluster.host, new.cluster.port)
-        && old.cluster.system_identifier == new.cluster.system_identifier
-        && old.cluster.tls == new.cluster.tls
-        && old.logins.owner == new.logins.owner
-        && new.cluster.state != ClusterState::Offline
 }
 
 /// A client may have been admitted before the tenant was suspended: the route at hand decides, not the past.

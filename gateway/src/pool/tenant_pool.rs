@@ -1,11 +1,11 @@
-//! The connections to one (cluster, database, role).
+//! The connections to one (cluster, database, role), for clients of one access.
 
 use super::allocator::MemberId;
 use super::expiry::Expiry;
 use super::idle::Glance;
 use super::siblings::Siblings;
 use super::state::{self, State};
-use super::{Cluster, PoolKey};
+use super::{Cluster, Destination, PoolKey};
 use crate::connect::{Connector, ServerConnection};
 use crate::metrics::TenantUsage;
 use crate::relay::handover::database::Database;
@@ -13,16 +13,14 @@ use crate::relay::notify::hub::Hub;
 use crate::relay::notify::settling::POOL_SIZE_MIN;
 use crate::relay::prepared::StatementCache;
 use crate::relay::welcome::Welcomes;
-use catalog_schema::PlacementRecord;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tenancy::{Limits, TenantId};
+use tenancy::{Access, Limits};
 
 /// A pool of interchangeable server connections.
 pub struct Pool {
-    key: PoolKey,
-    placement: PlacementRecord,
+    destination: Destination,
     cluster: Arc<Cluster>,
     pub(super) connector: Connector,
     pub(super) expiry: Arc<Expiry>,
@@ -51,9 +49,7 @@ impl Pool {
     /// An empty pool. It opens nothing before somebody asks.
     #[must_use]
     pub fn new(
-        tenant: TenantId,
-        key: PoolKey,
-        placement: PlacementRecord,
+        destination: Destination,
         cluster: Arc<Cluster>,
         connector: Connector,
         expiry: Arc<Expiry>,
@@ -64,10 +60,10 @@ impl Pool {
         let glance = Glance::new(cluster.clock());
         let pool = Arc::new_cyclic(|pool: &Weak<Self>| {
             let terms = state::terms(&limits);
-            let (member, siblings) = cluster.join(tenant, terms, pool.clone(), Arc::clone(&glance));
+            let (member, siblings) =
+                cluster.join(destination.tenant, terms, pool.clone(), Arc::clone(&glance));
             Self {
-                key,
-                placement,
+                destination,
                 member,
                 siblings,
                 state: Mutex::new(State::new(limits, Arc::clone(&glance))),
@@ -97,13 +93,19 @@ impl Pool {
     /// What the pool connects to.
     #[must_use]
     pub fn key(&self) -> &PoolKey {
-        &self.key
+        &self.destination.key
     }
 
-    /// The route's end that it was made for. Its connections are good for no other.
+    /// What its clients may do. It serves no others.
     #[must_use]
-    pub fn placement(&self) -> &PlacementRecord {
-        &self.placement
+    pub fn access(&self) -> Access {
+        self.destination.key.access
+    }
+
+    /// Where its connections lead, and whose they are. They are good for nothing else.
+    #[must_use]
+    pub fn destination(&self) -> &Destination {
+        &self.destination
     }
 
     /// The server it connects to.

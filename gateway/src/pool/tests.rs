@@ -16,7 +16,7 @@ use pgwire::CancelKey;
 use pgwire::scram::ClientKeys;
 use std::sync::{Arc, Weak};
 use tenancy::{
-    ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, TenantId, TenantState, TlsMode,
+    Access, ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, TenantId, TenantState, TlsMode,
     WEIGHT_DEFAULT,
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -94,10 +94,10 @@ async fn add_connection(pool: &Arc<Pool>, listener: &TcpListener) -> TcpStream {
 fn no_pool_is_made_for_a_tenant_that_may_not_work() {
     let (registry, mut route) = (registry(), route());
     route.state = TenantState::Suspended;
-    let refused = registry.pool_of(&tenant(&route)).err().expect("it is suspended");
+    let refused = registry.pool_of(&tenant(&route), Access::Owner).err().expect("it is suspended");
     assert_eq!(refused.kind(), ErrorKind::TenantSuspended);
     route.state = TenantState::Purging;
-    assert!(registry.pool_of(&tenant(&route)).is_err());
+    assert!(registry.pool_of(&tenant(&route), Access::Owner).is_err());
     assert!(registry.pools().is_empty());
 }
 
@@ -105,19 +105,19 @@ fn no_pool_is_made_for_a_tenant_that_may_not_work() {
 fn a_route_that_leads_elsewhere_gets_a_pool_of_its_own() {
     let (registry, mut route) = (registry(), route());
     let tenant = tenant(&route);
-    let first = registry.pool_of(&tenant).expect("a pool");
+    let first = registry.pool_of(&tenant, Access::Owner).expect("a pool");
     tenant.replace_route(route.clone());
-    assert!(Arc::ptr_eq(&first, &registry.pool_of(&tenant).expect("the same place")));
+    assert!(Arc::ptr_eq(&first, &registry.pool_of(&tenant, Access::Owner).expect("the same place")));
     Arc::make_mut(&mut route.placement.as_mut().expect("placed").cluster).port += 1;
     tenant.replace_route(route);
-    let second = registry.pool_of(&tenant).expect("a pool");
+    let second = registry.pool_of(&tenant, Access::Owner).expect("a pool");
     assert!(first.is_retired() && !second.is_retired());
 }
 
 #[tokio::test]
 async fn whoever_waits_hears_at_once_that_the_pool_is_retired() {
     let (registry, route) = (registry(), route());
-    let pool = registry.pool_of(&tenant(&route)).expect("a pool");
+    let pool = registry.pool_of(&tenant(&route), Access::Owner).expect("a pool");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let _server = add_connection(&pool, &listener).await;
     let lease = pool.checkout_now().expect("one is idle");

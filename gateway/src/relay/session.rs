@@ -31,7 +31,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tenancy::ErrorKind;
+use tenancy::{Access, ErrorKind};
 
 /// A client between admission and farewell.
 struct Session {
@@ -44,6 +44,8 @@ struct Session {
     /// The route that `pool` belongs to.
     route: Arc<RouteRecord>,
     pool: Arc<Pool>,
+    /// What the client may do: as which role its server connections were opened.
+    access: Access,
     /// Whose line it waits in.
     asker: Asker,
     /// Fires when the client has to leave. Kept across waits, so that waiting costs nothing.
@@ -90,6 +92,7 @@ fn introduction(admitted: &Admitted) -> Introduction {
         local: admitted.wire.local_addr(),
         is_encrypted: admitted.wire.is_encrypted(),
         pool_mode: admitted.pool_mode,
+        access: admitted.identity.access,
     }
 }
 
@@ -235,12 +238,12 @@ impl Session {
             .unwrap_or_else(|| Refusal::new(ErrorKind::TenantUnavailable, "the tenant's route has changed"))
     }
 
-    /// The tenant's pool, looked up only when its route has changed.
+    /// The tenant's pool for the client's access, looked up only when its route has changed.
     fn pool(&mut self) -> Result<&Arc<Pool>, Refusal> {
         let current = self.tenant.has_route(&self.route) && !self.pool.is_retired();
         if !current {
             self.route = self.tenant.route();
-            self.pool = self.shared.pools.pool_of(&self.tenant)?;
+            self.pool = self.shared.pools.pool_of(&self.tenant, self.access)?;
         }
         Ok(&self.pool)
     }

@@ -2,7 +2,6 @@
 
 use crate::console::rows::{Column, Row, Rows, Value, columns};
 use crate::metrics::collector::readings::OpenPools;
-use crate::pool::Pool;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -21,16 +20,15 @@ pub(super) const COLUMNS: &[Column] = columns! {
 pub(super) fn rows(shared: &Arc<Shared>) -> Rows {
     let (pools, shared) = (OpenPools::read(&shared.pools), Arc::clone(shared));
     Box::new(shared.routes.all().into_iter().map(move |tenant| {
-        let pool = pools.of(&tenant.route()).cloned();
-        row(&tenant, pool.as_deref(), &shared)
+        let connections = pools.sum(tenant.id(), |pool| pool.leased() + pool.idle() + pool.opening());
+        row(&tenant, connections, &shared)
     }))
 }
 
-fn row(tenant: &Tenant, pool: Option<&Pool>, shared: &Shared) -> Row {
+fn row(tenant: &Tenant, connections: u32, shared: &Shared) -> Row {
     let route = tenant.route();
     let placement = route.placement.as_ref();
     let paused = !tenant.gate().is_open() || !shared.gate.is_open();
-    let connections = pool.map_or(0, |pool| pool.leased() + pool.idle() + pool.opening());
     vec![
         route.slug.to_string().into(),
         Value::or_null(placement.map(|placement| placement.cluster.host.clone())),

@@ -6,7 +6,8 @@ use crate::metrics::collector::readings::OpenPools;
 use crate::pool::Pool;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use tenancy::Access;
 
 pub(super) const COLUMNS: &[Column] = columns! {
     database: Text, user: Text,
@@ -18,18 +19,22 @@ pub(super) const COLUMNS: &[Column] = columns! {
     floor: Int4, weight: Int4, share: Int4, sv_long: Int4,
 };
 
-/// A row for each tenant that has a pool or a client.
+/// A row for each access for which a tenant has a pool or a client.
 pub(super) fn rows(shared: &Shared) -> Rows {
     let (pools, waits) = (OpenPools::read(&shared.pools), waits::of_all(&shared.clients));
-    Box::new(shared.routes.all().into_iter().filter_map(move |tenant| {
-        let pool = pools.of(&tenant.route()).cloned();
-        let waits = waits.get(&tenant.id()).copied().unwrap_or_default();
-        let clients = tenant.clients().load(Ordering::Acquire);
-        (pool.is_some() || clients > 0).then(|| row(&tenant, pool.as_deref(), clients, waits))
-    }))
+    let of_tenant = move |tenant: Arc<Tenant>| {
+        let of_access = |access| {
+            let pool = pools.of(tenant.id()).iter().find(|pool| pool.access() == access);
+            let waits = waits.get(&(tenant.id(), access)).copied().unwrap_or_default();
+            (pool.is_some() || waits.clients > 0)
+                .then(|| row(&tenant, access, pool.map(|pool| &**pool), waits))
+        };
+        Access::ALL.into_iter().filter_map(of_access).collect::<Vec<_>>()
+    };
+    Box::new(shared.routes.all().into_iter().flat_map(of_tenant))
 }
 
-fn row(tenant: &Tenant, pool: Option<&Pool>, clients: u32, waits: waits::Waits) -> Row {
+fn row(tenant: &Tenant, access: Access, pool: Option<&Pool>, waits: waits::Waits) -> Row {
     let route = tenant.route();
     let placement = route.placement.as_ref();
     let count = |of: fn(&Pool) -> u32| Value::Number(pool.map_or(0, of).into());
@@ -37,9 +42,9 @@ fn row(tenant: &Tenant, pool: Option<&Pool>, clients: u32, waits: waits::Waits) 
     let (maxwait, maxwait_us) = seconds_and_micros(waits.longest);
     vec![
         route.slug.to_string().into(),
-        Value::or_null(placement.map(|placement| placement.logins.owner.role.to_string())),
-        clients.saturating_sub(waits.clients).into(),
-        waits.clients.into(),
+        access.as_str().into(),
+        waits.clients.saturating_sub(waits.waiting).into(),
+        waits.waiting.into(),
         0_u32.into(),
         0_u32.into(),
         count(Pool::leased),

@@ -21,16 +21,15 @@ pub(super) fn rows(shared: &Arc<Shared>) -> Rows {
     let (pools, waits) = (OpenPools::read(&shared.pools), waits::of_all(&shared.clients));
     let shared = Arc::clone(shared);
     Box::new(shared.routes.all().into_iter().map(move |tenant| {
-        let pool = pools.of(&tenant.route()).cloned();
-        let waiting = waits.get(&tenant.id()).map_or(0, |waits| waits.clients);
-        row(&tenant, pool.as_deref(), waiting, !shared.gate.is_open())
+        let waiting = waits::of_tenant(&waits, tenant.id());
+        row(&tenant, &pools, waiting, !shared.gate.is_open())
     }))
 }
 
-fn row(tenant: &Tenant, pool: Option<&Pool>, waiting: u32, all_paused: bool) -> Row {
+fn row(tenant: &Tenant, pools: &OpenPools, waiting: u32, all_paused: bool) -> Row {
     let route = tenant.route();
     let placement = route.placement.as_ref();
-    let count = |of: fn(&Pool) -> u32| Value::Number(pool.map_or(0, of).into());
+    let count = |of: fn(&Pool) -> u32| Value::Number(pools.sum(tenant.id(), of).into());
     vec![
         route.slug.to_string().into(),
         Value::display(route.tenant_id),

@@ -82,6 +82,12 @@ impl Allocator {
         Standing { share, long: group.member(id).map_or(0, |member| member.counts.long) }
     }
 
+    /// Other members of the member's group.
+    #[must_use]
+    pub fn beside(&self, id: MemberId) -> usize {
+        self.group_of(id).map_or(0, |(_, group)| group.members.len().saturating_sub(1))
+    }
+
     /// What is held, and for what.
     #[must_use]
     pub fn holdings(&self) -> Holdings {

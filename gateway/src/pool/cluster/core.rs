@@ -300,6 +300,11 @@ impl Cluster {
         self.core().allocator.change_long(id, from, to)
     }
 
+    /// Other pools of the pool's tenant.
+    pub(in crate::pool) fn pools_beside(&self, id: MemberId) -> usize {
+        self.core().allocator.beside(id)
+    }
+
     /// Do the pool and its siblings listen on as many connections as they may have?
     pub(in crate::pool) fn listens_on_all(&self, id: MemberId) -> bool {
         self.core().allocator.listens_on_all(id)

@@ -10,7 +10,7 @@ use futures_util::poll;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tenancy::{ErrorKind, Limits, TenantId, WEIGHT_DEFAULT};
+use tenancy::{Access, ErrorKind, Limits, TenantId, WEIGHT_DEFAULT};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ pub(super) async fn with_connections(
     connections: usize,
     route: &catalog_schema::RouteRecord,
 ) -> (Arc<Pool>, Vec<TcpStream>) {
-    let pool = registry.pool_of(&tenant(route)).expect("a pool");
+    let pool = registry.pool_of(&tenant(route), Access::Owner).expect("a pool");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let mut servers = Vec::new();
     for _ in 0..connections {
@@ -103,7 +103,7 @@ async fn limits_change_without_a_new_pool() {
     let (registry, mut route) = (registry(), route());
     route.limits.pool_size = 3;
     let tenant = tenant(&route);
-    let pool = registry.pool_of(&tenant).expect("a pool");
+    let pool = registry.pool_of(&tenant, Access::Owner).expect("a pool");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let _servers = [
         add_connection(&pool, &listener).await,
@@ -115,7 +115,7 @@ async fn limits_change_without_a_new_pool() {
     smaller.limits.pool_size = 1;
     tenant.replace_route(smaller.clone());
     registry.route_changed(&route, Some(&smaller));
-    assert!(Arc::ptr_eq(&pool, &registry.pool_of(&tenant).expect("the same")));
+    assert!(Arc::ptr_eq(&pool, &registry.pool_of(&tenant, Access::Owner).expect("the same")));
     assert_eq!((pool.limits().pool_size, pool.idle(), pool.leased()), (1, 0, 2), "idle ones go at once");
     first.release();
     assert_eq!((pool.idle(), pool.leased()), (0, 1), "beyond the limit");

@@ -24,7 +24,7 @@ use config::{ListenPolicy, StateConfig};
 use pgwire::backend::{TransactionStatus, write};
 use std::future::poll_fn;
 use std::sync::Arc;
-use tenancy::{ErrorKind, PoolMode};
+use tenancy::{Access, ErrorKind, PoolMode};
 use tokio::io::AsyncWriteExt;
 
 /// Greets the client. `None`: it was sent away, or has left.
@@ -34,7 +34,8 @@ pub(super) async fn begin(
     shared: Arc<Shared>,
 ) -> Option<(Session, Vec<u8>)> {
     let asker = Asker::of(&admitted.user);
-    let Admitted { wire, settings, pool_mode, tenant, permit, .. } = *admitted;
+    let Admitted { wire, settings, pool_mode, tenant, identity, permit, .. } = *admitted;
+    let access = identity.access;
     let (mut stream, early, mut out) = wire.into_parts();
     let route = tenant.route();
     let greeted = async {
@@ -42,7 +43,7 @@ pub(super) async fn begin(
         refuse_other_lexical_rules(&settings)?;
         let (pool, welcome) = loop {
             may_begin(&mut stream, &shared, &tenant, place.client()).await?;
-            match welcome_of(&shared, &tenant, &settings).await {
+            match welcome_of(&shared, &tenant, access, &settings).await {
                 Ok(welcomed) => break welcomed,
                 Err(CheckoutError::HeldBack) => {}
                 Err(error) => return Err(error.into()),
@@ -88,6 +89,7 @@ pub(super) async fn begin(
         deadlines: Deadlines::default(),
         route,
         pool,
+        access,
         asker,
         leave,
         place,
@@ -155,15 +157,16 @@ async fn greet(
     Ok(cancel)
 }
 
-/// Asks the tenant's pool, and the next one if that is retired meanwhile.
+/// Asks the tenant's pool for this access, and the next one if that is retired meanwhile.
 async fn welcome_of(
     shared: &Shared,
     tenant: &Tenant,
+    access: Access,
     settings: &Arc<Settings>,
 ) -> Result<(Arc<Pool>, Arc<Welcome>), CheckoutError> {
     let mut asked = 0;
     loop {
-        let pool = shared.pools.pool_of(tenant)?;
+        let pool = shared.pools.pool_of(tenant, access)?;
         asked += 1;
         match welcome::welcome(&pool, settings).await {
             Ok(welcome) => {

@@ -25,6 +25,9 @@ impl Session {
             })?,
         };
         let Some(mut lease) = leased else { return Ok(None) };
+        if lease.access() != self.access {
+            return Err(lease.of_another_access());
+        }
         if !self.cancel.slot().running(lease.server().cancel_target()) {
             // It was not used, so it is as it was.
             lease.release();

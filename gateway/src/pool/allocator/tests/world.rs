@@ -17,7 +17,8 @@ const LOOKS_MAX: usize = 10_000;
 
 pub(super) struct Pool {
     pub(super) id: MemberId,
-    pub(super) tenant: TenantId,
+    /// Its tenant's number.
+    tenant: usize,
     siblings: Arc<Siblings>,
     /// Its tenant's.
     pub(super) terms: Terms,
@@ -62,6 +63,8 @@ enum Event {
 pub(super) struct World {
     pub(super) allocator: Allocator,
     pub(super) pools: Vec<Pool>,
+    /// Tenants, and the pools of each that have not left.
+    tenants: Vec<(TenantId, Vec<usize>)>,
     pub(super) now: Duration,
     pub(super) grants_in_order: Vec<usize>,
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
@@ -75,6 +78,7 @@ impl World {
         Self {
             allocator: Allocator::new(limit, 80),
             pools: Vec::new(),
+            tenants: Vec::new(),
             now: Duration::ZERO,
             grants_in_order: Vec::new(),
             events: BinaryHeap::new(),
@@ -85,7 +89,8 @@ impl World {
 
     /// A tenant with one pool.
     pub(super) fn join(&mut self, terms: Terms, work_ms: u64) -> usize {
-        self.join_of(TenantId::generate(), terms, work_ms)
+        self.tenants.push((TenantId::generate(), Vec::new()));
+        self.join_of(self.tenants.len() - 1, terms, work_ms)
     }
 
     /// Another pool of this one's tenant.
@@ -94,8 +99,9 @@ impl World {
         self.join_of(tenant, terms, work_ms)
     }
 
-    fn join_of(&mut self, tenant: TenantId, terms: Terms, work_ms: u64) -> usize {
-        let (id, siblings) = self.allocator.join(tenant, terms);
+    fn join_of(&mut self, tenant: usize, terms: Terms, work_ms: u64) -> usize {
+        let (id, siblings) = self.allocator.join(self.tenants[tenant].0, terms);
+        self.tenants[tenant].1.push(self.pools.len());
         let work = Duration::from_millis(work_ms);
         self.pools.push(Pool {
             id,
@@ -164,7 +170,7 @@ impl World {
 
     pub(super) fn set_terms(&mut self, pool: usize, terms: Terms) {
         if !self.pools[pool].has_left {
-            for sibling in self.group(pool) {
+            for sibling in self.group(pool).to_vec() {
                 self.pools[sibling].terms = terms;
                 self.allocator.set_terms(self.pools[sibling].id, terms);
                 self.report(sibling);
@@ -180,6 +186,7 @@ impl World {
 
     pub(super) fn leave(&mut self, pool: usize) {
         self.pools[pool].has_left = true;
+        self.tenants[self.pools[pool].tenant].1.retain(|other| *other != pool);
         self.pools[pool].waiters = 0;
         self.allocator.leave(self.pools[pool].id);
         for _ in 0..std::mem::take(&mut self.pools[pool].idle).len() {
@@ -216,20 +223,18 @@ impl World {
     }
 
     /// The pools of this one's tenant, with itself.
-    pub(super) fn group(&self, pool: usize) -> Vec<usize> {
-        let tenant = self.pools[pool].tenant;
-        let is_of_it = |pool: &usize| self.pools[*pool].tenant == tenant && !self.pools[*pool].has_left;
-        (0..self.pools.len()).filter(is_of_it).collect()
+    fn group(&self, pool: usize) -> &[usize] {
+        &self.tenants[self.pools[pool].tenant].1
     }
 
     /// Connections that the pool and its siblings have or open.
     pub(super) fn open_beside(&self, pool: usize) -> u32 {
-        self.group(pool).into_iter().map(|pool| self.open_in(pool)).sum()
+        self.group(pool).iter().map(|pool| self.open_in(*pool)).sum()
     }
 
     /// The same, and those that they have closed and that the server has not let go of.
     pub(super) fn held_beside(&self, pool: usize) -> u32 {
-        self.group(pool).into_iter().map(|pool| self.held_by(pool)).sum()
+        self.group(pool).iter().map(|pool| self.held_by(*pool)).sum()
     }
 
     /// Connections that the pool has or opens, and those that it has closed and that the server has not let go of.
@@ -303,7 +308,7 @@ impl World {
 
     /// The same of the pool and its siblings, as far as they may have more and not too many are ending.
     fn lacking_beside(&self, pool: usize) -> u32 {
-        let wanted: u32 = self.group(pool).into_iter().map(|pool| self.wanted(pool)).sum();
+        let wanted: u32 = self.group(pool).iter().map(|pool| self.wanted(*pool)).sum();
         let cap = self.pools[pool].terms.cap;
         let room = cap.saturating_sub(self.open_beside(pool));
         wanted.min(room).min((2 * cap).saturating_sub(self.held_beside(pool)))
@@ -385,8 +390,8 @@ impl World {
         let holdings = self.allocator.holdings();
         assert_eq!(holdings.held, self.held(), "no permit is lost or made");
         assert_eq!(holdings.closing, self.pools.iter().map(|pool| pool.closing).sum::<u32>());
-        let first_of_each = (0..self.pools.len()).filter(|pool| self.group(*pool).first() == Some(pool));
-        let lacking: u32 = first_of_each.map(|pool| self.lacking_beside(pool)).sum();
+        let first_of_each = self.tenants.iter().filter_map(|(_, pools)| pools.first());
+        let lacking: u32 = first_of_each.map(|pool| self.lacking_beside(*pool)).sum();
         assert_eq!(holdings.wanted, lacking);
         let free = self.allocator.in_force().saturating_sub(holdings.held);
         assert!(lacking == 0 || free <= holdings.reserved, "{free} free, {lacking} lacking");
