@@ -246,3 +246,6 @@ create table catalog.signing_keys (
   created_at     timestamptz not null default now(),
   constraint signing_keys_in_order check (signs_from <= signs_until and signs_until <= verifies_until)
 );
+
+create constraint trigger signing_keys_identity after insert or update or delete on catalog.signing_keys
+deferrable initially deferred for each row execute function catalog.identity_changed();

@@ -2,7 +2,9 @@
 
 use crate::catalog::read_file;
 use crate::section::Section;
-use crate::{CatalogConfig, CertificateFiles, ConfigError, MasterKeySource, WorkerConfig, load};
+use crate::{
+    CatalogConfig, CertificateFiles, ConfigError, MasterKeySource, PeopleConfig, WorkerConfig, load,
+};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +34,8 @@ pub struct ControlPlaneConfig {
     pub worker: WorkerConfig,
     /// `[limits]`
     pub limits: ApiLimits,
+    /// `[people]`
+    pub people: PeopleConfig,
 }
 
 /// The address under which clients reach the gateways, as it stands in the connection strings that
@@ -71,6 +75,7 @@ impl Default for ControlPlaneConfig {
             gateway_endpoint: GatewayEndpoint::default(),
             worker: WorkerConfig::default(),
             limits: ApiLimits::default(),
+            people: PeopleConfig::default(),
         }
     }
 }
@@ -120,6 +125,7 @@ impl ControlPlaneConfig {
             gateway_endpoint: GatewayEndpoint::read(root.section("gateway_endpoint")),
             worker: WorkerConfig::read(root.section("worker")),
             limits: ApiLimits::read(root.section("limits")),
+            people: PeopleConfig::read(root.section("people")),
         }
     }
 }

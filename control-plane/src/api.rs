@@ -6,6 +6,7 @@
 //! the look at a cluster that is being registered.
 
 mod auth;
+mod authority;
 mod caller;
 mod clusters;
 mod credentials;
@@ -14,7 +15,9 @@ mod extract;
 mod gateways;
 mod handover;
 mod health;
+mod invites;
 mod limits;
+mod members;
 mod mutation;
 mod observe;
 mod operations;
@@ -25,9 +28,16 @@ mod preconditions;
 mod problem;
 mod refusal;
 mod regions;
+mod roles;
+mod secret_text;
 mod server;
+mod service_credentials;
+mod session;
 mod shares;
+mod signing_keys;
+mod stranger;
 mod tenants;
+mod users;
 mod words;
 
 pub(crate) use auth::{Gate, OperatorToken};
@@ -61,6 +71,34 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(tenants::tenant_resume))
         .routes(routes!(credentials::credential_create, credentials::credential_list))
         .routes(routes!(credentials::credential_revoke))
+        .routes(routes!(credentials::credential_rotate))
+        .routes(routes!(
+            service_credentials::service_credential_create,
+            service_credentials::service_credential_list
+        ))
+        .routes(routes!(service_credentials::service_credential_revoke))
+        .routes(routes!(users::user_create, users::user_list))
+        .routes(routes!(users::user_get, users::user_update, users::user_delete))
+        .routes(routes!(users::user_identity_add, users::user_identity_remove))
+        .routes(routes!(users::user_session_list, users::user_sessions_revoke))
+        .routes(routes!(users::user_tenant_list))
+        .routes(routes!(members::member_add, members::member_list))
+        .routes(routes!(members::member_get, members::member_update, members::member_remove))
+        .routes(routes!(roles::role_create, roles::role_list))
+        .routes(routes!(roles::role_update, roles::role_delete))
+        .routes(routes!(invites::invite_create, invites::invite_list))
+        .routes(routes!(invites::invite_revoke))
+        .routes(routes!(invites::invite_accept))
+        .routes(routes!(session::session_create, session::session_get, session::session_delete))
+        .routes(routes!(session::session_switch))
+        .routes(routes!(session::session_password))
+        .routes(routes!(session::session_tenant_list))
+        .routes(routes!(session::session_leave))
+        .routes(routes!(session::session_list))
+        .routes(routes!(session::session_revoke))
+        .routes(routes!(invites::invite_join))
+        .routes(routes!(signing_keys::signing_key_list))
+        .routes(routes!(signing_keys::signing_key_rotate))
         .routes(routes!(operations::operation_list))
         .routes(routes!(operations::operation_get))
         .routes(routes!(operations::operation_cancel))

@@ -5,8 +5,9 @@ use crate::context::{ApiState, EngineState};
 use crate::housekeeping;
 use crate::metrics::Metrics;
 use crate::operations::{Progress, Worker, failpoint};
+use crate::people::People;
 use crate::postgres::Clusters;
-use crate::reconcile::{access_roles, role_keys};
+use crate::reconcile::{signing_keys, access_roles, role_keys};
 use catalog_schema::{Catalog, CatalogError, MasterKey, SealError};
 use config::{ControlPlaneConfig, SecretUnreadable};
 use std::net::SocketAddr;
@@ -101,6 +102,7 @@ impl ControlPlane {
             limits: config.limits,
             metrics,
             progress,
+            people: Arc::new(People::new(config.people)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         };
         Ok(Self { listener, tls, address, gate, api, engine, worker })
@@ -128,6 +130,7 @@ impl ControlPlane {
         tasks.spawn(api::serve(listener, tls, api::router(api, gate), limits, shutdown.clone()));
         tasks.spawn(worker.run(shutdown.clone()));
         tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));
+        tasks.spawn(signing_keys::run(catalog.clone(), shutdown.clone()));
         tasks.spawn(housekeeping::run(catalog, shutdown.clone()));
         tasks.spawn(role_keys::run(engine.clone(), shutdown.clone()));
         tasks.spawn(access_roles::run(engine, shutdown.clone()));

@@ -2,6 +2,7 @@
 
 use crate::metrics::Metrics;
 use crate::operations::Progress;
+use crate::people::People;
 use crate::postgres::Clusters;
 use catalog_schema::Catalog;
 use config::{ApiLimits, GatewayEndpoint};
@@ -18,6 +19,8 @@ pub(crate) struct ApiState {
     pub(crate) metrics: Arc<Metrics>,
     /// Tells streams that some operation has moved on.
     pub(crate) progress: Progress,
+    /// People who sign in.
+    pub(crate) people: Arc<People>,
     /// Progress streams that may still be opened.
     pub(crate) streams: Arc<Semaphore>,
 }

@@ -10,10 +10,12 @@
 mod access_roles;
 mod api;
 mod app;
+mod attempts;
 mod context;
 mod housekeeping;
 mod metrics;
 mod operations;
+mod people;
 mod postgres;
 mod reconcile;
 mod schedule;

@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     step_failures: IntCounterVec,
     wrong_tokens: IntCounterVec,
     wrong_token_addresses: IntGauge,
+    sign_ins: IntCounterVec,
 }
 
 /// What became of a wrong token.
@@ -25,6 +26,17 @@ pub(crate) enum WrongToken {
     /// It was looked for and not found.
     Refused,
     /// Its address had shown too many: it was not looked at, and may have been right.
+    NotLookedAt,
+}
+
+/// What became of an attempt to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignInOutcome {
+    /// A session began.
+    Done,
+    /// Unknown address or wrong password.
+    Refused,
+    /// There were too many: it was not looked at.
     NotLookedAt,
 }
 
@@ -62,6 +74,7 @@ impl Metrics {
                 "Tokens that opened nothing, and tokens that were not looked at after too many of those.",
                 &["outcome"],
             )?,
+            sign_ins: counters("sign_ins_total", "Attempts to sign in by a password.", &["outcome"])?,
             wrong_token_addresses: IntGauge::new(
                 name("wrong_token_addresses"),
                 "Addresses that have shown wrong tokens lately.",
@@ -75,6 +88,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.step_failures.clone()))?;
         metrics.registry.register(Box::new(metrics.wrong_tokens.clone()))?;
         metrics.registry.register(Box::new(metrics.wrong_token_addresses.clone()))?;
+        metrics.registry.register(Box::new(metrics.sign_ins.clone()))?;
         Ok(metrics)
     }
 
@@ -113,6 +127,16 @@ impl Metrics {
         };
         self.wrong_tokens.with_label_values(&[outcome]).inc();
         self.wrong_token_addresses.set(i64::try_from(addresses).unwrap_or(i64::MAX));
+    }
+
+    /// Somebody tried to sign in.
+    pub(crate) fn sign_in(&self, outcome: SignInOutcome) {
+        let outcome = match outcome {
+            SignInOutcome::Done => "done",
+            SignInOutcome::Refused => "refused",
+            SignInOutcome::NotLookedAt => "not-looked-at",
+        };
+        self.sign_ins.with_label_values(&[outcome]).inc();
     }
 
     /// Everything, in Prometheus' text format.

@@ -3,3 +3,4 @@
 
 pub(crate) mod access_roles;
 pub(crate) mod role_keys;
+pub(crate) mod signing_keys;

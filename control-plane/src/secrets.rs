@@ -12,10 +12,8 @@ const PASSWORD_BYTES: usize = 24;
 /// Bytes of randomness in an API key.
 const API_KEY_BYTES: usize = 32;
 
-/// What every API key begins with, so that a leaked one is recognised by scanners.
-const API_KEY_PREFIX: &str = "tnt_";
 
-/// How much of a key is kept to tell keys apart: "tnt_" and eight characters, which leave 208 bits to guess.
+/// How much of a key is kept to tell keys apart: its prefix and eight characters, which leave 208 bits to guess.
 const API_KEY_SHOWN_CHARS: usize = 12;
 
 /// Why no secret could be made.
@@ -29,7 +27,25 @@ pub(crate) enum SecretsError {
     Interrupted,
 }
 
-/// An API key, and the two things that are kept of it.
+/// What a key is for. Its first characters say so, and let scanners recognise one that has leaked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyFor {
+    /// One tenant.
+    Tenant,
+    /// A program that acts for tenants.
+    Service,
+}
+
+impl KeyFor {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Tenant => "tnt_",
+            Self::Service => "tns_",
+        }
+    }
+}
+
+/// A key, and the two things that are kept of it.
 pub(crate) struct ApiKey {
     pub(crate) key: Secret,
     pub(crate) prefix: String,
@@ -52,9 +68,9 @@ pub(crate) fn role_verifier(keys: &ClientKeys) -> String {
     Verifier::from_keys(keys).to_string()
 }
 
-/// An API key. A plain hash suffices: there are 256 random bits in it, nobody guesses those.
-pub(crate) fn api_key() -> Result<ApiKey, SecretsError> {
-    let text = format!("{API_KEY_PREFIX}{}", random_text::<API_KEY_BYTES>()?);
+/// A key. A plain hash suffices: there are 256 random bits in it, nobody guesses those.
+pub(crate) fn api_key(purpose: KeyFor) -> Result<ApiKey, SecretsError> {
+    let text = format!("{}{}", purpose.prefix(), random_text::<API_KEY_BYTES>()?);
     let hash = Sha256::digest(text.as_bytes()).into();
     let prefix = text.chars().take(API_KEY_SHOWN_CHARS).collect();
     Ok(ApiKey { key: Secret::new(text), prefix, hash })
@@ -77,11 +93,11 @@ pub(crate) async fn verifier_beside(password: &Secret, other: Option<&str>) -> R
         .map_err(|_| SecretsError::NoRandomness)
 }
 
-fn random_text<const N: usize>() -> Result<String, SecretsError> {
+pub(crate) fn random_text<const N: usize>() -> Result<String, SecretsError> {
     Ok(URL_SAFE_NO_PAD.encode(random_bytes::<N>()?))
 }
 
-fn random_bytes<const N: usize>() -> Result<[u8; N], SecretsError> {
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], SecretsError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| SecretsError::NoRandomness)?;
     Ok(bytes)
@@ -93,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_api_key_is_told_by_its_prefix_and_checked_by_its_hash() {
-        let made = api_key().unwrap();
+        let made = api_key(KeyFor::Tenant).unwrap();
         assert!(made.key.expose().starts_with(&made.prefix) && made.prefix.len() == API_KEY_SHOWN_CHARS);
         assert_eq!(made.key.expose().len(), 4 + 43);
         assert_eq!(<[u8; 32]>::from(Sha256::digest(made.key.expose())), made.hash);

@@ -111,6 +111,15 @@ impl Catalog {
         row.as_ref().map(session_of_row).transpose()
     }
 
+    /// One session, whether it lasts or not.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn session_get(&self, id: SessionId) -> Result<Option<SessionRecord>, CatalogError> {
+        let row = self.row(&format!("{SESSION} where s.id = $1"), &[uuid(id.as_uuid())]).await?;
+        row.as_ref().map(session_of_row).transpose()
+    }
+
     /// A user's sessions that last, by age, a page at a time.
     ///
     /// # Errors

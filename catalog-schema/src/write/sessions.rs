@@ -11,7 +11,7 @@ use crate::tx::Tx;
 use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
-use tenancy::{MemberRole, SessionId, TenantId, TenantState, UserId};
+use tenancy::{MemberRole, SessionId, TenantId, UserId};
 
 /// Sessions of a user that last at once; one more ends the oldest.
 pub const SESSIONS_LIVE_MAX: u32 = 50;
@@ -36,8 +36,6 @@ pub struct NewSession {
 pub struct TokenGrant {
     /// What the user is in the tenant.
     pub role: MemberRole,
-    /// The tenant's state.
-    pub tenant_state: TenantState,
     /// The token's time of issue, in whole seconds. Up to a second ahead, so that it lies behind whatever refuses the
     /// tokens of before.
     pub issued_at: Timestamp,
@@ -130,7 +128,7 @@ impl Tx {
         let row = self.row(alive, &[uuid(session.as_uuid())]).await?;
         let row = row.ok_or(CatalogError::NotFound { what: "session" })?;
         let (user, session_ends): (UserId, Timestamp) = (row.id("user_id")?, row.value("expires_at")?);
-        let (role, tenant_state) = self.member_for_token(tenant, user).await?;
+        let role = self.member_for_token(tenant, user).await?;
         // A new statement: it sees what those had committed who were waited for.
         let sql = "select greatest(date_trunc('second', clock_timestamp()), max(r.before)) as issued_at
                    from catalog.token_revocations r
@@ -146,15 +144,11 @@ impl Tx {
                     on conflict (session_id, tenant_id) do update
                       set tokens_until = greatest(session_tenants.tokens_until, excluded.tokens_until)";
         self.execute(note, &[uuid(session.as_uuid()), uuid(tenant.as_uuid()), timestamp(until)]).await?;
-        Ok(TokenGrant { role, tenant_state, issued_at, until })
+        Ok(TokenGrant { role, issued_at, until })
     }
 
-    /// What the user is in the tenant, and the tenant's state. The first stays so until the end of the transaction.
-    async fn member_for_token(
-        &mut self,
-        tenant: TenantId,
-        user: UserId,
-    ) -> Result<(MemberRole, TenantState), CatalogError> {
+    /// What the user is in the tenant, which stays so until the end of the transaction.
+    async fn member_for_token(&mut self, tenant: TenantId, user: UserId) -> Result<MemberRole, CatalogError> {
         let lock = "select h.tenant_id from catalog.memberships h
                     where h.tenant_id = $1 and h.user_id = $2 for share of h";
         let custom =
@@ -165,8 +159,7 @@ impl Tx {
         self.rows(custom, &args).await?;
         let sql = format!("{} where h.tenant_id = $1 and h.user_id = $2", membership());
         let row = self.row(&sql, &args).await?.ok_or(CatalogError::NotFound { what: "tenant" })?;
-        let member = membership_of_row(&row)?;
-        Ok((member.role, member.tenant_state))
+        Ok(membership_of_row(&row)?.role)
     }
 }
 

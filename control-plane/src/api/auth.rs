@@ -8,18 +8,17 @@
 //! Never: a route that is served because nobody thought of it; an answer that tells another's tenant from one that
 //! does not exist; a token in a log, a metric or an answer.
 
-mod attempts;
 mod operator;
 mod principal;
 mod requirement;
 
 pub(crate) use operator::OperatorToken;
-pub(crate) use principal::{Principal, Reach};
+pub(crate) use principal::{Principal, Reach, SignedIn};
 pub(super) use requirement::{Requirement, of as requirement_of};
 
 use super::problem::{ApiResult, Problem, ProblemKind};
+use crate::attempts::{Attempts, network};
 use crate::metrics::{Metrics, WrongToken};
-use attempts::Attempts;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -31,7 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tenancy::{OperationId, Permission, TenantId};
 
 /// What a tenant's API key begins with.
@@ -39,6 +38,9 @@ const API_KEY_PREFIX: &str = "tnt_";
 
 /// How exactly a token's last use is known.
 const USE_NOTED_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// In which an address gets back what it may show of wrong tokens.
+const WRONG_TOKENS_WINDOW: Duration = Duration::from_secs(60);
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +55,7 @@ pub(super) struct ActsIn(pub(super) TenantId);
 pub(crate) struct Gate {
     operator: OperatorToken,
     catalog: Catalog,
-    attempts: Arc<Attempts>,
+    attempts: Arc<Attempts<IpAddr>>,
     metrics: Arc<Metrics>,
 }
 
@@ -65,7 +67,7 @@ impl Gate {
         metrics: Arc<Metrics>,
         per_minute: u32,
     ) -> Self {
-        Self { operator, catalog, attempts: Arc::new(Attempts::new(per_minute)), metrics }
+        Self { operator, catalog, attempts: Arc::new(Attempts::new(per_minute, WRONG_TOKENS_WINDOW)), metrics }
     }
 }
 
@@ -114,8 +116,8 @@ impl Gate {
         if self.operator.has_hash(&hash) {
             return Ok(Principal::Operator);
         }
-        let Some(attempt) = self.attempts.take(peer, Instant::now()) else {
-            self.metrics.wrong_token(WrongToken::NotLookedAt, self.attempts.addresses());
+        let Some(attempt) = self.attempts.take(network(peer), Instant::now()) else {
+            self.metrics.wrong_token(WrongToken::NotLookedAt, self.attempts.origins());
             return Err(ProblemKind::TooManyWrongTokens.into());
         };
         let found = holder(&self.catalog, shown, &hash).await;
@@ -124,7 +126,7 @@ impl Gate {
             self.attempts.give_back(attempt, Instant::now());
         }
         found?.ok_or_else(|| {
-            self.metrics.wrong_token(WrongToken::Refused, self.attempts.addresses());
+            self.metrics.wrong_token(WrongToken::Refused, self.attempts.origins());
             ProblemKind::Unauthorized.into()
         })
     }

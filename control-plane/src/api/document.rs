@@ -46,6 +46,10 @@ const SCHEMES: &[(&str, &str)] = &[
         (name = "plans", description = "What tenants buy, and may"),
         (name = "tenants", description = "Customers, each with a database of its own"),
         (name = "credentials", description = "What opens a tenant's database"),
+        (name = "users", description = "People who may sign in"),
+        (name = "members", description = "Who is what in a tenant, and who is invited"),
+        (name = "session", description = "Signing in, and what people do for themselves"),
+        (name = "signing-keys", description = "What signs gateway tokens"),
         (name = "operations", description = "Durable work: polled, streamed, cancelled"),
         (name = "health", description = "For those who watch the process")
     )

@@ -4,6 +4,7 @@
 //! client can mend is a problem of its own; everything else is logged in full and told as `internal`.
 
 use super::problem::{Problem, ProblemKind};
+use crate::people::passwords::PasswordError;
 use crate::secrets::SecretsError;
 use catalog_schema::{CatalogError, Constraint};
 
@@ -39,6 +40,18 @@ impl From<CatalogError> for Problem {
     }
 }
 
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => ProblemKind::SignInBusy.into(),
+            PasswordError::Unfit => {
+                Self::new(ProblemKind::InvalidField).detail(error.to_string()).field("password")
+            }
+            PasswordError::Failed => internal(&error),
+        }
+    }
+}
+
 impl From<SecretsError> for Problem {
     fn from(error: SecretsError) -> Self {
         internal(&error)
@@ -58,6 +71,8 @@ fn not_found(what: &str) -> Option<Problem> {
         "tenant" => ProblemKind::TenantNotFound,
         "plan" => ProblemKind::PlanNotFound,
         "credential" => ProblemKind::CredentialNotFound,
+        "service credential" => ProblemKind::ServiceNotFound,
+        "custom domain" => ProblemKind::DomainNotFound,
         "issuer" => ProblemKind::IssuerNotFound,
         "external id" => ProblemKind::ExternalIdNotFound,
         "operation" => ProblemKind::OperationNotFound,
@@ -85,6 +100,9 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         Constraint::PlacedElsewhere => (ProblemKind::RegionNotAllowed, Some("allowed_regions")),
         Constraint::PlacementNotAllowed => (ProblemKind::RegionNotAllowed, None),
         Constraint::ClusterFull | Constraint::ClusterNotActive => (ProblemKind::NoCapacity, None),
+        Constraint::CredentialReplaced | Constraint::CredentialRotating => (ProblemKind::CredentialRotating, None),
+        Constraint::DomainTaken => (ProblemKind::DomainTaken, None),
+        Constraint::DomainRequested => (ProblemKind::DomainExists, Some("domain")),
         Constraint::SlugTaken | Constraint::SlugAliased => (ProblemKind::SlugTaken, Some("slug")),
         Constraint::PlanTaken => (ProblemKind::PlanExists, Some("name")),
         Constraint::PlanUnknown => (ProblemKind::PlanUnknown, Some("plan")),
@@ -109,6 +127,7 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         | Constraint::AuditAppendOnly
         | Constraint::LedgerAppendOnly
         | Constraint::MembershipStays
+        | Constraint::CredentialReplacesOther
         | Constraint::IssuerOfAnother
         | Constraint::IssuerStays
         | Constraint::Other(_) => return None,

@@ -98,7 +98,7 @@ pub(super) async fn find(state: &ApiState, text: &str) -> ApiResult<TenantRecord
     found.ok_or_else(|| Problem::from(ProblemKind::TenantNotFound))
 }
 
-fn check_display_name(name: &str) -> ApiResult<()> {
+pub(super) fn check_display_name(name: &str) -> ApiResult<()> {
     let length = name.chars().count();
     if (1..=DISPLAY_NAME_CHARS_MAX).contains(&length) && !name.chars().any(char::is_control) {
         return Ok(());

@@ -1,8 +1,8 @@
 //! Enumerations as the OpenAPI document shows them: the words themselves, taken from the types that define them.
 
 use catalog_schema::OperationState;
-use tenancy::{ClusterState, Isolation, PoolMode, Role, TenantState, TlsMode};
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use tenancy::{ClusterState, Isolation, KeyScope, Permission, PoolMode, Role, TenantState, TlsMode};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
 fn words(words: impl IntoIterator<Item = &'static str>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
@@ -30,6 +30,15 @@ pub(super) fn isolation() -> Object {
 
 pub(super) fn role() -> Object {
     words(Role::ALL.map(Role::as_str))
+}
+
+pub(super) fn key_scope() -> Object {
+    words(KeyScope::ALL.map(KeyScope::as_str))
+}
+
+pub(super) fn permissions() -> Array {
+    let each = Permission::ALL.iter().map(|permission| permission.as_str());
+    ArrayBuilder::new().items(words(each)).build()
 }
 
 pub(super) fn operation_state() -> Object {

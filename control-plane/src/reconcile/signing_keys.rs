@@ -86,8 +86,13 @@ async fn add(tx: &mut Tx, signs_from: Timestamp) -> Result<SigningKeyRecord, NoS
     let (pkcs8, public_key) = signing::new_pair()?;
     let signs_until = later(signs_from, SIGNS_FOR);
     let verifies_until = later(signs_until, BELIEVED_FOR);
-    let record =
-        SigningKeyRecord { id: SigningKeyId::generate(), public_key, signs_from, signs_until, verifies_until };
+    let record = SigningKeyRecord {
+        id: SigningKeyId::generate(),
+        public_key,
+        signs_from,
+        signs_until,
+        verifies_until,
+    };
     tx.signing_key_add(&NewSigningKey { record: record.clone(), pkcs8 }).await?;
     Ok(record)
 }
@@ -118,7 +123,13 @@ mod tests {
     fn key(signs_from: Timestamp) -> SigningKeyRecord {
         let signs_until = later(signs_from, SIGNS_FOR);
         let verifies_until = later(signs_until, BELIEVED_FOR);
-        SigningKeyRecord { id: SigningKeyId::generate(), public_key: [1; 32], signs_from, signs_until, verifies_until }
+        SigningKeyRecord {
+            id: SigningKeyId::generate(),
+            public_key: [1; 32],
+            signs_from,
+            signs_until,
+            verifies_until,
+        }
     }
 
     #[test]

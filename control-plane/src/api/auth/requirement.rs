@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use std::fmt;
-use tenancy::Permission::{self, CredentialsManage, TenantDelete, TenantManage, TenantRead};
+use tenancy::Permission::{self, CredentialsManage, MembersManage, MembersRead, TenantDelete, TenantManage, TenantRead};
 
 /// What somebody must be, or must hold, to have a route served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(in super::super) enum Requirement {
     Listed(Permission),
 }
 
-use Requirement::{Listed, Operation, Operator, Public, Tenant};
+use Requirement::{Listed, Oneself, Operation, Operator, Public, Tenant};
 
 impl fmt::Display for Requirement {
     /// The word of `x-tenantry-requires`.
@@ -67,6 +67,45 @@ const TABLE: &[(&str, &str, Requirement)] = &[
     ("POST", "/v1/tenants/{tenant}/credentials", Tenant(CredentialsManage)),
     ("GET", "/v1/tenants/{tenant}/credentials", Tenant(CredentialsManage)),
     ("DELETE", "/v1/tenants/{tenant}/credentials/{credential}", Tenant(CredentialsManage)),
+    ("POST", "/v1/tenants/{tenant}/credentials/{credential}/rotate", Tenant(CredentialsManage)),
+    ("POST", "/v1/service-credentials", Operator),
+    ("GET", "/v1/service-credentials", Operator),
+    ("DELETE", "/v1/service-credentials/{service_credential}", Operator),
+    ("POST", "/v1/users", Operator),
+    ("GET", "/v1/users", Operator),
+    ("GET", "/v1/users/{user}", Operator),
+    ("PATCH", "/v1/users/{user}", Operator),
+    ("DELETE", "/v1/users/{user}", Operator),
+    ("POST", "/v1/users/{user}/identities", Operator),
+    ("DELETE", "/v1/users/{user}/identities", Operator),
+    ("GET", "/v1/users/{user}/sessions", Operator),
+    ("DELETE", "/v1/users/{user}/sessions", Operator),
+    ("GET", "/v1/users/{user}/tenants", Operator),
+    ("POST", "/v1/tenants/{tenant}/members", Operator),
+    ("GET", "/v1/tenants/{tenant}/members", Tenant(MembersRead)),
+    ("GET", "/v1/tenants/{tenant}/members/{user}", Tenant(MembersRead)),
+    ("PATCH", "/v1/tenants/{tenant}/members/{user}", Tenant(MembersManage)),
+    ("DELETE", "/v1/tenants/{tenant}/members/{user}", Tenant(MembersManage)),
+    ("POST", "/v1/tenants/{tenant}/roles", Tenant(MembersManage)),
+    ("GET", "/v1/tenants/{tenant}/roles", Tenant(MembersRead)),
+    ("PATCH", "/v1/tenants/{tenant}/roles/{role}", Tenant(MembersManage)),
+    ("DELETE", "/v1/tenants/{tenant}/roles/{role}", Tenant(MembersManage)),
+    ("POST", "/v1/tenants/{tenant}/invites", Tenant(MembersManage)),
+    ("GET", "/v1/tenants/{tenant}/invites", Tenant(MembersRead)),
+    ("DELETE", "/v1/tenants/{tenant}/invites/{invite}", Tenant(MembersManage)),
+    ("POST", "/v1/invites/accept", Public),
+    ("POST", "/v1/session", Public),
+    ("GET", "/v1/session", Oneself),
+    ("DELETE", "/v1/session", Oneself),
+    ("POST", "/v1/session/switch", Oneself),
+    ("POST", "/v1/session/password", Oneself),
+    ("POST", "/v1/session/invites", Oneself),
+    ("GET", "/v1/session/tenants", Oneself),
+    ("DELETE", "/v1/session/tenants/{of}", Oneself),
+    ("GET", "/v1/sessions", Oneself),
+    ("DELETE", "/v1/sessions/{session}", Oneself),
+    ("GET", "/v1/signing-keys", Operator),
+    ("POST", "/v1/signing-keys/rotate", Operator),
     ("GET", "/v1/operations", Listed(TenantRead)),
     ("GET", "/v1/operations/{operation}", Operation(TenantRead)),
     ("GET", "/v1/operations/{operation}/events", Operation(TenantRead)),
@@ -95,7 +134,7 @@ mod tests {
                 Tenant(_) => assert!(path.starts_with("/v1/tenants/{tenant}"), "{method} {path}"),
                 Operation(_) => assert!(path.starts_with("/v1/operations/{operation}"), "{method} {path}"),
                 Listed(_) => assert!(*method == "GET" && !path.contains('{'), "{method} {path}"),
-                Public | Operator | Requirement::Oneself => {}
+                Public | Operator | Oneself => {}
             }
         }
     }

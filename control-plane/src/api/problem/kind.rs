@@ -136,6 +136,24 @@ problem_kinds! {
     /// No such credential.
     CredentialNotFound = "credential-not-found", NOT_FOUND, "there is no such credential",
         "list them with GET /v1/tenants/{tenant}/credentials";
+    /// Two of a rotation are live.
+    CredentialRotating = "credential-rotating", CONFLICT, "the credential is being rotated already",
+        "wait until the one before has ended, or revoke it";
+    /// No such service credential.
+    ServiceNotFound = "service-not-found", NOT_FOUND, "there is no such service credential",
+        "list them with GET /v1/service-credentials";
+    /// No such domain of the tenant.
+    DomainNotFound = "domain-not-found", NOT_FOUND, "the tenant has no such domain",
+        "list them with GET /v1/tenants/{tenant}/domains";
+    /// The tenant has the domain already.
+    DomainExists = "domain-exists", CONFLICT, "the tenant has this domain already", "verify it, or delete it first";
+    /// The domain is another tenant's.
+    DomainTaken = "domain-taken", CONFLICT, "the domain is another tenant's", "have it removed there first";
+    /// The record that proves a domain was not found.
+    DomainUnproven = "domain-unproven", UNPROCESSABLE_ENTITY, "the domain's TXT record was not found",
+        "add the record that the domain's challenge asks for, and wait until name servers know it";
+    /// The name servers did not answer.
+    DomainUnresolved = "domain-unresolved", SERVICE_UNAVAILABLE, "the name servers did not answer", "try again in a moment";
     /// No such issuer.
     IssuerNotFound = "issuer-not-found", NOT_FOUND, "there is no such issuer", "list them, the installation's or the tenant's";
     /// The issuer is registered.
@@ -152,9 +170,6 @@ problem_kinds! {
     /// There are as many as there may be.
     LimitReached = "limit-reached", CONFLICT, "there are as many of these as there may be",
         "remove one that is not needed any more";
-    /// Credentials of this role are not offered yet.
-    RoleNotAvailable = "role-not-available", UNPROCESSABLE_ENTITY, "credentials of this role are not available yet",
-        "use \"owner\"";
     /// No such user.
     UserNotFound = "user-not-found", NOT_FOUND, "there is no such user", "list them with GET /v1/users";
     /// Another user has the address.
@@ -171,6 +186,9 @@ problem_kinds! {
     LastOwner = "last-owner", CONFLICT, "the tenant would be left without an owner", "make somebody else an owner first";
     /// No such role.
     RoleNotFound = "role-not-found", NOT_FOUND, "there is no such role",
+        "use owner, admin, member or viewer, or one of GET /v1/tenants/{tenant}/roles";
+    /// The body names a role that the tenant does not have.
+    RoleUnknown = "role-unknown", UNPROCESSABLE_ENTITY, "the tenant has no such role",
         "use owner, admin, member or viewer, or one of GET /v1/tenants/{tenant}/roles";
     /// The tenant has a role of this name.
     RoleExists = "role-exists", CONFLICT, "the tenant has a role of this name already", "choose another name, or change it";
@@ -192,6 +210,8 @@ problem_kinds! {
     SignInRefused = "sign-in-refused", UNAUTHORIZED, "the sign-in is refused", "check the address and the password, or the token";
     /// Too many attempts to sign in.
     TooManySignIns = "too-many-sign-ins", TOO_MANY_REQUESTS, "too many attempts to sign in", "try again in a minute";
+    /// Too many passwords are being checked.
+    SignInBusy = "sign-in-busy", SERVICE_UNAVAILABLE, "too many people sign in at once", "try again in a moment";
     /// The role opens no data.
     NoDataAccess = "no-data-access", FORBIDDEN, "the role opens no data of the tenant", "ask for a role with data.read";
     /// No such operation.

@@ -1,0 +1,104 @@
+//! Signing in by a password. An unknown address and a wrong password are one, in words, work and time.
+
+use super::super::document::Problems;
+use super::super::extract::Body;
+use super::super::mutation::answer;
+use super::super::problem::{ApiResult, Problem, ProblemKind};
+use super::super::refusal::internal;
+use super::super::secret_text::{self, SecretText};
+use super::super::stranger::Stranger;
+use super::Session;
+use crate::context::ApiState;
+use crate::metrics::SignInOutcome;
+use crate::people::tokens;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use catalog_schema::{NewSession, SessionMethod, SessionRecord, Tx, UserLogin};
+use serde::{Deserialize, Serialize};
+use tenancy::{Email, Secret, SessionId, UserId};
+use utoipa::ToSchema;
+
+/// How somebody proves who they are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct SessionCreate {
+    /// The name that they sign in by.
+    #[schema(example = "ann@example.com")]
+    email: String,
+    /// Their password.
+    #[schema(schema_with = secret_text::schema)]
+    password: SecretText,
+}
+
+/// A session with what shows it.
+#[derive(Serialize, ToSchema)]
+pub(in super::super) struct SessionCreated {
+    /// The session.
+    session: Session,
+    /// What shows it, as `Authorization: Bearer`; shown once, in this answer.
+    #[schema(example = "tnu_…")]
+    token: String,
+}
+
+/// Sign in.
+#[utoipa::path(
+    post, path = "/v1/session", tag = "session", request_body = SessionCreate,
+    responses((status = 201, description = "Signed in", body = SessionCreated), Problems)
+)]
+pub(in super::super) async fn session_create(
+    State(state): State<ApiState>,
+    stranger: Stranger,
+    body: Body<SessionCreate>,
+) -> ApiResult<Response> {
+    let SessionCreate { email, password } = body.value;
+    let Some(attempt) = state.people.attempt(stranger.address, Some(&email)) else {
+        state.metrics.sign_in(SignInOutcome::NotLookedAt);
+        return Err(ProblemKind::TooManySignIns.into());
+    };
+    let checked = by_password(&state, &email, &password.0).await;
+    if !matches!(checked, Ok(None)) {
+        // Right, or not the client's doing.
+        state.people.give_back(attempt);
+    }
+    let Some(user) = checked? else {
+        state.metrics.sign_in(SignInOutcome::Refused);
+        return Err(ProblemKind::SignInRefused.into());
+    };
+    let mut tx = state.catalog.begin(&stranger.turned_out_to_be(user)).await?;
+    let (session, token) = begin(&state, &mut tx, user, SessionMethod::Password).await?;
+    tx.commit().await?;
+    state.metrics.sign_in(SignInOutcome::Done);
+    let created = SessionCreated { session: session.into(), token: token.expose().to_owned() };
+    let body = serde_json::to_value(&created).map_err(|error| internal(&error))?;
+    Ok(answer(StatusCode::CREATED, &body))
+}
+
+/// Whoever has this address and password, and is let in.
+async fn by_password(state: &ApiState, email: &str, password: &Secret) -> ApiResult<Option<UserId>> {
+    let login: Option<UserLogin> = match email.parse::<Email>() {
+        Ok(email) => state.catalog.user_login(&email).await?,
+        Err(_) => None,
+    };
+    let hash = login.as_ref().and_then(|login| login.password_hash.as_ref());
+    let right = state.people.passwords.check(password, hash).await?;
+    Ok(login.filter(|login| right && !login.disabled).map(|login| login.id))
+}
+
+/// Begins a session for a user who has proved who they are.
+pub(in super::super) async fn begin(
+    state: &ApiState,
+    tx: &mut Tx,
+    user: UserId,
+    method: SessionMethod,
+) -> ApiResult<(SessionRecord, Secret)> {
+    let tokens::OpaqueToken { token, hash } = tokens::session()?;
+    let lasts = state.people.config.session();
+    let new = NewSession { id: SessionId::generate(), user, method, token_hash: hash, lasts };
+    match tx.session_create(&new).await {
+        Ok(session) => Ok((session, token)),
+        // Disabled or removed since the password was checked.
+        Err(catalog_schema::CatalogError::NotFound { .. }) => Err(Problem::from(ProblemKind::SignInRefused)),
+        Err(error) => Err(error.into()),
+    }
+}
