@@ -2,6 +2,7 @@ mod demand;
 mod handing;
 mod long;
 mod opening;
+mod roles;
 
 use super::allocator::Terms;
 use super::idle::Glance;
