@@ -3,7 +3,7 @@
 use crate::catalog::read_file;
 use crate::section::Section;
 use crate::{
-    CatalogConfig, CertificateFiles, ConfigError, MasterKeySource, PeopleConfig, WorkerConfig, load,
+    CatalogConfig, CertificateFiles, ConfigError, IdentityConfig, MasterKeySource, PeopleConfig, WorkerConfig, load,
 };
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -34,6 +34,8 @@ pub struct ControlPlaneConfig {
     pub worker: WorkerConfig,
     /// `[limits]`
     pub limits: ApiLimits,
+    /// `[identity]`
+    pub identity: IdentityConfig,
     /// `[people]`
     pub people: PeopleConfig,
 }
@@ -75,6 +77,7 @@ impl Default for ControlPlaneConfig {
             gateway_endpoint: GatewayEndpoint::default(),
             worker: WorkerConfig::default(),
             limits: ApiLimits::default(),
+            identity: IdentityConfig::default(),
             people: PeopleConfig::default(),
         }
     }
@@ -125,6 +128,7 @@ impl ControlPlaneConfig {
             gateway_endpoint: GatewayEndpoint::read(root.section("gateway_endpoint")),
             worker: WorkerConfig::read(root.section("worker")),
             limits: ApiLimits::read(root.section("limits")),
+            identity: IdentityConfig::read(root.section("identity")),
             people: PeopleConfig::read(root.section("people")),
         }
     }

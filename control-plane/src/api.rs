@@ -11,10 +11,12 @@ mod caller;
 mod clusters;
 mod credentials;
 mod document;
+mod external_ids;
 mod extract;
 mod gateways;
 mod handover;
 mod health;
+mod issuers;
 mod invites;
 mod limits;
 mod members;
@@ -99,6 +101,18 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(invites::invite_join))
         .routes(routes!(signing_keys::signing_key_list))
         .routes(routes!(signing_keys::signing_key_rotate))
+        .routes(routes!(issuers::issuer_create, issuers::issuer_list))
+        .routes(routes!(issuers::issuer_get, issuers::issuer_update, issuers::issuer_delete))
+        .routes(routes!(issuers::issuer_test))
+        .routes(routes!(issuers::tenant_issuer_create, issuers::tenant_issuer_list))
+        .routes(routes!(
+            issuers::tenant_issuer_get,
+            issuers::tenant_issuer_update,
+            issuers::tenant_issuer_delete
+        ))
+        .routes(routes!(issuers::tenant_issuer_test))
+        .routes(routes!(external_ids::external_id_create, external_ids::external_id_list))
+        .routes(routes!(external_ids::external_id_delete))
         .routes(routes!(operations::operation_list))
         .routes(routes!(operations::operation_get))
         .routes(routes!(operations::operation_cancel))

@@ -10,6 +10,8 @@ use crate::postgres::Clusters;
 use crate::reconcile::{signing_keys, access_roles, role_keys};
 use catalog_schema::{Catalog, CatalogError, MasterKey, SealError};
 use config::{ControlPlaneConfig, SecretUnreadable};
+use identity::Jwks;
+use net::tls::roots;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -96,10 +98,12 @@ impl ControlPlane {
         let token = OperatorToken::new(&config.operator_token);
         let wrong_tokens = config.limits.wrong_tokens_per_minute;
         let gate = Gate::new(token, catalog.clone(), Arc::clone(&metrics), wrong_tokens);
+        let jwks = Arc::new(Jwks::new(config.identity, roots::of_the_system()));
         let api = ApiState {
             catalog,
             gateway: Arc::new(config.gateway_endpoint),
             limits: config.limits,
+            jwks,
             metrics,
             progress,
             people: Arc::new(People::new(config.people)),

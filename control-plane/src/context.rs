@@ -5,6 +5,7 @@ use crate::operations::Progress;
 use crate::people::People;
 use crate::postgres::Clusters;
 use catalog_schema::Catalog;
+use identity::Jwks;
 use config::{ApiLimits, GatewayEndpoint};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -16,6 +17,8 @@ pub(crate) struct ApiState {
     /// The address of the gateways, for connection strings.
     pub(crate) gateway: Arc<GatewayEndpoint>,
     pub(crate) limits: ApiLimits,
+    /// The keys of identity providers.
+    pub(crate) jwks: Arc<Jwks>,
     pub(crate) metrics: Arc<Metrics>,
     /// Tells streams that some operation has moved on.
     pub(crate) progress: Progress,

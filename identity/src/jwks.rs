@@ -94,6 +94,14 @@ impl Jwks {
         self.fetcher.fetch(issuer).await
     }
 
+    /// Could keys be fetched from there, as far as the address's text tells?
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_address(&self, address: &str, is_tenants: bool) -> Result<(), FetchError> {
+        self.fetcher.check_address(address, is_tenants)
+    }
+
     /// Where an issuer of this name says that its keys are. `is_tenants`: a tenant named it, not an operator.
     ///
     /// # Errors

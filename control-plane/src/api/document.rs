@@ -50,6 +50,7 @@ const SCHEMES: &[(&str, &str)] = &[
         (name = "members", description = "Who is what in a tenant, and who is invited"),
         (name = "session", description = "Signing in, and what people do for themselves"),
         (name = "signing-keys", description = "What signs gateway tokens"),
+        (name = "issuers", description = "Identity providers whose tokens open tenants"),
         (name = "operations", description = "Durable work: polled, streamed, cancelled"),
         (name = "health", description = "For those who watch the process")
     )

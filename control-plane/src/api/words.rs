@@ -1,7 +1,7 @@
 //! Enumerations as the OpenAPI document shows them: the words themselves, taken from the types that define them.
 
 use catalog_schema::OperationState;
-use tenancy::{ClusterState, Isolation, KeyScope, Permission, PoolMode, Role, TenantState, TlsMode};
+use tenancy::{ClaimShape, TenantForm, ClusterState, Isolation, KeyScope, Permission, PoolMode, Role, TenantState, TlsMode};
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
 fn words(words: impl IntoIterator<Item = &'static str>) -> Object {
@@ -39,6 +39,14 @@ pub(super) fn key_scope() -> Object {
 pub(super) fn permissions() -> Array {
     let each = Permission::ALL.iter().map(|permission| permission.as_str());
     ArrayBuilder::new().items(words(each)).build()
+}
+
+pub(super) fn claim_shape() -> Object {
+    words(ClaimShape::ALL.map(ClaimShape::as_str))
+}
+
+pub(super) fn tenant_form() -> Object {
+    words(TenantForm::ALL.map(TenantForm::as_str))
 }
 
 pub(super) fn operation_state() -> Object {

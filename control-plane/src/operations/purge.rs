@@ -63,6 +63,7 @@ async fn drop_roles(cx: &StepContext) -> Result<Value, StepError> {
 async fn forget(cx: &StepContext) -> Result<Value, StepError> {
     let mut tx = cx.fenced().await?;
     let credentials = tx.credentials_delete(cx.tenant()).await?;
+    tx.tenant_issuers_delete(cx.tenant()).await?;
     tx.placement_delete(cx.tenant()).await?;
     tx.commit().await?;
     Ok(json!({ "credentials_removed": credentials }))

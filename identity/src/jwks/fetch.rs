@@ -92,6 +92,10 @@ impl Fetcher {
         if settings.issuer == iss { Ok(settings.jwks_uri) } else { Err(FetchError::Discovery) }
     }
 
+    pub(super) fn check_address(&self, address: &str, is_tenants: bool) -> Result<(), FetchError> {
+        reach::allowed(address, is_tenants && !self.private_issuers).map(|_url| ())
+    }
+
     async fn get(&self, address: &str, ca: Option<&str>, is_tenants: bool) -> Result<Vec<u8>, FetchError> {
         let public_only = is_tenants && !self.private_issuers;
         let url = reach::allowed(address, public_only)?;

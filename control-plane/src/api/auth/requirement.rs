@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use std::fmt;
-use tenancy::Permission::{self, CredentialsManage, MembersManage, MembersRead, TenantDelete, TenantManage, TenantRead};
+use tenancy::Permission::{self, CredentialsManage, IssuersManage, MembersManage, MembersRead, TenantDelete, TenantManage, TenantRead};
 
 /// What somebody must be, or must hold, to have a route served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +106,21 @@ const TABLE: &[(&str, &str, Requirement)] = &[
     ("DELETE", "/v1/sessions/{session}", Oneself),
     ("GET", "/v1/signing-keys", Operator),
     ("POST", "/v1/signing-keys/rotate", Operator),
+    ("POST", "/v1/issuers", Operator),
+    ("GET", "/v1/issuers", Operator),
+    ("GET", "/v1/issuers/{issuer}", Operator),
+    ("PATCH", "/v1/issuers/{issuer}", Operator),
+    ("DELETE", "/v1/issuers/{issuer}", Operator),
+    ("POST", "/v1/issuers/{issuer}/test", Operator),
+    ("POST", "/v1/tenants/{tenant}/issuers", Tenant(IssuersManage)),
+    ("GET", "/v1/tenants/{tenant}/issuers", Tenant(IssuersManage)),
+    ("GET", "/v1/tenants/{tenant}/issuers/{issuer}", Tenant(IssuersManage)),
+    ("PATCH", "/v1/tenants/{tenant}/issuers/{issuer}", Tenant(IssuersManage)),
+    ("DELETE", "/v1/tenants/{tenant}/issuers/{issuer}", Tenant(IssuersManage)),
+    ("POST", "/v1/tenants/{tenant}/issuers/{issuer}/test", Tenant(IssuersManage)),
+    ("POST", "/v1/tenants/{tenant}/external-ids", Operator),
+    ("GET", "/v1/tenants/{tenant}/external-ids", Tenant(IssuersManage)),
+    ("DELETE", "/v1/tenants/{tenant}/external-ids/{issuer}/{external_id}", Operator),
     ("GET", "/v1/operations", Listed(TenantRead)),
     ("GET", "/v1/operations/{operation}", Operation(TenantRead)),
     ("GET", "/v1/operations/{operation}/events", Operation(TenantRead)),
