@@ -1,6 +1,6 @@
 //! What an API key is good for.
 
-use crate::{Access, Role};
+use crate::{Access, Permission, Permissions, Role};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -40,6 +40,17 @@ impl KeyScope {
             Self::Data | Self::Admin => role.access(),
         }
     }
+
+    /// What a key of this scope and role may do to the tenant, its data included.
+    #[must_use]
+    pub const fn permissions(self, role: Role) -> Permissions {
+        let of_role = role.permissions();
+        match self {
+            Self::Admin => of_role,
+            Self::Data => of_role.and(Permissions::DATA),
+            Self::ReadOnly => of_role.and(Permissions::of(&[Permission::DataRead])),
+        }
+    }
 }
 
 impl fmt::Display for KeyScope {
@@ -75,6 +86,9 @@ mod tests {
             assert_eq!(KeyScope::Admin.access(role), role.access());
         }
         for scope in KeyScope::ALL {
+            for role in Role::ALL {
+                assert_eq!(scope.permissions(role).access(), Some(scope.access(role)), "{scope} {role}");
+            }
             assert_eq!(scope.as_str().parse::<KeyScope>().unwrap(), scope);
         }
     }

@@ -100,6 +100,9 @@ impl Permissions {
     /// Every one.
     pub const ALL: Self = Self::of(Permission::ALL);
 
+    /// Those about the tenant's data.
+    pub const DATA: Self = Self::of(&[Permission::DataRead, Permission::DataWrite, Permission::DataSchema]);
+
     /// These.
     #[must_use]
     pub const fn of(permissions: &[Permission]) -> Self {
@@ -121,6 +124,12 @@ impl Permissions {
     #[must_use]
     pub const fn without(self, permission: Permission) -> Self {
         Self(self.0 & !permission.bit())
+    }
+
+    /// Those that are among `others` too.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
     }
 
     /// Is `permission` one of these?

@@ -5,7 +5,7 @@ use crate::error::CatalogError;
 use crate::row::Columns;
 use crate::sql::bytes;
 use jiff::Timestamp;
-use tenancy::{CredentialId, Role, TenantId};
+use tenancy::{CredentialId, KeyScope, Role, TenantId};
 
 /// The holder of a live API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub struct KeyHolder {
     pub prefix: String,
     /// What the key lets its holder do.
     pub role: Role,
-    /// Whether it lets the holder manage the tenant, and not only open its database.
-    pub manages: bool,
+    /// What the key is good for.
+    pub scope: KeyScope,
     /// When it was used last, give or take a minute.
     pub last_used_at: Option<Timestamp>,
 }
@@ -31,7 +31,7 @@ impl Catalog {
     /// When the catalog is unavailable.
     pub async fn key_holder(&self, hash: &[u8; 32]) -> Result<Option<KeyHolder>, CatalogError> {
         let sql = "select c.id, c.tenant_id, c.key_prefix, c.role,
-                     c.last_used_at, coalesce(to_jsonb(c) ->> 'scope' = 'admin', false) as manages
+                     c.scope, c.last_used_at
                    from catalog.credentials c join catalog.tenants t on t.id = c.tenant_id
                    where c.key_hash = $1 and c.revoked_at is null
                      and (c.expires_at is null or c.expires_at > now()) and t.state <> 'deleted'";
@@ -41,7 +41,7 @@ impl Catalog {
             tenant: row.id("tenant_id")?,
             prefix: row.value("key_prefix")?,
             role: row.word("role")?,
-            manages: row.value("manages")?,
+            scope: row.word("scope")?,
             last_used_at: row.value("last_used_at")?,
         }))
     }

