@@ -37,6 +37,24 @@ alter table catalog.credentials
   add column replaces uuid references catalog.credentials on delete set null;
 create unique index credentials_replaced_once on catalog.credentials (replaces) where revoked_at is null;
 
+create function catalog.credentials_before_replacing() returns trigger
+language plpgsql as $$
+declare
+  old_one catalog.credentials;
+begin
+  select * into old_one from catalog.credentials where id = new.replaces;
+  if (old_one.tenant_id, old_one.kind, old_one.user_name) is distinct from (new.tenant_id, new.kind, new.user_name) then
+    perform catalog.refuse('credentials_replace_alike', 'a credential takes the place of one like it');
+  end if;
+  if exists (select from catalog.credentials c where c.id = old_one.replaces and c.revoked_at is null
+             and (c.expires_at is null or c.expires_at > now())) then
+    perform catalog.refuse('credentials_rotating', 'the credential that this one replaced is still good');
+  end if;
+  return new;
+end $$;
+create trigger credentials_before_replacing before insert on catalog.credentials
+for each row when (new.replaces is not null) execute function catalog.credentials_before_replacing();
+
 drop trigger credentials_route_update on catalog.credentials;
 create constraint trigger credentials_route_update after update on catalog.credentials
 deferrable initially deferred for each row
@@ -44,3 +62,26 @@ when ((old.user_name, old.verifier, old.key_hash, old.role, old.expires_at, old.
       is distinct from
       (new.user_name, new.verifier, new.key_hash, new.role, new.expires_at, new.revoked_at, new.pool_mode, new.scope))
 execute function catalog.route_changed('tenant_id');
+
+-- Service credentials: programs of the installation that act for tenants which their requests name. Only hashes, as of
+-- API keys. A service without a list of tenants may act for every one.
+create table catalog.service_credentials (
+  id           uuid primary key,
+  name         text not null check (octet_length(name) between 1 and 100),
+  key_prefix   text not null check (length(key_prefix) between 1 and 16),
+  key_hash     bytea not null unique check (octet_length(key_hash) = 32),
+  role         text not null check (role in ('owner', 'admin', 'member', 'viewer')),
+  tenants      uuid[] check (cardinality(tenants) between 1 and 100),
+  created_at   timestamptz not null default now(),
+  expires_at   timestamptz not null,
+  revoked_at   timestamptz,
+  last_used_at timestamptz
+);
+
+create constraint trigger service_credentials_identity after insert or delete on catalog.service_credentials
+deferrable initially deferred for each row execute function catalog.identity_changed();
+create constraint trigger service_credentials_identity_update after update on catalog.service_credentials
+deferrable initially deferred for each row
+when ((old.role, old.tenants, old.expires_at, old.revoked_at)
+      is distinct from (new.role, new.tenants, new.expires_at, new.revoked_at))
+execute function catalog.identity_changed();

@@ -1,7 +1,7 @@
 //! The catalog: what exists, where it is, and what is being done to it. The only SQL against it.
 //!
 //! [`read`] holds what the gateway and the control plane ask, as methods of [`Catalog`]; the gateway
-//! uses nothing beyond `read/routes.rs`, `read/gateways.rs` and `read/leases.rs`. [`write`](mod@write) holds what the control plane changes,
+//! uses nothing beyond `read/routes.rs`, `read/identity.rs`, `read/gateways.rs`, `read/leases.rs` and `read/uses.rs`. [`write`](mod@write) holds what the control plane changes,
 //! as methods of [`Tx`]: changes made together are committed together, with the audit rows that tell
 //! of them, and whoever works on an operation writes through [`FencedTx`], which refuses a worker that has lost
 //! its claim. The database guards what must hold for any writer (states, residency, names that are
@@ -57,11 +57,13 @@ pub use read::routes::{
     Changed, ClusterRecord, ClusterTls, CredentialKind, CredentialRecord, PlacementRecord, RouteChanges,
     RouteRecord,
 };
+pub use read::services::{ServiceDetail, ServiceRecord};
 pub use read::sessions::{SessionHolder, SessionMethod, SessionRecord};
 pub use read::signing_keys::{SigningKey, SigningKeyRecord};
 pub use read::tenants::{TenantFilter, TenantRecord};
 pub use read::tombstones::TombstoneRecord;
 pub use read::users::{UserIdentity, UserLogin, UserRecord};
+pub use read::uses::{KeyUse, USES_MAX};
 pub use tx::{Context, FencedTx, Tx};
 pub use write::clusters::{ClusterPatch, NewCluster};
 pub use write::credentials::{CREDENTIALS_LIVE_MAX, NewCredential};
@@ -72,6 +74,7 @@ pub use write::issuers::{EXTERNAL_IDS_MAX, ISSUERS_MAX, TENANT_ISSUERS_MAX};
 pub use write::operations::{Claim, ClaimedOperation, NewOperation, Outcome, Renewed};
 pub use write::placements::NewPlacement;
 pub use write::roles::CUSTOM_ROLES_MAX;
+pub use write::services::{NewService, SERVICE_TENANTS_MAX, SERVICES_LIVE_MAX};
 pub use write::sessions::{NewSession, SESSIONS_LIVE_MAX, TokenGrant};
 pub use write::signing_keys::NewSigningKey;
 pub use write::steps::StepOutcome;

@@ -21,10 +21,12 @@ pub mod regions;
 pub mod revocations;
 pub mod roles;
 pub mod routes;
+pub mod services;
 pub mod sessions;
 pub mod signing_keys;
 pub mod tenants;
 pub mod tombstones;
 pub mod users;
+pub mod uses;
 
 pub(crate) mod route_row;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 use uuid::Uuid;
 
-/// One parameter. All but lists of text may be null.
+/// One parameter. All but lists of text and numbers may be null.
 #[derive(Debug)]
 pub(crate) enum Arg<'a> {
     Text(Option<&'a str>),
@@ -17,6 +17,7 @@ pub(crate) enum Arg<'a> {
     Uuid(Option<Uuid>),
     Uuids(Option<Vec<Uuid>>),
     Bigint(Option<i64>),
+    Bigints(Vec<i64>),
     Boolean(Option<bool>),
     Bytes(Option<&'a [u8]>),
     Json(Option<&'a Value>),
@@ -42,6 +43,10 @@ pub(crate) fn uuids<'a>(values: Option<Vec<Uuid>>) -> Arg<'a> {
 
 pub(crate) fn bigint<'a>(value: impl Into<Option<i64>>) -> Arg<'a> {
     Arg::Bigint(value.into())
+}
+
+pub(crate) fn bigints<'a>(values: Vec<i64>) -> Arg<'a> {
+    Arg::Bigints(values)
 }
 
 pub(crate) fn boolean<'a>(value: bool) -> Arg<'a> {
@@ -74,6 +79,7 @@ impl Arg<'_> {
             Self::Uuid(_) => Type::UUID,
             Self::Uuids(_) => Type::UUID_ARRAY,
             Self::Bigint(_) => Type::INT8,
+            Self::Bigints(_) => Type::INT8_ARRAY,
             Self::Boolean(_) => Type::BOOL,
             Self::Bytes(_) => Type::BYTEA,
             Self::Json(_) => Type::JSONB,
@@ -90,6 +96,7 @@ impl ToSql for Arg<'_> {
             Self::Uuid(value) => value.to_sql(ty, out),
             Self::Uuids(values) => values.to_sql(ty, out),
             Self::Bigint(value) => value.to_sql(ty, out),
+            Self::Bigints(values) => values.to_sql(ty, out),
             Self::Boolean(value) => value.to_sql(ty, out),
             Self::Bytes(value) => value.to_sql(ty, out),
             Self::Json(value) => value.to_sql(ty, out),

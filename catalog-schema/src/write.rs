@@ -17,6 +17,7 @@ pub mod placements;
 pub mod plans;
 pub mod regions;
 pub mod roles;
+pub mod services;
 pub mod sessions;
 pub mod signing_keys;
 pub mod steps;

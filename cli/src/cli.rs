@@ -60,6 +60,12 @@ enum Command {
     /// Passwords and API keys of a tenant
     #[command(subcommand)]
     Credential(commands::credential::CredentialCommand),
+    /// Keys of programs that act for tenants
+    #[command(subcommand)]
+    ServiceCredential(commands::service_credential::ServiceCredentialCommand),
+    /// Identity providers whose tokens open tenants
+    #[command(subcommand)]
+    Issuer(commands::issuer::IssuerCommand),
     /// Operations, the work that takes time
     #[command(subcommand)]
     Operation(commands::operation::OperationCommand),
@@ -89,6 +95,8 @@ impl Cli {
             Command::Plan(command) => command.run(options).await,
             Command::Tenant(command) => command.run(options).await,
             Command::Credential(command) => command.run(options).await,
+            Command::ServiceCredential(command) => command.run(options).await,
+            Command::Issuer(command) => command.run(options).await,
             Command::Operation(command) => command.run(options).await,
             Command::Console(command) => command.run(),
             Command::Completions(command) => command.run(),

@@ -12,6 +12,7 @@ pub mod output;
 pub mod progress;
 
 mod commands;
+mod duration;
 mod logging;
 mod signal;
 

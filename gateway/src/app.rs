@@ -146,6 +146,7 @@ impl Gateway {
             progress: Arc::default(),
             mock_seed,
             passwords: PasswordChecks::default(),
+            installation: Arc::clone(&installation),
             tokens: TokenChecks::new(Arc::clone(&installation), jwks),
             client_places: Arc::new(Semaphore::new(config.limits.client_limit as usize)),
             leaving: CancellationToken::new(),

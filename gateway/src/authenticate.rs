@@ -11,6 +11,7 @@ pub mod cleartext;
 pub mod identity;
 pub mod password;
 pub mod scram;
+pub mod service;
 pub mod token;
 
 use crate::resolve::agreement;
@@ -69,7 +70,11 @@ pub fn verifiers_of(route: &RouteRecord, user: &UserName) -> Option<Candidates> 
 /// Not expired. Revoked ones are not in the route.
 #[must_use]
 pub fn is_live(credential: &CredentialRecord) -> bool {
-    credential.expires_at.is_none_or(|expiry| expiry > jiff::Timestamp::now())
+    credential.expires_at.is_none_or(is_future)
+}
+
+fn is_future(moment: jiff::Timestamp) -> bool {
+    moment > jiff::Timestamp::now()
 }
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
             SqlState::INVALID_AUTHORIZATION_SPECIFICATION
         }
         ErrorKind::Unauthenticated => SqlState::INVALID_PASSWORD,
+        ErrorKind::TenantUnknown => SqlState::INVALID_CATALOG_NAME,
         ErrorKind::Forbidden => SqlState::INSUFFICIENT_PRIVILEGE,
         ErrorKind::TenantSuspended
         | ErrorKind::TenantUnavailable
@@ -156,6 +157,7 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::TenantUnknown => StatusCode::NOT_FOUND,
         ErrorKind::TenantConflict
         | ErrorKind::TlsRequired
         | ErrorKind::Forbidden

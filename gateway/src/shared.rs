@@ -11,6 +11,7 @@ use crate::metrics::GatewayUsage;
 use crate::metrics::anomalies::Listener;
 use crate::pool::Registry;
 use crate::resolve::follow::Progress;
+use crate::resolve::installation::Installation;
 use crate::resolve::{Court, Routes};
 use crate::tls::Acceptor;
 use crate::workers::Workers;
@@ -50,6 +51,8 @@ pub struct Shared {
     pub mock_seed: MockSeed,
     /// Password checks of HTTP clients, bounded and remembered.
     pub passwords: PasswordChecks,
+    /// What is known of the installation itself.
+    pub installation: Arc<Installation>,
     /// Checks of tokens, with their issuers' keys.
     pub tokens: TokenChecks,
     /// Places for clients of either protocol, authenticated or not.

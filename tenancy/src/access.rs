@@ -66,7 +66,10 @@ pub struct UnknownAccess(String);
 impl FromStr for Access {
     type Err = UnknownAccess;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|access| access.as_str() == text).ok_or_else(|| UnknownAccess(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|access| access.as_str() == text)
+            .ok_or_else(|| UnknownAccess(text.to_owned()))
     }
 }
 

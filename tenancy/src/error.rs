@@ -11,6 +11,8 @@ pub enum ErrorKind {
     TenantMissing,
     /// Two sources name different tenants.
     TenantConflict,
+    /// There is no such tenant. Said only to those from whom it is no secret which there are.
+    TenantUnknown,
     /// Unknown tenant, unknown user or wrong password: from outside they are one.
     Unauthenticated,
     /// The client connects in clear where only TLS is served.
@@ -77,9 +79,10 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::TenantMissing,
         Self::TenantConflict,
+        Self::TenantUnknown,
         Self::Unauthenticated,
         Self::TlsRequired,
         Self::Forbidden,
@@ -119,6 +122,7 @@ impl ErrorKind {
         match self {
             Self::TenantMissing => "tenant_missing",
             Self::TenantConflict => "tenant_conflict",
+            Self::TenantUnknown => "tenant_unknown",
             Self::Unauthenticated => "unauthenticated",
             Self::TlsRequired => "tls_required",
             Self::Forbidden => "forbidden",
@@ -172,6 +176,7 @@ impl ErrorKind {
             | Self::Draining => true,
             Self::TenantMissing
             | Self::TenantConflict
+            | Self::TenantUnknown
             | Self::Unauthenticated
             | Self::TlsRequired
             | Self::Forbidden

@@ -82,6 +82,10 @@ typed_id!(
     SessionId
 );
 typed_id!(
+    /// One program of the installation that acts for tenants.
+    ServiceId
+);
+typed_id!(
     /// One identity provider whose tokens open tenants.
     IssuerId
 );

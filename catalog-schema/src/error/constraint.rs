@@ -91,6 +91,16 @@ constraints! {
     IssuerStays = "issuers_stay", "an issuer is not handed on";
     /// An API key is already known.
     ApiKeyTaken = "credentials_key_hash_key", "there is already such an api key";
+    /// The credential was replaced by another already.
+    CredentialReplaced = "credentials_replaced_once", "another credential has taken this one's place already";
+    /// A credential takes the place of one that took another's place, which is still good.
+    CredentialRotating = "credentials_rotating", "what this credential has replaced is still good";
+    /// A credential takes the place of one of another kind, user or tenant.
+    CredentialReplacesOther = "credentials_replace_alike", "a credential takes the place of one like it";
+    /// The domain is another tenant's.
+    DomainTaken = "custom_domains_verified_key", "the domain is another tenant's";
+    /// The tenant has asked for the domain already.
+    DomainRequested = "custom_domains_pkey", "the tenant has this domain already";
     /// Another gateway has just taken the number.
     GatewayNumberTaken = "gateways_number_key", "another gateway has this number";
     /// An idempotency key was taken in a transaction that gave no answer.

@@ -6,7 +6,7 @@ use crate::page::Page;
 use crate::row::Columns;
 use crate::sql::{bigint, uuid};
 use jiff::Timestamp;
-use tenancy::{CredentialId, PoolMode, Role, TenantId, UserName};
+use tenancy::{CredentialId, KeyScope, PoolMode, Role, TenantId, UserName};
 use tokio_postgres::Row;
 
 /// A credential without its verifier or hash.
@@ -32,6 +32,12 @@ pub struct CredentialDetail {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// What an API key is good for.
+    pub scope: KeyScope,
+    /// The credential whose place it takes.
+    pub replaces: Option<CredentialId>,
+    /// When an API key was used last, give or take a minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl Catalog {
@@ -78,5 +84,8 @@ pub(crate) fn credential_of_row(row: &Row) -> Result<CredentialDetail, CatalogEr
         created_at: row.value("created_at")?,
         expires_at: row.value("expires_at")?,
         revoked_at: row.value("revoked_at")?,
+        scope: row.word("scope")?,
+        replaces: row.id_opt("replaces")?,
+        last_used_at: row.value("last_used_at")?,
     })
 }

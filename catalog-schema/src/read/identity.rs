@@ -4,6 +4,7 @@
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::read::issuers::{ISSUER_JSON, issuers_of_json};
+use crate::read::services::{SERVICES_LIVE, ServiceRecord, service_record_of_row};
 use crate::read::signing_keys::{SIGNING_KEYS, SigningKeyRecord, signing_key_of_row};
 use crate::row::Columns;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct IdentityDocument {
     pub version: Revision,
     /// Identity providers that may vouch for any tenant, by their names for themselves.
     pub issuers: Vec<Arc<Issuer>>,
+    /// Programs that act for tenants which their requests name.
+    pub services: Vec<ServiceRecord>,
     /// The public halves of the control plane's own keys.
     pub signing_keys: Vec<SigningKeyRecord>,
 }
@@ -35,9 +38,11 @@ impl Catalog {
         let row = self.row(&sql, &[]).await?;
         let row = row.ok_or_else(|| CatalogError::corrupt("identity_version", "its row is missing"))?;
         let keys = self.rows(SIGNING_KEYS, &[]).await?;
+        let services = self.rows(SERVICES_LIVE, &[]).await?;
         Ok(IdentityDocument {
             version: Revision::new(row.value("value")?),
             issuers: issuers_of_json(row.value("issuers")?)?,
+            services: services.iter().map(service_record_of_row).collect::<Result<_, _>>()?,
             signing_keys: keys.iter().map(signing_key_of_row).collect::<Result<_, _>>()?,
         })
     }

@@ -4,10 +4,11 @@ use crate::error::CatalogError;
 use crate::read::credentials::{CredentialDetail, credential_of_row};
 use crate::read::routes::CredentialKind;
 use crate::row::Columns;
-use crate::sql::{bytes, text, timestamp, uuid};
+use crate::sql::{bytes, millis, text, timestamp, uuid};
 use crate::tx::Tx;
 use jiff::Timestamp;
 use serde_json::json;
+use std::time::Duration;
 use tenancy::{CredentialId, KeyScope, PoolMode, Role, TenantId, UserName};
 
 /// A tenant's live credentials are part of its route, in every gateway's memory: there may not be
@@ -38,6 +39,36 @@ impl Tx {
     /// [`CatalogError::LimitReached`], [`CatalogError::NotFound`] when there is no such living tenant,
     /// [`CatalogError::Conflict`] when an API key is known already, or when the catalog is unavailable.
     pub async fn credential_create(&mut self, new: &NewCredential) -> Result<CredentialDetail, CatalogError> {
+        self.credential_add(new, None).await
+    }
+
+    /// Adds a credential that takes the place of another one of the tenant's, which is good for `keep` at most from now
+    /// on. Returns both, the new one first.
+    ///
+    /// # Errors
+    /// As for [`Tx::credential_create`]; [`CatalogError::NotFound`] when there is no such live credential, and
+    /// [`CatalogError::Conflict`] or [`CatalogError::Refused`] when two are live already.
+    pub async fn credential_replace(
+        &mut self,
+        old: CredentialId,
+        new: &NewCredential,
+        keep: Duration,
+    ) -> Result<[CredentialDetail; 2], CatalogError> {
+        let added = self.credential_add(new, Some(old)).await?;
+        let sql = "update catalog.credentials
+                     set expires_at = least(expires_at, now() + $3 * interval '1 millisecond')
+                   where tenant_id = $1 and id = $2 and revoked_at is null
+                     and (expires_at is null or expires_at > now()) returning *";
+        let args = [uuid(new.tenant.as_uuid()), uuid(old.as_uuid()), millis(keep)];
+        let row = self.row(sql, &args).await?.ok_or(CatalogError::NotFound { what: "credential" })?;
+        Ok([added, credential_of_row(&row)?])
+    }
+
+    async fn credential_add(
+        &mut self,
+        new: &NewCredential,
+        replaces: Option<CredentialId>,
+    ) -> Result<CredentialDetail, CatalogError> {
         // The lock makes two who add at once take turns, or both would find room for one.
         let tenant = self.lock_living_tenant(new.tenant).await?;
         let live = "select count(*) as live from catalog.credentials
@@ -58,8 +89,8 @@ impl Tx {
         };
         let sql = "insert into catalog.credentials
                      (id, tenant_id, kind, user_name, verifier, key_prefix, key_hash, role, expires_at,
-                      pool_mode, scope)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning *";
+                      pool_mode, scope, replaces)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning *";
         let args = [
             uuid(new.id.as_uuid()),
             uuid(new.tenant.as_uuid()),
@@ -72,11 +103,13 @@ impl Tx {
             timestamp(new.expires_at),
             text(new.pool_mode.map(PoolMode::as_str)),
             text(scope.as_str()),
+            uuid(replaces.map(CredentialId::as_uuid)),
         ];
         let row = self.row(sql, &args).await?;
         let detail = json!({
             "credential": new.id, "kind": kind, "user": user, "key_prefix": prefix, "role": new.role,
             "expires_at": new.expires_at, "pool_mode": new.pool_mode, "scope": scope,
+            "replaces": replaces,
         });
         self.audit("credential.create", Some(new.tenant), tenant.slug.as_str(), detail);
         credential_of_row(&row.ok_or(CatalogError::NotFound { what: "credential" })?)

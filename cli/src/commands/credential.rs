@@ -2,11 +2,12 @@
 
 use crate::cli::Options;
 use crate::client::path;
+use crate::duration::Seconds;
 use crate::exit::{CommandError, Exit};
 use crate::output::{self, Column, Format};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenancy::{CredentialId, PoolMode, Role, UserName};
+use tenancy::{CredentialId, KeyScope, PoolMode, Role, UserName};
 
 const COLUMNS: &[Column] = &[
     ("CREDENTIAL", "/id"),
@@ -14,9 +15,11 @@ const COLUMNS: &[Column] = &[
     ("USER", "/user_name"),
     ("KEY", "/key_prefix"),
     ("ROLE", "/role"),
+    ("SCOPE", "/scope"),
     ("POOL MODE", "/pool_mode"),
     ("CREATED", "/created_at"),
     ("EXPIRES", "/expires_at"),
+    ("LAST USED", "/last_used_at"),
     ("REVOKED", "/revoked_at"),
 ];
 
@@ -30,6 +33,8 @@ pub(crate) enum CredentialCommand {
         /// The tenant's slug or id
         tenant: String,
     },
+    /// Create a credential in place of another; both are good for a while, and the new one is shown once
+    Rotate(Rotate),
     /// Revoke a credential: who uses it is refused from then on
     Revoke {
         /// The tenant's slug or id
@@ -57,7 +62,26 @@ pub(crate) struct Create {
     /// [default: the gateway's]
     #[arg(long, value_name = "MODE")]
     pool_mode: Option<PoolMode>,
+    /// What an API key is good for: data, read-only, or admin, which opens the control plane for its tenant too
+    /// [default: data]
+    #[arg(long)]
+    scope: Option<KeyScope>,
     /// When it ends, such as 2030-01-01T00:00:00Z [default: never]
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+}
+
+/// A new credential in place of an old one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rotate {
+    /// The tenant's slug or id
+    tenant: String,
+    /// The id of the credential to replace
+    id: CredentialId,
+    /// How long the old one stays good, such as 15m, 24h or 7d
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    keep_old: Seconds,
+    /// When the new one ends [default: it lasts as long as the old one was made for]
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
 }
@@ -70,6 +94,12 @@ impl CredentialCommand {
                 let path = path(&["tenants", &create.tenant, "credentials"]);
                 let created = client.change(Method::POST, &path, Some(&create.body()?)).await?;
                 show_created(options.output, &created)
+            }
+            Self::Rotate(Rotate { tenant, id, keep_old: Seconds(keep_old), expires_at }) => {
+                let path = path(&["tenants", &tenant, "credentials", &id.to_string(), "rotate"]);
+                let body = json!({ "keep_old_s": keep_old, "expires_at": expires_at });
+                let rotated = client.change(Method::POST, &path, Some(&body)).await?;
+                show_created(options.output, &rotated)
             }
             Self::List { tenant } => {
                 let credentials = client.list(&path(&["tenants", &tenant, "credentials"])).await?;
@@ -105,6 +135,9 @@ impl Create {
         if let Some(pool_mode) = self.pool_mode {
             body["pool_mode"] = json!(pool_mode);
         }
+        if let Some(scope) = self.scope {
+            body["scope"] = json!(scope);
+        }
         if let Some(expires_at) = &self.expires_at {
             body["expires_at"] = json!(expires_at);
         }
@@ -119,6 +152,8 @@ fn show_created(format: Format, created: &Value) -> Result<(), CommandError> {
         ("User", "/credential/user_name"),
         ("Connection string", "/connection_string"),
         ("API key", "/api_key"),
+        ("Replaces", "/replaced/id"),
+        ("Which ends", "/replaced/expires_at"),
     ];
     format.item(created, FIELDS)?;
     if format == Format::Table {

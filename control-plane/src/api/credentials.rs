@@ -1,9 +1,12 @@
 //! Credentials: passwords and API keys that open a tenant's database. Each is shown once, when it is made.
 
 mod issue;
+mod rotate;
 
-pub(super) use issue::{Handover, first_credentials};
+pub(super) use issue::{Handover, first_credentials, shown_once};
+pub(super) use rotate::{__path_credential_rotate, credential_rotate};
 
+use super::authority::Authority;
 use super::caller::{Caller, ChangeHeaders};
 use super::document::Problems;
 use super::extract::{Body, Named, Params, field};
@@ -15,11 +18,11 @@ use crate::context::ApiState;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog_schema::CredentialDetail;
+use catalog_schema::{CredentialDetail, TenantRecord};
 use issue::{Terms, Wanted};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tenancy::{CredentialId, PoolMode, Role, TenantState, UserName};
+use tenancy::{CredentialId, KeyScope, PoolMode, Role, TenantState, UserName};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -46,6 +49,13 @@ pub(super) struct Credential {
     expires_at: Option<Timestamp>,
     /// When it was revoked.
     revoked_at: Option<Timestamp>,
+    /// What an API key is good for.
+    #[schema(schema_with = words::key_scope)]
+    scope: &'static str,
+    /// The credential whose place it takes: that one ends by itself.
+    replaces: Option<Uuid>,
+    /// When an API key was used last, give or take a minute.
+    last_used_at: Option<Timestamp>,
 }
 
 impl From<CredentialDetail> for Credential {
@@ -60,6 +70,9 @@ impl From<CredentialDetail> for Credential {
             created_at: detail.created_at,
             expires_at: detail.expires_at,
             revoked_at: detail.revoked_at,
+            scope: detail.scope.as_str(),
+            replaces: detail.replaces.map(CredentialId::as_uuid),
+            last_used_at: detail.last_used_at,
         }
     }
 }
@@ -84,7 +97,7 @@ pub(super) struct CredentialCreate {
     /// The user, of a password; `app` if left out. One user may have several, so that they can be rotated.
     #[schema(example = "app")]
     user_name: Option<String>,
-    /// What its holder may do; `owner` if left out, and the only one so far.
+    /// What its holder may do; `owner` if left out. Nobody gives more than they hold.
     #[schema(schema_with = words::role)]
     role: Option<String>,
     /// From when on it opens nothing; never if left out.
@@ -93,6 +106,10 @@ pub(super) struct CredentialCreate {
     /// default if left out.
     #[schema(schema_with = words::pool_mode)]
     pool_mode: Option<String>,
+    /// What an API key is good for; `data` if left out. `read-only` reads whatever its role; `admin` opens the control
+    /// plane too, for its own tenant.
+    #[schema(schema_with = words::key_scope)]
+    scope: Option<String>,
 }
 
 /// A credential with its secret.
@@ -123,30 +140,36 @@ pub(super) async fn credential_create(
         Begun::Replay(answer) => return Ok(answer),
     };
     let tenant = tenants::find(&state, &tenant).await?;
+    gets_credentials(&tenant)?;
+    let authority = Authority::of(&caller, &mut change.tx, tenant.id).await?;
+    authority.covers(wanted.scope().permissions(terms.role))?;
+    let (credential, handover) = issue::issue(&state, &mut change.tx, &tenant, wanted, &terms).await?;
+    change.finish(StatusCode::CREATED, &CredentialCreated { credential: credential.into(), handover }).await
+}
+
+fn gets_credentials(tenant: &TenantRecord) -> ApiResult<()> {
     if matches!(tenant.state, TenantState::Purging | TenantState::Deleted) {
         let detail = format!("a tenant that is {} gets no credentials", tenant.state);
         return Err(Problem::new(ProblemKind::TenantState).detail(detail));
     }
-    let (credential, handover) = issue::issue(&state, &mut change.tx, &tenant, wanted, &terms).await?;
-    change.finish(StatusCode::CREATED, &CredentialCreated { credential: credential.into(), handover }).await
+    Ok(())
 }
 
 fn check(value: &CredentialCreate) -> ApiResult<(Wanted, Terms)> {
     let invalid =
         |field: &str, detail: &str| Problem::new(ProblemKind::InvalidField).detail(detail).field(field);
     let role = value.role.as_deref().map_or(Ok(Role::Owner), |word| field("role", word))?;
-    if role != Role::Owner {
-        return Err(
-            Problem::new(ProblemKind::RoleNotAvailable).detail(format!("\"{role}\" is not available yet"))
-        );
-    }
     if value.expires_at.is_some_and(|at| at <= Timestamp::now()) {
         return Err(invalid("expires_at", "expires_at is in the past"));
+    }
+    let scope: Option<KeyScope> = value.scope.as_deref().map(|word| field("scope", word)).transpose()?;
+    if value.kind == Kind::Password && scope.is_some() {
+        return Err(invalid("scope", "a password has no scope: it is for the tenant's data"));
     }
     let wanted = match (value.kind, &value.user_name) {
         (Kind::Password, None) => Wanted::Password(issue::first_user()),
         (Kind::Password, Some(user)) => Wanted::Password(field::<UserName>("user_name", user)?),
-        (Kind::ApiKey, None) => Wanted::ApiKey,
+        (Kind::ApiKey, None) => Wanted::ApiKey(scope.unwrap_or_default()),
         (Kind::ApiKey, Some(_)) => return Err(invalid("user_name", "an API key has no user")),
     };
     let pool_mode: Option<PoolMode> =

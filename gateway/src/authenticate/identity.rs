@@ -1,11 +1,12 @@
 //! Who a client has proved to be, and what that lets it do.
 
 use super::is_live;
+use crate::resolve::installation::Known;
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};
 use pgwire::scram::Verifier;
 use std::sync::Arc;
 use jiff::Timestamp;
-use tenancy::{Access, CredentialId, IssuerId, SessionId, UserId, UserName};
+use tenancy::{Access, CredentialId, IssuerId, ServiceId, SessionId, UserId, UserName};
 
 /// Who a client has proved to be. There is none without a proof: whoever holds one has been authenticated for
 /// the tenant at hand.
@@ -44,10 +45,13 @@ pub enum CredentialRef {
         /// When.
         issued_at: Timestamp,
     },
+    /// A service credential.
+    Service(ServiceId),
 }
 
 impl CredentialRef {
-    /// Does it still open the tenant? Not if it was revoked or has expired.
+    /// Does it still open the tenant, as far as that is for the tenant's route to say? Not if it was revoked or has
+    /// expired.
     #[must_use]
     pub fn opens(&self, route: &RouteRecord) -> bool {
         match self {
@@ -63,6 +67,17 @@ impl CredentialRef {
             Self::GatewayToken { user, session, issued_at } => {
                 !route.refuses_token(*user, *session, *issued_at)
             }
+            Self::Service(_) => true,
+        }
+    }
+
+    /// Does the installation still know it, as far as that is not for the tenant's route to say?
+    #[must_use]
+    pub fn is_known_to(&self, installation: &Known) -> bool {
+        match self {
+            Self::Token { issuer, is_tenants: false, .. } => installation.has_issuer(*issuer),
+            Self::Service(id) => installation.has_service(*id),
+            Self::Token { .. } | Self::Own(_) | Self::Certificate(_) | Self::GatewayToken { .. } => true,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! read before its sender is known.
 
 use crate::authenticate::password::Attempt;
-use crate::authenticate::{Identity, api_key};
+use crate::authenticate::{Identity, api_key, service};
 use crate::error::Refusal;
 use crate::metrics::anomalies::Listener;
 use crate::resolve::Tenant;
@@ -39,6 +39,9 @@ pub async fn identify(
     let names = RequestNames::read(parts, tenant_in_path, &shared.config)?;
     let caller = match (bearer(&parts.headers)?, &names.connection_string) {
         (Some(token), _) if Token::looks_like_one(token.expose()) => by_token(&token, &names, shared).await?,
+        (Some(key), _) if key.expose().starts_with(service::PREFIX) => {
+            return by_service(&key, &names, shared).await;
+        }
         (Some(key), _) => by_key(&key, &names, shared).await?,
         (None, Some(string)) => by_password(string, &names, shared).await?,
         (None, None) => return Err(nobody(&names, shared).await?),
@@ -65,6 +68,13 @@ async fn by_key(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<C
     let claims = names.without_header(&shared.config);
     let bound = (Source::ApiKey, Arc::clone(&tenant));
     shared.court(Listener::Http).decide(&claims, Some(bound)).await?;
+    Ok(Caller { tenant, identity })
+}
+
+/// The only one that may use the header.
+async fn by_service(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<Caller, Refusal> {
+    let (claims, court) = (names.with_header(&shared.config), shared.court(Listener::Http));
+    let (tenant, identity) = service::authenticate(key, &shared.installation, &claims, court).await?;
     Ok(Caller { tenant, identity })
 }
 

@@ -1,11 +1,11 @@
 //! What this gateway knows of the installation itself: who may vouch for clients. [`super::follow`] keeps it current.
 
 use arc_swap::ArcSwapOption;
-use catalog_schema::IdentityDocument;
+use catalog_schema::{IdentityDocument, ServiceRecord};
 use identity::OwnKey;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tenancy::{Issuer, IssuerId, Revision};
+use tenancy::{Issuer, IssuerId, Revision, ServiceId};
 
 /// The identity document as it was read last; none before the catalog was first reached.
 #[derive(Default)]
@@ -16,6 +16,7 @@ pub struct Known {
     version: Revision,
     issuers: HashMap<Box<str>, Arc<Issuer>>,
     own_keys: Vec<OwnKey>,
+    services: HashMap<[u8; 32], ServiceRecord>,
 }
 
 impl Installation {
@@ -37,6 +38,7 @@ impl Installation {
             version = document.version.get(),
             issuers = document.issuers.len(),
             signing_keys = document.signing_keys.len(),
+            services = document.services.len(),
             "the identity document changed"
         );
         self.0.store(Some(Arc::new(Known::of(document))));
@@ -55,6 +57,7 @@ impl Known {
             version: document.version,
             issuers: document.issuers.into_iter().map(by_name).collect(),
             own_keys: own_keys.collect(),
+            services: document.services.into_iter().map(|service| (service.hash, service)).collect(),
         }
     }
 
@@ -68,6 +71,18 @@ impl Known {
     #[must_use]
     pub fn has_issuer(&self, id: IssuerId) -> bool {
         self.issuers.values().any(|issuer| issuer.id == id)
+    }
+
+    /// The service credential whose key has this hash. It may have expired.
+    #[must_use]
+    pub fn service(&self, hash: &[u8; 32]) -> Option<&ServiceRecord> {
+        self.services.get(hash)
+    }
+
+    /// Is there such a service credential?
+    #[must_use]
+    pub fn has_service(&self, id: ServiceId) -> bool {
+        self.services.values().any(|service| service.id == id)
     }
 
     /// The control plane's public keys.

@@ -3,10 +3,11 @@
 use super::super::handover::{connection_string, http_endpoint};
 use super::super::problem::ApiResult;
 use crate::context::ApiState;
-use crate::secrets;
+use crate::secrets::{self, KeyFor};
 use catalog_schema::{CredentialDetail, CredentialKind, NewCredential, TenantRecord, Tx};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::time::Duration;
 use tenancy::{CredentialId, KeyScope, PoolMode, Role, Secret, UserName};
 use utoipa::ToSchema;
 
@@ -40,7 +41,17 @@ impl std::fmt::Debug for Handover {
 #[derive(Debug)]
 pub(super) enum Wanted {
     Password(UserName),
-    ApiKey,
+    ApiKey(KeyScope),
+}
+
+impl Wanted {
+    /// What it is good for. A password is for the tenant's data.
+    pub(super) const fn scope(&self) -> KeyScope {
+        match self {
+            Self::Password(_) => KeyScope::Data,
+            Self::ApiKey(scope) => *scope,
+        }
+    }
 }
 
 /// What holds for it.
@@ -64,7 +75,7 @@ pub(in super::super) async fn first_credentials(
 ) -> ApiResult<Handover> {
     let terms = Terms { role: Role::Owner, expires_at: None, pool_mode: None };
     let (_, password) = issue(state, tx, tenant, Wanted::Password(first_user()), &terms).await?;
-    let (_, key) = issue(state, tx, tenant, Wanted::ApiKey, &terms).await?;
+    let (_, key) = issue(state, tx, tenant, Wanted::ApiKey(KeyScope::Data), &terms).await?;
     Ok(Handover { connection_string: password.connection_string, ..key })
 }
 
@@ -76,6 +87,33 @@ pub(super) async fn issue(
     wanted: Wanted,
     terms: &Terms,
 ) -> ApiResult<(CredentialDetail, Handover)> {
+    let (new, handover) = prepare(state, tx, tenant, wanted, terms).await?;
+    Ok((tx.credential_create(&new).await?, handover))
+}
+
+/// Makes one like `old` that takes its place; `old` is good for `keep` at most from now on. Returns the new one and the
+/// old one.
+pub(super) async fn reissue(
+    state: &ApiState,
+    tx: &mut Tx,
+    tenant: &TenantRecord,
+    old: &CredentialDetail,
+    expires_at: Option<Timestamp>,
+    keep: Duration,
+) -> ApiResult<([CredentialDetail; 2], Handover)> {
+    let wanted = old.user.clone().map_or(Wanted::ApiKey(old.scope), Wanted::Password);
+    let terms = Terms { role: old.role, expires_at, pool_mode: old.pool_mode };
+    let (new, handover) = prepare(state, tx, tenant, wanted, &terms).await?;
+    Ok((tx.credential_replace(old.id, &new, keep).await?, handover))
+}
+
+async fn prepare(
+    state: &ApiState,
+    tx: &mut Tx,
+    tenant: &TenantRecord,
+    wanted: Wanted,
+    terms: &Terms,
+) -> ApiResult<(NewCredential, Handover)> {
     let (kind, handover) = match wanted {
         Wanted::Password(user) => {
             let password = secrets::password()?;
@@ -85,12 +123,12 @@ pub(super) async fn issue(
             let handover = Handover { connection_string: Some(shown_once(&url)), ..Handover::default() };
             (CredentialKind::Password { user, verifier }, handover)
         }
-        Wanted::ApiKey => {
-            let secrets::ApiKey { key, prefix, hash } = secrets::api_key()?;
+        Wanted::ApiKey(scope) => {
+            let secrets::ApiKey { key, prefix, hash } = secrets::api_key(KeyFor::Tenant)?;
             let http_endpoint = Some(http_endpoint(&state.gateway));
             let handover =
                 Handover { http_endpoint, api_key: Some(shown_once(&key)), connection_string: None };
-            (CredentialKind::ApiKey { prefix, hash, scope: KeyScope::Data }, handover)
+            (CredentialKind::ApiKey { prefix, hash, scope }, handover)
         }
     };
     let new = NewCredential {
@@ -101,10 +139,10 @@ pub(super) async fn issue(
         pool_mode: terms.pool_mode,
         kind,
     };
-    Ok((tx.credential_create(&new).await?, handover))
+    Ok((new, handover))
 }
 
-/// The one place where a secret leaves its wrapping: into the answer of the request that made it.
-fn shown_once(secret: &Secret) -> String {
+/// Where a tenant's secret leaves its wrapping: into the answer of the request that made it.
+pub(in super::super) fn shown_once(secret: &Secret) -> String {
     secret.expose().to_owned()
 }
