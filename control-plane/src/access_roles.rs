@@ -8,7 +8,6 @@ use crate::postgres::access::{self, Roles};
 use crate::postgres::{Endpoint, PostgresError, Session, login, privileges, role};
 use crate::secrets::{self, SecretsError};
 use catalog_schema::{AccessRole, CatalogError, PlacementDetail, RoleLogin, Tx};
-use std::str::FromStr;
 use tenancy::{Access, RoleName};
 use uuid::Uuid;
 
@@ -21,14 +20,8 @@ pub(crate) enum NotReserved {
     Secrets(#[from] SecretsError),
 }
 
-/// A name for something on a cluster. Names are random: they tell nothing, and no two are ever the same.
-///
-/// # Panics
-/// Never: letters, digits and an underscore make a name of every kind.
-pub(crate) fn opaque_name<T: FromStr>() -> T
-where
-    T::Err: std::fmt::Debug,
-{
+/// A name for a role on a cluster. Names are random: they tell nothing, and no two are ever the same.
+pub(crate) fn opaque_name() -> RoleName {
     format!("t_{}", Uuid::new_v4().simple()).parse().expect("letters, digits and an underscore make a name")
 }
 

@@ -104,7 +104,8 @@ pub(crate) fn candidate(detail: &ClusterDetail) -> Candidate {
 }
 
 async fn reserve_names(cx: &StepContext, cluster: ClusterId) -> Result<NewPlacement, StepError> {
-    let (database, role) = (access_roles::opaque_name(), access_roles::opaque_name());
+    let role = access_roles::opaque_name();
+    let database = role.as_str().parse().expect("what names a role names a database too");
     let new = NewPlacement { tenant: cx.tenant(), cluster, database, role, keys: secrets::role_keys()? };
     let mut tx = cx.fenced().await?;
     tx.placement_create(&new).await?;

@@ -88,19 +88,34 @@ impl Stack {
         let physical = self.physical(tenant).await;
         let admin = self.cluster_admin(&physical.cluster, "postgres").await;
         // With a time-out it waits until the process has ended and its socket with it.
-        let query = "select count(pg_terminate_backend(pid, 60000)) from pg_stat_activity where usename = $1";
-        admin.query_one(query, &[&physical.role]).await.expect("an administrator may").get(0)
+        let query =
+            "select count(pg_terminate_backend(pid, 60000)) from pg_stat_activity where usename = any($1)";
+        admin.query_one(query, &[&self.roles(tenant).await]).await.expect("an administrator may").get(0)
     }
 
-    /// The server sessions that a tenant's role has now.
+    /// The server sessions that a tenant's roles have now.
     ///
     /// # Panics
     /// When the cluster does not answer.
     pub async fn sessions(&self, tenant: &Tenant) -> i64 {
         let physical = self.physical(tenant).await;
         let admin = self.cluster_admin(&physical.cluster, "postgres").await;
-        let query = "select count(*) from pg_stat_activity where usename = $1";
-        admin.query_one(query, &[&physical.role]).await.expect("an administrator may look").get(0)
+        let query = "select count(*) from pg_stat_activity where usename = any($1)";
+        admin.query_one(query, &[&self.roles(tenant).await]).await.expect("an administrator may look").get(0)
+    }
+
+    /// The roles that a tenant's server connections are logged in as: the owner's, the writing one, the reading one.
+    ///
+    /// # Panics
+    /// When it has not all of them.
+    pub async fn roles(&self, tenant: &Tenant) -> [String; 3] {
+        let query = "select p.role_name, w.role_name, r.role_name from catalog.placements p
+            join catalog.placement_roles w on w.tenant_id = p.tenant_id and w.access = 'write'
+            join catalog.placement_roles r on r.tenant_id = p.tenant_id and r.access = 'read'
+            where p.tenant_id = $1::text::uuid";
+        let row = self.catalog_admin().await.query_one(query, &[&tenant.id]).await;
+        let row = row.expect("the tenant has its roles");
+        [row.get(0), row.get(1), row.get(2)]
     }
 }
 

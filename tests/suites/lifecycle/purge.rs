@@ -56,7 +56,7 @@ async fn assert_tombstone(tenant: &Tenant, physical: &Physical) {
     assert_eq!(row.get::<_, String>(0), tenant.slug);
     let evidence: Value = serde_json::from_str(&row.get::<_, String>(1)).expect("JSON");
     let removed = evidence["removed"].as_array().expect("what was removed");
-    assert_eq!(removed.len(), 2, "{evidence:#}");
+    assert_eq!(removed.len(), 4, "a database and three roles: {evidence:#}");
     assert!(removed.iter().any(|item| item["name"] == *physical.database), "{evidence:#}");
     assert!(
         removed.iter().all(|item| item["oid"].is_u64() && item["dropped_at"].is_string()),

@@ -3,7 +3,7 @@
 use catalog_schema::MasterKey;
 use harness::Stack;
 use pgwire::scram::ClientKeys;
-use tenancy::{Secret, TenantId};
+use tenancy::{Access, Secret, TenantId};
 
 /// Rows of one statement.
 const BATCH: usize = 1_000;
@@ -22,12 +22,17 @@ pub async fn add(stack: &Stack, count: usize) -> Vec<String> {
     catalog.batch_execute("set session_replication_role = replica").await.expect("an administrator may");
     let mut slugs = Vec::with_capacity(count);
     while slugs.len() < count {
-        let ids: Vec<TenantId> = (slugs.len()..count).take(BATCH).map(|_| TenantId::generate()).collect();
-        let sealed: Vec<Vec<u8>> = ids.iter().map(|id| sealed_keys(&master_key, *id)).collect();
-        let names: Vec<String> = (0..ids.len()).map(|row| format!("crowd-{}", slugs.len() + row)).collect();
-        let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+        let tenants: Vec<TenantId> = (slugs.len()..count).take(BATCH).map(|_| TenantId::generate()).collect();
+        let sealed: Vec<Vec<u8>> =
+            tenants.iter().map(|id| sealed_keys(&master_key, *id, Access::Owner)).collect();
+        let names: Vec<String> = (0..tenants.len()).map(|row| format!("crowd-{}", slugs.len() + row)).collect();
+        let ids: Vec<_> = tenants.iter().map(|id| id.as_uuid()).collect();
         catalog.execute(TENANTS, &[&ids, &names]).await.expect("good tenants");
         catalog.execute(PLACEMENTS, &[&ids, &sealed]).await.expect("good placements");
+        for access in Access::GRANTED {
+            let sealed: Vec<Vec<u8>> = tenants.iter().map(|id| sealed_keys(&master_key, *id, access)).collect();
+            catalog.execute(ROLES, &[&ids, &sealed, &access.as_str()]).await.expect("good roles");
+        }
         catalog.execute(PASSWORDS, &[&ids]).await.expect("good credentials");
         catalog.execute(KEYS, &[&ids]).await.expect("good credentials");
         slugs.extend(names);
@@ -45,6 +50,9 @@ const PLACEMENTS: &str = "with clusters as
       't_' || replace(t.id::text, '-', ''), t.keys
     from unnest($1::uuid[], $2::bytea[]) with ordinality as t(id, keys, number), clusters c";
 
+const ROLES: &str = "insert into catalog.placement_roles (tenant_id, access, role_name, keys, is_ready)
+    select id, $3, 't_' || $3 || replace(id::text, '-', ''), keys, true from unnest($1::uuid[], $2::bytea[]) as t(id, keys)";
+
 const PASSWORDS: &str = "insert into catalog.credentials (id, tenant_id, kind, user_name, verifier, role)
     select gen_random_uuid(), id, 'password', 'app',
       (select verifier from catalog.credentials where verifier is not null limit 1), 'owner' from unnest($1::uuid[]) as t(id)";
@@ -54,9 +62,13 @@ const KEYS: &str = "insert into catalog.credentials (id, tenant_id, kind, key_pr
     from unnest($1::uuid[]) as t(id)";
 
 /// The name under which the catalog seals them is its own matter; it is the same for every release.
-fn sealed_keys(key: &MasterKey, tenant: TenantId) -> Vec<u8> {
+fn sealed_keys(key: &MasterKey, tenant: TenantId, access: Access) -> Vec<u8> {
     let (keys, _verifier) = ClientKeys::generate().expect("randomness");
-    key.seal_bytes(&format!("role-keys:{tenant}"), &keys.to_bytes()).expect("randomness")
+    let context = match access {
+        Access::Owner => format!("role-keys:{tenant}"),
+        Access::Write | Access::Read => format!("role-keys:{tenant}:{access}"),
+    };
+    key.seal_bytes(&context, &keys.to_bytes()).expect("randomness")
 }
 
 /// Gives a tenant many users, past the bound that the API keeps.
