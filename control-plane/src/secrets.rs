@@ -37,7 +37,8 @@ pub(crate) enum KeyFor {
 }
 
 impl KeyFor {
-    const fn prefix(self) -> &'static str {
+    /// The first characters.
+    pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Tenant => "tnt_",
             Self::Service => "tns_",

@@ -19,6 +19,8 @@ pub(super) use requirement::{Requirement, of as requirement_of};
 use super::problem::{ApiResult, Problem, ProblemKind};
 use crate::attempts::{Attempts, network};
 use crate::metrics::{Metrics, WrongToken};
+use crate::people::tokens::SESSION_PREFIX;
+use crate::secrets::KeyFor;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -32,9 +34,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenancy::{OperationId, Permission, TenantId};
-
-/// What a tenant's API key begins with.
-const API_KEY_PREFIX: &str = "tnt_";
 
 /// How exactly a token's last use is known.
 const USE_NOTED_WITHIN: SignedDuration = SignedDuration::from_mins(1);
@@ -169,18 +168,21 @@ impl Gate {
 
 /// Whoever a token belongs to. What it begins with says where to look, and nothing else.
 async fn holder(catalog: &Catalog, token: &str, hash: &[u8; 32]) -> ApiResult<Option<Principal>> {
-    if token.starts_with(API_KEY_PREFIX) {
+    if token.starts_with(KeyFor::Tenant.prefix()) {
         let Some(holder) = catalog.key_holder(hash).await? else { return Ok(None) };
         if is_old(holder.last_used_at) {
             noted(catalog.credential_used(holder.credential).await);
         }
         return Ok(Some(holder.into()));
     }
-    let Some(holder) = catalog.session_holder(hash).await? else { return Ok(None) };
-    if is_old(Some(holder.session.last_used_at)) {
-        noted(catalog.session_used(holder.session.id).await);
+    if token.starts_with(SESSION_PREFIX) {
+        let Some(holder) = catalog.session_holder(hash).await? else { return Ok(None) };
+        if is_old(Some(holder.session.last_used_at)) {
+            noted(catalog.session_used(holder.session.id).await);
+        }
+        return Ok(Some(holder.into()));
     }
-    Ok(Some(holder.into()))
+    Ok(None)
 }
 
 /// Whether it is time to note another use: most requests change no row.

@@ -8,7 +8,7 @@ use tenancy::Secret;
 const TOKEN_BYTES: usize = 32;
 
 /// What a session's token begins with, so that a leaked one is recognised by scanners.
-const SESSION_PREFIX: &str = "tnu_";
+pub(crate) const SESSION_PREFIX: &str = "tnu_";
 
 /// What an invite's token begins with.
 const INVITE_PREFIX: &str = "tni_";

@@ -1,6 +1,6 @@
 //! Who asks.
 
-use super::super::problem::{ApiResult, Problem, ProblemKind};
+use super::super::problem::{ApiResult, ProblemKind};
 use catalog_schema::{Catalog, KeyHolder, SessionHolder};
 use tenancy::{CredentialId, Permission, Permissions, SessionId, TenantId, UserId};
 
@@ -105,18 +105,6 @@ impl Principal {
         };
         let own = named.and_then(|tenant| Some((tenant, self.permissions_in(tenant)?)));
         own.ok_or_else(|| ProblemKind::TenantNotFound.into())
-    }
-
-    /// Refuses to let a principal give away what it does not hold itself, or it could raise itself by its own gift.
-    pub(crate) fn may_give(&self, tenant: TenantId, permissions: Permissions) -> ApiResult<()> {
-        let held = self.permissions_in(tenant).ok_or(ProblemKind::TenantNotFound)?;
-        if held.covers(permissions) {
-            return Ok(());
-        }
-        let missing: Vec<_> =
-            permissions.iter().filter(|one| !held.contains(*one)).map(Permission::as_str).collect();
-        let detail = format!("this gives {}, which you do not hold", missing.join(", "));
-        Err(Problem::new(ProblemKind::Forbidden).detail(detail))
     }
 }
 
