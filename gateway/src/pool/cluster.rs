@@ -56,7 +56,7 @@ pub struct Cluster {
     clock: Instant,
     /// What this gateway may hold of the cluster's connection budget.
     share: AtomicU32,
-    /// Told when check-outs wait for more than the share allows, and when some of what exceeds it was given up.
+    /// Told when the share is held whole or check-outs wait for more, and when some of what exceeds it was given up.
     wanting: Arc<Notify>,
     /// Told when nothing is held any more.
     emptied: Notify,
@@ -208,7 +208,8 @@ impl Cluster {
         let core = self.core();
         let Holdings { held, closing, .. } = core.allocator.holdings();
         let in_use = held.saturating_sub(closing + core.idle());
-        Demand { held, wanted: core.allocator.useful_limit(in_use).max(core.useful_limit_for_long()) }
+        let wanted = core.allocator.useful_limit(in_use).max(core.useful_limit_for_long());
+        Demand { held, wanted }
     }
 
     /// Does somebody wait who would not if more were allowed? It may take no more than what others have idle.

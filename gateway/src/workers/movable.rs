@@ -64,11 +64,14 @@ impl<F: Future<Output = ()> + Send + 'static> Future for Movable<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(connection) = &mut self.connection else { return Poll::Ready(()) };
-        if connection.task.as_mut().poll(cx).is_ready() {
+        let polled = connection.task.as_mut().poll(cx);
+        // Whatever has come of it: the wish is this task's and nobody else's.
+        let leaving = LEAVING.take();
+        if polled.is_ready() {
             self.connection = None;
             return Poll::Ready(());
         }
-        let Some(to) = LEAVING.take() else { return Poll::Pending };
+        let Some(to) = leaving else { return Poll::Pending };
         connection.moves_to(to);
         let connection = self.connection.take();
         Self { connection, tasks: self.tasks.clone() }.go_on();

@@ -2,6 +2,9 @@
 
 use super::balance::{Moves, moves};
 use super::*;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -60,4 +63,42 @@ async fn a_connection_moves_with_all_that_it_has() {
     tasks.wait().await;
     assert_eq!(connections(), [0, 0]);
     assert_eq!(WorkerId::current(), None);
+}
+
+/// Answers bytes where it is.
+async fn stay(mut stream: TcpStream, told: mpsc::UnboundedSender<WorkerId>) {
+    while stream.read_u8().await.is_ok() {
+        told.send(WorkerId::current().expect("on a worker's thread")).expect("somebody listens");
+        stream.write_u8(0).await.expect("the client reads");
+    }
+}
+
+/// Is over in the moment in which it was to move.
+async fn end_on_the_move(_stream: TcpStream) {
+    poll_fn(|cx| {
+        let asked = pin!(move_to(WorkerId(1))).poll(cx);
+        assert!(asked.is_pending());
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_that_ends_as_it_is_to_move_sends_nobody_else_there() {
+    let workers = Workers::start(2).expect("two threads");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let (tasks, (told, mut tells)) = (TaskTracker::new(), mpsc::unbounded_channel());
+    let mut client = TcpStream::connect(address).await.expect("it listens");
+    let (stays, _) = listener.accept().await.expect("a connection");
+    workers.serve(&tasks, stays, |stream| stay(stream, told)).expect("a live socket");
+    let mut other = TcpStream::connect(address).await.expect("it listens");
+    let (ends, _) = listener.accept().await.expect("a connection");
+    workers.serve(&tasks, ends, end_on_the_move).expect("a live socket");
+    assert!(other.read_u8().await.is_err(), "it has ended");
+    for _ in 0..3 {
+        client.write_u8(0).await.expect("it is served");
+        client.read_u8().await.expect("it is answered");
+        assert_eq!(tells.recv().await, Some(WorkerId(0)));
+    }
 }

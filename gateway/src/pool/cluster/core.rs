@@ -18,13 +18,13 @@ const LOST_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Core {
     pub(super) allocator: Allocator,
     members: HashMap<MemberId, Member>,
-    /// Who waits for the right to hold a connection for long.
-    long_waiters: Waiters<MemberId, LongWaiter>,
+    /// Who waits for the right to hold a connection for long. A tenant's pools wait in one line.
+    long_waiters: Waiters<TenantId, LongWaiter>,
     /// When to look again by itself.
     looks_at: Option<Duration>,
     /// Somebody is at it.
     is_carrying_out: bool,
-    /// It was said that the share is too small.
+    /// It was said that the share is too small, or held whole.
     has_complained: bool,
 }
 
@@ -35,6 +35,7 @@ struct LongWaiter {
 }
 
 struct Member {
+    tenant: TenantId,
     pool: Weak<Pool>,
     glance: Arc<Glance>,
 }
@@ -42,7 +43,7 @@ struct Member {
 /// Leaves the queue for long holds when it is dropped.
 struct LongWait<'a> {
     cluster: &'a Cluster,
-    ticket: Ticket<MemberId>,
+    ticket: Ticket<TenantId>,
 }
 
 impl Core {
@@ -65,6 +66,12 @@ impl Core {
     /// The limit with which all could keep a connection who wait for that.
     pub(super) fn useful_limit_for_long(&self) -> u32 {
         self.allocator.useful_limit_for_long(self.long_waiters.len())
+    }
+
+    /// Who waits to hold one of the pool's connections waits no longer, and hears that when these are dropped.
+    fn take_long_waiters(&mut self, id: MemberId) -> Vec<LongWaiter> {
+        let Some(member) = self.members.get(&id) else { return Vec::new() };
+        self.long_waiters.take_some(member.tenant, |waiter| waiter.id == id)
     }
 
     fn settle(&mut self, now: Duration) -> Option<Duration> {
@@ -100,7 +107,7 @@ impl Cluster {
     ) -> (MemberId, Arc<Siblings>) {
         let mut core = self.core();
         let (id, siblings) = core.allocator.join(tenant, terms);
-        core.members.insert(id, Member { pool, glance });
+        core.members.insert(id, Member { tenant, pool, glance });
         (id, siblings)
     }
 
@@ -109,7 +116,8 @@ impl Cluster {
         let left = self.note(|core| {
             core.allocator.leave(id);
             // Who waited to hold one of its connections hears that nobody answers.
-            (core.members.remove(&id), core.long_waiters.take_line(id))
+            let told = core.take_long_waiters(id);
+            (core.members.remove(&id), told)
         });
         // Not under the lock: it might be the last to know the pool.
         drop(left);
@@ -117,7 +125,7 @@ impl Cluster {
 
     /// Who waits to hold one of the pool's connections for long hears that nobody answers, and asks again.
     pub(in crate::pool) fn ask_again_for_long(&self, id: MemberId) {
-        let told = self.core().long_waiters.take_line(id);
+        let told = self.core().take_long_waiters(id);
         drop(told);
     }
 
@@ -227,7 +235,8 @@ impl Cluster {
         }
         let is_short = core.allocator.is_short();
         self.is_short.store(is_short, Ordering::SeqCst);
-        let complains = is_short || core.useful_limit_for_long() > core.allocator.limit();
+        let is_full = core.allocator.held() >= core.allocator.limit();
+        let complains = is_short || is_full || core.useful_limit_for_long() > core.allocator.limit();
         let has_complained = std::mem::replace(&mut core.has_complained, complains);
         drop(core);
         if complains && !has_complained {
@@ -285,10 +294,8 @@ impl Cluster {
         let ticket = {
             let mut core = self.core();
             // Nobody would ever serve it, nor whoever is behind it.
-            if !core.members.contains_key(&id) {
-                return None;
-            }
-            core.long_waiters.push(id, weight, LongWaiter { id, kind, sender })
+            let tenant = core.members.get(&id)?.tenant;
+            core.long_waiters.push(tenant, weight, LongWaiter { id, kind, sender })
         };
         let _wait = LongWait { cluster: self, ticket };
         self.serve_long();

@@ -46,6 +46,16 @@ async fn a_share_of_which_floors_keep_the_rest_is_said_to_be_too_small() {
     assert_eq!(cluster.demand().wanted, 7, "three in use, one more, and three kept free");
 }
 
+#[tokio::test]
+async fn a_share_that_is_held_whole_is_said_to_be_before_anybody_lacks_any() {
+    let (cluster, wanting) = cluster(2);
+    let member = member(&cluster, 0);
+    let mut held = hold(&cluster, member, 1);
+    assert!(!was_told(&wanting));
+    held.extend(hold(&cluster, member, 1));
+    assert!(was_told(&wanting) && !cluster.is_wanting());
+}
+
 /// Of three, two may be kept; of four, three.
 #[tokio::test]
 async fn who_waits_to_keep_a_connection_has_the_share_grow() {

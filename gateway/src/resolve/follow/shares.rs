@@ -207,7 +207,7 @@ impl Table {
         // In this order: what is in force beyond the share only falls, and what is held follows it.
         let share = share.max(cluster.in_force());
         let long = cluster.holdings().long.iter().sum();
-        let Demand { held, wanted } = cluster.demand();
+        let Demand { held, wanted, .. } = cluster.demand();
         let [held, long, wanted] = [held, long, wanted].map(|count| count.min(CLAIM_MAX));
         LeaseClaim { cluster: cluster.id(), share, floor, held, long, wanted }
     }
@@ -231,7 +231,14 @@ impl Share {
 
     /// It could use more than it has, and the catalog knows nothing of that. Once it does, it says when there is more.
     fn wants_more(&self, demand: Demand) -> bool {
-        demand.wanted > self.share && self.told.wanted <= self.share
+        demand.wanted > self.share && self.told.wanted <= self.share || self.has_filled_up(demand)
+    }
+
+    /// It holds all that it may, and the catalog, which gives a part of what nobody uses beyond what is held, knows of
+    /// less. However much of it is idle: whoever comes next takes that from somebody who will want it back, and each of
+    /// the two pays with a login.
+    fn has_filled_up(&self, demand: Demand) -> bool {
+        demand.held >= self.share && demand.held > self.told.held
     }
 
     /// It has given back some of what others wait for, since the catalog was told.
@@ -251,6 +258,10 @@ mod tests {
         LeaseClaim { cluster: ClusterId::generate(), share, floor: 1, held, long: 0, wanted }
     }
 
+    fn demand(held: u32, wanted: u32) -> Demand {
+        Demand { held, wanted }
+    }
+
     fn told(claim: LeaseClaim, share: u32, others_lack: bool) -> Share {
         let answer = BudgetShare { cluster: claim.cluster, share, floor: 1, budget: 20, others_lack };
         Share::told(claim, Some(&answer))
@@ -259,12 +270,21 @@ mod tests {
     #[test]
     fn the_catalog_is_asked_for_more_once() {
         let share = told(claim(5, 5, 4), 5, false);
-        assert!(!share.wants_more(Demand { held: 5, wanted: 5 }));
-        assert!(share.wants_more(Demand { held: 5, wanted: 6 }));
+        assert!(!share.wants_more(demand(5, 5)));
+        assert!(share.wants_more(demand(5, 6)));
         let asked = told(claim(5, 5, 6), 5, false);
-        assert!(!asked.wants_more(Demand { held: 5, wanted: 9 }), "it says when there is more");
+        assert!(!asked.wants_more(demand(5, 9)), "it says when there is more");
         let given = told(claim(5, 5, 6), 6, false);
-        assert!(given.wants_more(Demand { held: 6, wanted: 9 }));
+        assert!(given.wants_more(demand(6, 9)));
+    }
+
+    #[test]
+    fn the_catalog_hears_once_that_a_share_is_held_whole() {
+        let share = told(claim(5, 3, 1), 5, false);
+        assert!(!share.wants_more(demand(4, 1)), "there is room");
+        assert!(share.wants_more(demand(5, 1)), "although most of it is idle");
+        let heard = told(claim(5, 5, 1), 5, false);
+        assert!(!heard.wants_more(demand(5, 2)));
     }
 
     #[tokio::test]
@@ -283,19 +303,19 @@ mod tests {
     #[test]
     fn what_others_wait_for_is_given_back_one_by_one_and_told_each_time() {
         let share = told(claim(10, 10, 10), 5, true);
-        assert!(!share.gave_back(Demand { held: 10, wanted: 10 }));
-        assert!(share.gave_back(Demand { held: 9, wanted: 10 }));
+        assert!(!share.gave_back(demand(10, 10)));
+        assert!(share.gave_back(demand(9, 10)));
         let said = told(claim(5, 9, 10), 5, true);
-        assert!(!said.gave_back(Demand { held: 9, wanted: 10 }));
-        assert!(said.gave_back(Demand { held: 4, wanted: 10 }));
+        assert!(!said.gave_back(demand(9, 10)));
+        assert!(said.gave_back(demand(4, 10)));
         let done = told(claim(5, 4, 10), 5, true);
-        assert!(!done.gave_back(Demand { held: 3, wanted: 10 }), "they wait for somebody else");
+        assert!(!done.gave_back(demand(3, 10)), "they wait for somebody else");
     }
 
     #[test]
     fn a_share_that_nobody_waits_for_is_given_back_with_the_next_heartbeat() {
         let share = told(claim(10, 10, 2), 5, false);
-        assert!(!share.gave_back(Demand { held: 5, wanted: 2 }));
+        assert!(!share.gave_back(demand(5, 2)));
     }
 
     #[test]
