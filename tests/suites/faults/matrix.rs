@@ -193,25 +193,21 @@ async fn try_all(kind: Kind) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "now and then it stands still, with nothing under way in the gateway; not understood yet: make faults"]
 async fn a_client_cut_off_anywhere_hurts_itself_alone() {
     try_all(Kind { side: Side::Client, lies: false }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "now and then it stands still, with nothing under way in the gateway; not understood yet: make faults"]
 async fn a_client_that_talks_nonsense_hurts_itself_alone() {
     try_all(Kind { side: Side::Client, lies: true }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "now and then it stands still, with nothing under way in the gateway; not understood yet: make faults"]
 async fn a_server_cut_off_anywhere_hurts_the_client_it_serves_alone() {
     try_all(Kind { side: Side::Server, lies: false }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "now and then it stands still, with nothing under way in the gateway; not understood yet: make faults"]
 async fn a_server_that_talks_nonsense_hurts_the_client_it_serves_alone() {
     try_all(Kind { side: Side::Server, lies: true }).await;
 }
