@@ -30,7 +30,10 @@ mod tests {
     #[test]
     fn a_number_has_a_unit() {
         let seconds = |text: &str| text.parse().map(|Seconds(seconds)| seconds).ok();
-        assert_eq!(["0s", "15m", "24h", "7d"].map(seconds), [Some(0), Some(900), Some(86_400), Some(604_800)]);
+        assert_eq!(
+            ["0s", "15m", "24h", "7d"].map(seconds),
+            [Some(0), Some(900), Some(86_400), Some(604_800)]
+        );
         assert_eq!(["", "d", "7", "-1s", "1w", "99999999999999999999d"].map(seconds), [None; 6]);
     }
 }

@@ -13,8 +13,8 @@ use crate::listen::door::{Orders, Visitors};
 use crate::listen::group::Place;
 use crate::metrics::{GatewayMetrics, GatewayUsage};
 use crate::pool::{Registry, expiry};
-use crate::resolve::{Installation, Routes};
 use crate::resolve::follow::Follower;
+use crate::resolve::{Installation, Routes};
 use crate::shared::Shared;
 use crate::tls::{self, Acceptor, ServerTlsSettings, TlsError};
 use crate::workers::Workers;
@@ -146,6 +146,7 @@ impl Gateway {
             progress: Arc::default(),
             mock_seed,
             passwords: PasswordChecks::default(),
+            uses: Arc::default(),
             installation: Arc::clone(&installation),
             tokens: TokenChecks::new(Arc::clone(&installation), jwks),
             client_places: Arc::new(Semaphore::new(config.limits.client_limit as usize)),
@@ -158,6 +159,8 @@ impl Gateway {
             catalog,
             routes: Arc::clone(&shared.routes),
             installation,
+            clients: Arc::clone(&shared.clients),
+            uses: Arc::clone(&shared.uses),
             pools: Arc::clone(&shared.pools),
             progress: Arc::clone(&shared.progress),
             peers: Arc::clone(shared.cancels.peers()),

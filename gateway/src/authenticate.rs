@@ -13,6 +13,7 @@ pub mod password;
 pub mod scram;
 pub mod service;
 pub mod token;
+pub mod uses;
 
 use crate::resolve::agreement;
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};

@@ -4,17 +4,21 @@
 //! into its own entry; nobody's lock is taken and nothing is allocated. An operator can end it: it is woken,
 //! and leaves at the next point at which it can be told why.
 
+mod end;
 mod mortal;
 
+pub use end::End;
 pub use mortal::Mortal;
 
+use crate::authenticate::CredentialRef;
+use crate::metrics::Counter;
 use crate::pool::servers::Server;
 use crate::resolve::Tenant;
 use dashmap::DashMap;
 use jiff::Timestamp;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -23,6 +27,8 @@ use tenancy::{Access, PoolMode};
 /// The clients of this gateway, by their numbers.
 pub struct Clients {
     entries: DashMap<u64, Arc<Client>>,
+    /// Clients ended because their credential was withdrawn.
+    pub withdrawn: Counter,
     next: AtomicU64,
     started: Instant,
 }
@@ -56,6 +62,8 @@ pub struct Introduction {
     pub pool_mode: PoolMode,
     /// What it may do there.
     pub access: Access,
+    /// What it came in by.
+    pub credential: CredentialRef,
 }
 
 /// One client.
@@ -72,13 +80,19 @@ pub struct Client {
     since_us: AtomicU64,
     /// The number of its server connection; 0 for none.
     server: AtomicU64,
-    killed: AtomicBool,
+    /// The code of its [`End`]; 0 while nobody has ended it.
+    ended: AtomicU8,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { entries: DashMap::new(), next: AtomicU64::new(1), started: Instant::now() }
+        Self {
+            entries: DashMap::new(),
+            withdrawn: Counter::default(),
+            next: AtomicU64::new(1),
+            started: Instant::now(),
+        }
     }
 }
 
@@ -94,7 +108,7 @@ impl Clients {
             doing: AtomicU8::new(Doing::Idle.code()),
             since_us: AtomicU64::new(micros(self.started)),
             server: AtomicU64::new(0),
-            killed: AtomicBool::new(false),
+            ended: AtomicU8::new(0),
             waker: Mutex::new(None),
         });
         self.entries.insert(id, Arc::clone(&client));
@@ -112,7 +126,17 @@ impl Clients {
     /// Ends every client.
     pub fn end_all(&self) {
         for entry in &self.entries {
-            entry.kill();
+            entry.kill(End::Ordered);
+        }
+    }
+
+    /// Ends every client whose credential opens its tenant no more, as `is_good` has it.
+    pub fn end_withdrawn(&self, is_good: impl Fn(&Introduction) -> bool) {
+        for entry in &self.entries {
+            if !entry.is_killed() && !is_good(&entry.about) {
+                self.withdrawn.inc();
+                entry.kill(End::Withdrawn);
+            }
         }
     }
 
@@ -185,8 +209,8 @@ impl Client {
     }
 
     /// Ends it. It notices at once, wherever it waits.
-    pub fn kill(&self) {
-        self.killed.store(true, Ordering::SeqCst);
+    pub fn kill(&self, why: End) {
+        self.ended.store(why.code(), Ordering::SeqCst);
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
@@ -196,12 +220,18 @@ impl Client {
     /// Has somebody ended it?
     #[must_use]
     pub fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::SeqCst)
+        self.end().is_some()
     }
 
-    /// Resolves when it is ended. Only for its own session: [`Mortal`] wakes that.
-    pub async fn until_killed(&self) {
-        poll_fn(|_| if self.is_killed() { Poll::Ready(()) } else { Poll::Pending }).await;
+    /// Why somebody has ended it.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        End::of(self.ended.load(Ordering::SeqCst))
+    }
+
+    /// Resolves with the reason when it is ended. Only for its own session: [`Mortal`] wakes that.
+    pub async fn until_killed(&self) -> End {
+        poll_fn(|_| self.end().map_or(Poll::Pending, Poll::Ready)).await
     }
 
     /// Whom to wake when it is ended.

@@ -135,7 +135,10 @@ impl Resolved {
             }
         };
         match (proved, tenant) {
-            (Ok(identity), Some(tenant)) => Ok(Authenticated { wire, peer, target, tenant, identity }),
+            (Ok(identity), Some(tenant)) => {
+                shared.uses.note(&identity.credential);
+                Ok(Authenticated { wire, peer, target, tenant, identity })
+            }
             (Ok(_), None) => {
                 let refusal = Refusal::unauthenticated(&target.user_as_given);
                 Err(Box::new(Refused { wire, refusal, tenant: None }))

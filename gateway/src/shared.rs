@@ -1,7 +1,8 @@
 //! What all connections share. Built once by [`crate::app`], read everywhere.
 
 use crate::admit::gate::Gate;
-use crate::authenticate::MockSeed;
+use crate::authenticate::uses::Uses;
+use crate::authenticate::{CredentialRef, MockSeed};
 use crate::authenticate::password::PasswordChecks;
 use crate::authenticate::token::TokenChecks;
 use crate::cancel::Cancels;
@@ -12,7 +13,7 @@ use crate::metrics::anomalies::Listener;
 use crate::pool::Registry;
 use crate::resolve::follow::Progress;
 use crate::resolve::installation::Installation;
-use crate::resolve::{Court, Routes};
+use crate::resolve::{Court, Routes, Tenant};
 use crate::tls::Acceptor;
 use crate::workers::Workers;
 use config::GatewayConfig;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub mock_seed: MockSeed,
     /// Password checks of HTTP clients, bounded and remembered.
     pub passwords: PasswordChecks,
+    /// When credentials were used last.
+    pub uses: Arc<Uses>,
     /// What is known of the installation itself.
     pub installation: Arc<Installation>,
     /// Checks of tokens, with their issuers' keys.
@@ -66,6 +69,13 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Does the credential open the tenant by all that is known now?
+    #[must_use]
+    pub fn still_opens(&self, tenant: &Tenant, credential: &CredentialRef) -> bool {
+        let is_known = self.installation.known().is_none_or(|known| credential.is_known_to(&known));
+        is_known && credential.opens(&tenant.route())
+    }
+
     /// Where it is decided whom a client names.
     #[must_use]
     pub fn court(&self, listener: Listener) -> Court<'_> {

@@ -49,7 +49,10 @@ impl Tx {
                     where revoked_at is null and expires_at > now()";
         let live: u32 = self.row(live, &[]).await?.map_or(Ok(0), |row| row.number("live"))?;
         if live >= SERVICES_LIVE_MAX {
-            return Err(CatalogError::LimitReached { what: "live service credentials", max: SERVICES_LIVE_MAX });
+            return Err(CatalogError::LimitReached {
+                what: "live service credentials",
+                max: SERVICES_LIVE_MAX,
+            });
         }
         let tenants: Option<Vec<_>> =
             new.tenants.as_ref().map(|tenants| tenants.iter().map(|tenant| tenant.as_uuid()).collect());

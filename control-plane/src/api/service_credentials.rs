@@ -122,8 +122,9 @@ pub(super) async fn service_credential_create(
 }
 
 fn check(name: &str, expires_at: Timestamp) -> ApiResult<()> {
-    let invalid =
-        |field: &str, detail: String| Err(Problem::new(ProblemKind::InvalidField).detail(detail).field(field));
+    let invalid = |field: &str, detail: String| {
+        Err(Problem::new(ProblemKind::InvalidField).detail(detail).field(field))
+    };
     if !(1..=NAME_BYTES_MAX).contains(&name.len()) || name.chars().any(char::is_control) {
         let detail = format!("a name has 1 to {NAME_BYTES_MAX} bytes, none of them control characters");
         return invalid("name", detail);

@@ -43,6 +43,7 @@ pub(crate) async fn shared() -> Arc<Shared> {
         progress: Arc::default(),
         mock_seed,
         passwords: PasswordChecks::default(),
+        uses: Arc::default(),
         installation: Arc::default(),
         tokens: TokenChecks::new(Arc::default(), Jwks::new(config.identity.clone(), RootCertStore::empty())),
         client_places: Arc::new(Semaphore::new(1)),

@@ -3,9 +3,9 @@
 use super::is_live;
 use crate::resolve::installation::Known;
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};
+use jiff::Timestamp;
 use pgwire::scram::Verifier;
 use std::sync::Arc;
-use jiff::Timestamp;
 use tenancy::{Access, CredentialId, IssuerId, ServiceId, SessionId, UserId, UserName};
 
 /// Who a client has proved to be. There is none without a proof: whoever holds one has been authenticated for

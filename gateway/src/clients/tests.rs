@@ -4,6 +4,7 @@ use crate::pool::servers::{Purpose, ServerGuard, Servers};
 use crate::pool::tests::route;
 use std::future::poll_fn;
 use std::task::Poll;
+use tenancy::CredentialId;
 use tokio_util::sync::CancellationToken;
 
 fn introduction() -> Introduction {
@@ -16,6 +17,7 @@ fn introduction() -> Introduction {
         is_encrypted: false,
         pool_mode: PoolMode::Transaction,
         access: Access::Owner,
+        credential: CredentialRef::Own(CredentialId::generate()),
     }
 }
 
@@ -73,7 +75,7 @@ async fn a_client_that_waits_for_something_else_notices_its_end() {
     while client.waker.lock().expect("nobody panics").is_none() {
         tokio::task::yield_now().await;
     }
-    client.kill();
+    client.kill(End::Ordered);
     running.await.expect("it ends");
 }
 
@@ -81,6 +83,17 @@ async fn a_client_that_waits_for_something_else_notices_its_end() {
 async fn a_client_that_does_not_leave_is_cut_off() {
     let clients = Arc::new(Clients::default());
     let guard = clients.enter(introduction());
-    guard.client().kill();
+    guard.client().kill(End::Ordered);
     Mortal::new(std::future::pending(), Arc::clone(guard.client())).await;
+}
+
+#[test]
+fn only_clients_whose_credential_was_withdrawn_are_ended_and_told_so() {
+    let clients = Arc::new(Clients::default());
+    let (good, bad) = (clients.enter(introduction()), clients.enter(introduction()));
+    let withdrawn = bad.client().about.credential.clone();
+    clients.end_withdrawn(|about| about.credential != withdrawn);
+    clients.end_withdrawn(|about| about.credential != withdrawn);
+    assert_eq!((good.client().end(), bad.client().end()), (None, Some(End::Withdrawn)));
+    assert_eq!(clients.withdrawn.get(), 1);
 }

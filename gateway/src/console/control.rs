@@ -6,6 +6,7 @@ use super::command::Verb;
 use super::failure::Failure;
 use super::show::no_such_tenant;
 use crate::admit::gate::Gate;
+use crate::clients::End;
 use crate::pool::Pool;
 use crate::pool::servers::Server;
 use crate::resolve::Tenant;
@@ -106,7 +107,7 @@ fn kill(whose: &Whose, shared: &Shared) {
         tenant.gate().cut();
     }
     for client in shared.clients.all().into_iter().filter(|client| whose.is(&client.about.tenant)) {
-        client.kill();
+        client.kill(End::Ordered);
     }
     reconnect(whose, shared);
 }
@@ -117,7 +118,7 @@ fn kill_client(id: &str, shared: &Shared) -> Result<(), Failure> {
             .hint("SHOW CLIENTS has them in its column id")
     })?;
     let client = shared.clients.find(id);
-    client.ok_or_else(|| Failure::new(SqlState::UNDEFINED_OBJECT, "client not found"))?.kill();
+    client.ok_or_else(|| Failure::new(SqlState::UNDEFINED_OBJECT, "client not found"))?.kill(End::Ordered);
     Ok(())
 }
 

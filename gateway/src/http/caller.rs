@@ -12,10 +12,10 @@ use crate::resolve::Tenant;
 use crate::resolve::connection_string::ConnectionString;
 use crate::resolve::request::RequestNames;
 use crate::shared::Shared;
-use identity::Token;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
+use identity::Token;
 use std::sync::Arc;
 use tenancy::{ErrorKind, Secret, Source};
 
@@ -47,6 +47,7 @@ pub async fn identify(
         (None, None) => return Err(nobody(&names, shared).await?),
     };
     names.refuse_header()?;
+    shared.uses.note(&caller.identity.credential);
     Ok(caller)
 }
 
@@ -75,6 +76,7 @@ async fn by_key(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<C
 async fn by_service(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<Caller, Refusal> {
     let (claims, court) = (names.with_header(&shared.config), shared.court(Listener::Http));
     let (tenant, identity) = service::authenticate(key, &shared.installation, &claims, court).await?;
+    shared.uses.note(&identity.credential);
     Ok(Caller { tenant, identity })
 }
 

@@ -14,7 +14,7 @@ use super::deadlines::{Deadlines, Doing, Limit};
 use super::exchange::{Borrowed, ClientState, Exchange};
 use crate::admit::{self, ClientPermit};
 use crate::cancel::CancelGuard;
-use crate::clients::{ClientGuard, Introduction, Mortal};
+use crate::clients::{ClientGuard, End, Introduction, Mortal};
 use crate::error::Refusal;
 use crate::pool::{Asker, Pool};
 use crate::resolve::Tenant;
@@ -78,6 +78,10 @@ pub async fn run(admitted: Box<Admitted>, shared: Arc<Shared>) {
     let place = shared.clients.enter(introduction(&admitted));
     admitted.tenant.usage().logins.inc();
     let client = Arc::clone(place.client());
+    // Only now is it among those that a change looks at: what has changed since it logged in did not see it.
+    if !shared.still_opens(&client.about.tenant, &client.about.credential) {
+        client.kill(End::Withdrawn);
+    }
     Mortal::new(live(admitted, place, shared), client).await;
 }
 
@@ -93,6 +97,7 @@ fn introduction(admitted: &Admitted) -> Introduction {
         is_encrypted: admitted.wire.is_encrypted(),
         pool_mode: admitted.pool_mode,
         access: admitted.identity.access,
+        credential: admitted.identity.credential.clone(),
     }
 }
 
@@ -100,10 +105,6 @@ async fn live(admitted: Box<Admitted>, place: ClientGuard, shared: Arc<Shared>) 
     // Boxed, so that a client that waits pays for nothing that it needed only to begin.
     let Some((mut session, early)) = Box::pin(begin(admitted, place, shared)).await else { return };
     session.serve(early).await;
-}
-
-fn terminated() -> Refusal {
-    Refusal::new(ErrorKind::Terminated, "terminating connection due to administrator command")
 }
 
 impl Session {
@@ -229,8 +230,8 @@ impl Session {
         if self.shared.drain.is_cancelled() {
             return Refusal::draining();
         }
-        if self.place.client().is_killed() {
-            return terminated();
+        if let Some(end) = self.place.client().end() {
+            return end.refusal();
         }
         admit::check_state(&self.tenant)
             .err()

@@ -10,11 +10,14 @@
 mod shares;
 
 use super::{Installation, Routes};
+use crate::authenticate::uses::Uses;
 use crate::cancel::Peers;
+use crate::clients::Clients;
 use crate::pool::Registry;
 use catalog_schema::{BudgetWakeups, Catalog, CatalogError, Changed, GatewayHeartbeat, RouteWakeups};
 use config::RouteCacheConfig;
 use shares::Shares;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -86,6 +89,10 @@ pub struct Follower {
     pub routes: Arc<Routes>,
     /// What the catalog says of the installation, to keep current.
     pub installation: Arc<Installation>,
+    /// Who may have come in by something that is withdrawn.
+    pub clients: Arc<Clients>,
+    /// The uses of credentials, to be told.
+    pub uses: Arc<Uses>,
     /// The pools that a changed route may retire.
     pub pools: Arc<Registry>,
     /// Where we stand, for others to read.
@@ -181,7 +188,11 @@ impl Follower {
                 () = shares.wanting() => self.renew(shares).await?,
                 doubted = doubts.next() => self.look_again(doubted).await?,
                 _ = resync.tick() => { self.catch_up().await?; }
-                _ = heartbeat.tick() => self.beat(shares).await?,
+                _ = heartbeat.tick() => {
+                    self.end_withdrawn(&self.routes.expired());
+                    self.beat(shares).await?;
+                    self.tell_uses().await?;
+                }
             }
         }
     }
@@ -192,6 +203,9 @@ impl Follower {
         let changes = self.catalog.route_changes_since(applied).await?;
         if self.installation.is_behind(changes.identity) {
             self.installation.replace(self.catalog.identity().await?);
+            if let Some(known) = self.installation.known() {
+                self.clients.end_withdrawn(|about| about.credential.is_known_to(&known));
+            }
         }
         if changes.revision == applied {
             return Ok(false);
@@ -216,16 +230,27 @@ impl Follower {
 
     async fn apply_changes(&self, changed: Changed) -> Result<(), CatalogError> {
         self.routes.changes_begin();
-        let ids: Vec<TenantId> = match changed {
-            Changed::Tenants(ids) => ids,
+        let ids: HashSet<TenantId> = match changed {
+            Changed::Tenants(ids) => ids.into_iter().collect(),
             Changed::Everything => self.routes.all().iter().map(|tenant| tenant.id()).collect(),
         };
-        for id in ids {
-            if let Some(refreshed) = self.routes.refresh(id).await? {
+        for id in &ids {
+            if let Some(refreshed) = self.routes.refresh(*id).await? {
                 refreshed.apply(&self.pools);
             }
         }
+        self.end_withdrawn(&ids);
         Ok(())
+    }
+
+    /// Ends the clients of these tenants whose credential opens them no more. The new routes are in force: who logs in
+    /// meanwhile is checked against them.
+    fn end_withdrawn(&self, tenants: &HashSet<TenantId>) {
+        if !tenants.is_empty() {
+            self.clients.end_withdrawn(|about| {
+                !tenants.contains(&about.tenant.id()) || about.credential.opens(&about.tenant.route())
+            });
+        }
     }
 
     /// A server knows of a change that we have not heard of, or there is none.
@@ -243,6 +268,15 @@ impl Follower {
         self.renew(shares).await?;
         self.peers.alive(self.catalog.gateway_addresses().await?);
         Ok(())
+    }
+
+    async fn tell_uses(&self) -> Result<(), CatalogError> {
+        let uses = self.uses.take();
+        let told = self.catalog.note_uses(&uses).await;
+        if told.is_err() {
+            self.uses.give_back(uses);
+        }
+        told
     }
 
     /// The part of the heartbeat that does not wait for its turn: what this gateway holds, and may hold.

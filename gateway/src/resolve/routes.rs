@@ -7,6 +7,7 @@
 
 mod answer;
 mod clusters;
+mod expiry;
 mod externals;
 mod loading;
 mod lookup;
@@ -21,8 +22,11 @@ use catalog_schema::{Catalog, CatalogError, CredentialKind, RouteRecord};
 use clusters::Clusters;
 use config::RouteCacheConfig;
 use dashmap::DashMap;
+use expiry::Expiries;
 use externals::Externals;
 use order::Order;
+use jiff::Timestamp;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -44,6 +48,7 @@ pub struct Routes {
     tenants: DashMap<TenantId, Arc<Tenant>>,
     order: Order,
     clusters: Clusters,
+    expiries: Expiries,
     slugs: DashMap<Slug, TenantId>,
     domains: DashMap<DomainName, TenantId>,
     keys: DashMap<KeyHash, TenantId>,
@@ -78,6 +83,7 @@ impl Routes {
             tenants: DashMap::new(),
             order: Order::default(),
             clusters: Clusters::default(),
+            expiries: Expiries::default(),
             slugs: DashMap::new(),
             domains: DashMap::new(),
             keys: DashMap::new(),
@@ -139,6 +145,11 @@ impl Routes {
         self.externals.changes_begin();
     }
 
+    /// The tenants of which a credential has expired since this was asked last.
+    pub fn expired(&self) -> HashSet<TenantId> {
+        self.expiries.due(Timestamp::now())
+    }
+
     /// Reads a cached tenant's route anew. Returns the tenant with its old route, `None` in place of the
     /// tenant's new state when it is gone.
     ///
@@ -196,6 +207,7 @@ impl Routes {
     }
 
     fn index(&self, record: &RouteRecord) {
+        self.expiries.came(record);
         for slug in names_of(record) {
             self.slugs.insert(slug.clone(), record.tenant_id);
         }
@@ -209,6 +221,7 @@ impl Routes {
     }
 
     fn unindex(&self, record: &RouteRecord) {
+        self.expiries.went(record);
         for slug in names_of(record) {
             self.slugs.remove_if(slug, |_, id| *id == record.tenant_id);
         }

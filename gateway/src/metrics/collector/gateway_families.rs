@@ -55,6 +55,16 @@ static ANOMALIES: Spec = Spec::counter(
     &["listener", "first", "second"],
     "Clients refused because two places named different tenants, by the place that was looked up and the one that disagreed with it.",
 );
+static WITHDRAWN: Spec = Spec::counter(
+    "tenantry_gateway_withdrawn_clients_total",
+    &[],
+    "Clients ended because what they came in by was revoked or has expired.",
+);
+static USES_DROPPED: Spec = Spec::counter(
+    "tenantry_credential_uses_dropped_total",
+    &[],
+    "Uses of credentials that the catalog was not told of, because too many waited.",
+);
 static CHECKOUT_WAIT: Spec = Spec::histogram(
     "tenantry_gateway_checkout_wait_seconds",
     "How long clients of all tenants waited for a server connection.",
@@ -150,7 +160,7 @@ fn clusters(readings: &Readings) -> [Family; 3] {
     families
 }
 
-fn clients(process: &ProcessReading) -> [Family; 8] {
+fn clients(process: &ProcessReading) -> [Family; 10] {
     let mut cancels = Family::new(&CANCELS);
     for (outcome, count) in &process.cancels {
         cancels.push(&[outcome.as_str()], *count);
@@ -168,6 +178,8 @@ fn clients(process: &ProcessReading) -> [Family; 8] {
         Family::new(&OUT_OF_SYNC).row(&[], process.out_of_sync),
         refusals,
         anomalies(&process.anomalies),
+        Family::new(&WITHDRAWN).row(&[], process.withdrawn_clients),
+        Family::new(&USES_DROPPED).row(&[], process.uses_dropped),
     ]
 }
 

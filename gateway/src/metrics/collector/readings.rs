@@ -86,6 +86,10 @@ pub struct ProcessReading {
     pub out_of_sync: u64,
     /// Refusals before a tenant was known for sure.
     pub refusals: Vec<(ErrorKind, u64)>,
+    /// Clients ended because their credential was withdrawn.
+    pub withdrawn_clients: u64,
+    /// Uses of credentials that were not told.
+    pub uses_dropped: u64,
     /// Clients that named two different tenants.
     pub anomalies: Vec<AnomalyCount>,
     /// What clients listen to without connections of their own.
@@ -238,6 +242,8 @@ fn process_reading(shared: &Shared) -> ProcessReading {
         cancels: shared.usage.cancels().collect(),
         out_of_sync: shared.usage.out_of_sync.get(),
         refusals: shared.usage.refusals.errors().collect(),
+        withdrawn_clients: shared.clients.withdrawn.get(),
+        uses_dropped: shared.uses.dropped.get(),
         anomalies: shared.usage.anomalies.read(),
         listening: listening_reading(&shared.pools),
         prepared: prepared_reading(shared.pools.prepared()),

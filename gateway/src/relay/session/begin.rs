@@ -1,7 +1,7 @@
 //! A client's first moments: it waits where its tenant is paused, and is greeted as by its server.
 
 use super::farewell::farewell;
-use super::{Session, terminated};
+use super::Session;
 use crate::admit::gate;
 use crate::cancel::CancelGuard;
 use crate::clients::{Client, ClientGuard};
@@ -118,7 +118,7 @@ async fn may_begin(
     tokio::select! {
         biased;
         passed = gate::passage(tenant, &shared.gate, wait_max) => passed?,
-        () = client.until_killed() => return Err(terminated()),
+        end = client.until_killed() => return Err(end.refusal()),
         () = shared.drain.cancelled() => return Err(Refusal::draining()),
         () = poll_fn(|cx| stream.poll_gone(cx)) => return Err(has_left()),
     }

@@ -1,6 +1,6 @@
 //! From a client's request to a server connection for it.
 
-use super::{Session, terminated};
+use super::Session;
 use crate::admit::{self, gate};
 use crate::error::Refusal;
 use crate::pool::checkout::POOLS_ASKED_MAX;
@@ -81,7 +81,7 @@ impl Session {
             let outcome = tokio::select! {
                 biased;
                 lease = passed_and_leased => lease.map(Some),
-                () = client.until_killed() => Err(terminated().into()),
+                end = client.until_killed() => Err(end.refusal().into()),
                 () = slot.cancelled() => Err(cancelled().into()),
                 () = has_left => Ok(None),
             };
