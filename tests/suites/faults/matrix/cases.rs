@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 /// Cases that a run takes of each conversation, unless it takes all.
-const SAMPLE: usize = 14;
+const SAMPLE: usize = 10;
 
 /// Changed by `TENANTRY_SEED`, to try another sample.
 const SEED: u64 = 3;
