@@ -7,6 +7,7 @@
 
 mod behind;
 pub mod messages;
+pub mod oidc;
 mod process;
 mod proxy;
 mod shared;
@@ -17,6 +18,7 @@ mod wait;
 pub mod wire;
 
 pub use behind::Physical;
+pub use oidc::Oidc;
 pub use process::ChildProcess;
 pub use proxy::{Direction, End, Fault, FaultProxy};
 pub use shared::SharedStack;
