@@ -108,12 +108,16 @@ impl<K: Copy + Ord + Hash, T> Waiters<K, T> {
         Some(one)
     }
 
-    /// Takes out all of an asker's line.
-    pub(super) fn take_line(&mut self, asker: K) -> Vec<T> {
-        let Some(line) = self.askers.remove(&asker) else { return Vec::new() };
-        self.turns.leave(asker, line.place);
-        self.count -= line.waiting.len();
-        line.waiting.into_values().collect()
+    /// Takes those out of an asker's line of whom this is so.
+    pub(super) fn take_some(&mut self, asker: K, which: impl Fn(&T) -> bool) -> Vec<T> {
+        let Some(line) = self.askers.get_mut(&asker) else { return Vec::new() };
+        let taken: Vec<T> = line.waiting.extract_if(.., |_, one| which(one)).map(|(_, one)| one).collect();
+        self.count -= taken.len();
+        if line.waiting.is_empty() {
+            self.turns.leave(asker, line.place);
+            self.askers.remove(&asker);
+        }
+        taken
     }
 
     /// How many wait.
@@ -179,9 +183,13 @@ mod tests {
                         }
                     }
                     4 => {
-                        let left: Vec<usize> =
-                            tickets.extract_if(.., |(ticket, _)| ticket.asker == asker).map(|(_, one)| one).collect();
-                        let taken: Vec<usize> = waiters.take_line(asker).iter().map(|(_, one)| *one).collect();
+                        let goes = |one: usize| one % 2 == which % 2;
+                        let left: Vec<usize> = tickets
+                            .extract_if(.., |(ticket, one)| ticket.asker == asker && goes(*one))
+                            .map(|(_, one)| one)
+                            .collect();
+                        let taken = waiters.take_some(asker, |(_, one)| goes(*one));
+                        let taken: Vec<usize> = taken.iter().map(|(_, one)| *one).collect();
                         prop_assert_eq!(taken.is_sorted(), true);
                         prop_assert_eq!(BTreeSet::from_iter(taken), BTreeSet::from_iter(left));
                     }

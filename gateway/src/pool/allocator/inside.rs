@@ -45,7 +45,7 @@ impl Group {
     }
 
     /// Connections that are open beyond the cap, but for those that members were told to close.
-    fn excess(&self) -> u32 {
+    pub(super) fn excess(&self) -> u32 {
         self.counts.open().saturating_sub(self.terms.cap + self.counts.evicting)
     }
 
@@ -181,11 +181,6 @@ impl Allocator {
     pub(super) fn is_given_inside(&self, group: &Group, id: MemberId, turn_is_over: bool) -> bool {
         let Some((claim, member)) = self.claim_inside(group).zip(group.member(id)) else { return false };
         claim.member != id && (claim.is_below(member) || (turn_is_over && claim.has == 0))
-    }
-
-    /// Is there more than the group may have?
-    pub(super) fn is_excess(group: &Group) -> bool {
-        group.excess() > 0
     }
 
     /// Tells members of whom this is so to ask about what is given back to them.

@@ -144,7 +144,7 @@ impl Allocator {
     pub fn release(&mut self, id: MemberId, turn_is_over: bool) -> Release {
         let Some((group_id, group)) = self.group_of(id) else { return Release::Keep };
         let outside = match self.release_outside(group, turn_is_over) {
-            _ if Self::is_excess(group) => Outside::Close(Reason::Limit),
+            _ if group.excess() > 0 => Outside::Close(Reason::Limit),
             Outside::Keep | Outside::NextTurn if self.is_given_inside(group, id, turn_is_over) => {
                 Outside::Close(Reason::Sibling)
             }

@@ -2,7 +2,7 @@
 
 use super::{add_connection, registry, route, tenant};
 use crate::error::Refusal;
-use crate::pool::{Asker, Pool, Registry, expiry};
+use crate::pool::{Asker, LongHold, Pool, Registry, expiry};
 use crate::resolve::Tenant;
 use crate::tls::ServerTlsSettings;
 use catalog_schema::{RoleLogin, RouteRecord};
@@ -138,6 +138,36 @@ async fn who_waits_to_keep_a_connection_counts_for_all_of_them() {
     assert!(poll!(&mut first).is_pending());
     let refused = Refusal::from(reader.checkout_for_session(A).await.err().expect("one waits"));
     assert_eq!(refused.kind(), ErrorKind::LongHolds);
+}
+
+#[tokio::test]
+async fn a_tenant_has_no_more_turns_to_keep_a_connection_for_having_several_pools() {
+    let (registry, route) = (registry(), with_roles(3));
+    let (tenant, mut beside) = (tenant(&route), with_roles(3));
+    let cluster = Arc::clone(&route.placement.as_ref().expect("placed").cluster);
+    let placement = beside.placement.as_mut().expect("placed");
+    (placement.cluster, placement.database) =
+        (cluster, format!("t_{}", "9".repeat(32)).parse().expect("a name"));
+    let [owner, writer, reader] = pools(&registry, &tenant);
+    let other = registry.pool_of(&super::tenant(&beside), Access::Owner).expect("a pool");
+    let cluster = Arc::clone(owner.cluster());
+    let keep = |pool: &Arc<Pool>| {
+        let (cluster, member) = (Arc::clone(pool.cluster()), pool.member());
+        async move { cluster.keep_long_in_turn(member, 1, LongHold::Session).await.expect("its turn") }
+    };
+    // Of a budget of three, two may be kept.
+    let [first, second] =
+        [(); 2].map(|()| cluster.keep_long(owner.member(), LongHold::Session).expect("kept"));
+    let (mut writers, mut readers, mut others) =
+        (pin!(keep(&writer)), pin!(keep(&reader)), pin!(keep(&other)));
+    assert!(poll!(&mut writers).is_pending() && poll!(&mut readers).is_pending());
+    assert!(poll!(&mut others).is_pending());
+    drop((first, second));
+    assert!(poll!(&mut readers).is_pending());
+    let _kept = (writers.await, others.await);
+    // Who waits at a pool that is held back is told, and nobody else.
+    owner.hold_back();
+    assert!(poll!(&mut readers).is_pending());
 }
 
 #[tokio::test]
