@@ -99,6 +99,7 @@ create index sessions_expiry_idx on catalog.sessions (expires_at);
 create table catalog.session_tenants (
   session_id   uuid not null references catalog.sessions on delete cascade,
   tenant_id    uuid not null references catalog.tenants,
+  issued_at    timestamptz not null, -- as the latest of them says
   tokens_until timestamptz not null,
   primary key (session_id, tenant_id)
 );
@@ -121,24 +122,34 @@ create index token_revocations_expiry_idx on catalog.token_revocations (expires_
 create constraint trigger token_revocations_route after insert on catalog.token_revocations
 deferrable initially deferred for each row execute function catalog.route_changed('tenant_id');
 
--- A token says when it was issued in whole seconds, so one of this very second is refused too; whoever issues the
--- next one dates it behind this. Kept for the ten minutes that a token lives and five in which clocks may differ.
+-- A token says when it was issued in whole seconds, so those of this very second are refused too, and those that were
+-- dated ahead because of that; whoever issues the next one dates it behind. Kept for the ten minutes that a token lives
+-- and five in which clocks may differ.
 create function catalog.revoke_tokens(tenant uuid, subject uuid, session uuid) returns void
 language plpgsql as $$
 declare
-  at   timestamptz := clock_timestamp();
-  kept integer;
+  at     timestamptz := clock_timestamp();
+  kept   integer;
+  latest timestamptz; -- that any of those tokens may say
+  floor  timestamptz; -- below which nothing may be believed again
 begin
   delete from catalog.token_revocations r where r.tenant_id = tenant and r.expires_at <= at;
-  select count(*) into kept from catalog.token_revocations r where r.tenant_id = tenant;
+  select count(*), max(r.before) into kept, floor from catalog.token_revocations r where r.tenant_id = tenant;
   if kept >= 256 then
     -- A route is kept in every gateway's memory. Rather than grow it without end, all have to ask anew.
     delete from catalog.token_revocations r where r.tenant_id = tenant;
     subject := null;
     session := null;
+  else
+    floor := null;
   end if;
+  select max(t.issued_at) into latest
+    from catalog.session_tenants t join catalog.sessions s on s.id = t.session_id
+    where t.tenant_id = tenant and (subject is null or s.user_id = subject) and (session is null or s.id = session);
+  latest := greatest(date_trunc('second', at), latest) + interval '1 second';
+  latest := greatest(latest, floor);
   insert into catalog.token_revocations (tenant_id, user_id, session_id, before, expires_at)
-    values (tenant, subject, session, date_trunc('second', at) + interval '1 second', at + interval '15 minutes');
+    values (tenant, subject, session, latest, latest + interval '15 minutes');
 end $$;
 
 -- The lock makes two owners who leave at once take turns; each then counts afresh. Before the change, so that who

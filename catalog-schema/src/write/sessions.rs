@@ -8,13 +8,17 @@ use crate::read::sessions::{SESSION, SessionMethod, SessionRecord, session_of_ro
 use crate::row::Columns;
 use crate::sql::{bigint, bytes, millis, text, timestamp, uuid};
 use crate::tx::Tx;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::time::Duration;
 use tenancy::{MemberRole, SessionId, TenantId, UserId};
 
 /// Sessions of a user that last at once; one more ends the oldest.
 pub const SESSIONS_LIVE_MAX: u32 = 50;
+
+/// How far ahead a token may be dated. It takes as many changes of one membership in a second, each with a token in
+/// between, to come that far; then its holder waits.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 /// A session to begin.
 #[derive(Debug, Clone)]
@@ -36,8 +40,8 @@ pub struct NewSession {
 pub struct TokenGrant {
     /// What the user is in the tenant.
     pub role: MemberRole,
-    /// The token's time of issue, in whole seconds. Up to a second ahead, so that it lies behind whatever refuses the
-    /// tokens of before.
+    /// The token's time of issue, in whole seconds. Mostly now, or ahead by so much that it lies behind whatever refuses
+    /// the tokens of before.
     pub issued_at: Timestamp,
     /// The token's end, at the latest.
     pub until: Timestamp,
@@ -114,8 +118,8 @@ impl Tx {
     /// token is either issued by the new state of things or known to be refused.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] of a "session" that is over, of a "tenant" that the user is no member of, or when the
-    /// catalog is unavailable.
+    /// [`CatalogError::NotFound`] of a "session" that is over, of a "tenant" that the user is no member of,
+    /// [`CatalogError::Busy`] when the membership changes all the time, or when the catalog is unavailable.
     pub async fn token_grant(
         &mut self,
         session: SessionId,
@@ -129,22 +133,39 @@ impl Tx {
         let row = row.ok_or(CatalogError::NotFound { what: "session" })?;
         let (user, session_ends): (UserId, Timestamp) = (row.id("user_id")?, row.value("expires_at")?);
         let role = self.member_for_token(tenant, user).await?;
-        // A new statement: it sees what those had committed who were waited for.
-        let sql = "select greatest(date_trunc('second', clock_timestamp()), max(r.before)) as issued_at
+        let issued_at = self.time_of_issue(tenant, user, session).await?;
+        let until = issued_at.checked_add(lasts).unwrap_or(Timestamp::MAX).min(session_ends);
+        let note = "insert into catalog.session_tenants (session_id, tenant_id, issued_at, tokens_until)
+                    values ($1, $2, $3, $4)
+                    on conflict (session_id, tenant_id) do update
+                      set issued_at = greatest(session_tenants.issued_at, excluded.issued_at),
+                          tokens_until = greatest(session_tenants.tokens_until, excluded.tokens_until)";
+        let args = [uuid(session.as_uuid()), uuid(tenant.as_uuid()), timestamp(issued_at), timestamp(until)];
+        self.execute(note, &args).await?;
+        Ok(TokenGrant { role, issued_at, until })
+    }
+
+    /// Now, or as soon as nothing refuses what is issued then. In a statement of its own: it sees what those have
+    /// committed who were waited for.
+    async fn time_of_issue(
+        &mut self,
+        tenant: TenantId,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<Timestamp, CatalogError> {
+        let sql = "select date_trunc('second', clock_timestamp()) as now, max(r.before) as behind
                    from catalog.token_revocations r
                    where r.tenant_id = $1 and (r.user_id is null or r.user_id = $2)
                      and (r.session_id is null or r.session_id = $3)";
         let args = [uuid(tenant.as_uuid()), uuid(user.as_uuid()), uuid(session.as_uuid())];
         let row = self.row(sql, &args).await?;
-        let row = row.ok_or_else(|| CatalogError::corrupt("issued_at", "an aggregate has one row"))?;
-        let issued_at: Timestamp = row.value("issued_at")?;
-        let until = issued_at.checked_add(lasts).unwrap_or(Timestamp::MAX).min(session_ends);
-        let note =
-            "insert into catalog.session_tenants (session_id, tenant_id, tokens_until) values ($1, $2, $3)
-                    on conflict (session_id, tenant_id) do update
-                      set tokens_until = greatest(session_tenants.tokens_until, excluded.tokens_until)";
-        self.execute(note, &[uuid(session.as_uuid()), uuid(tenant.as_uuid()), timestamp(until)]).await?;
-        Ok(TokenGrant { role, issued_at, until })
+        let row = row.ok_or_else(|| CatalogError::corrupt("before", "an aggregate has one row"))?;
+        let (now, behind): (Timestamp, Option<Timestamp>) = (row.value("now")?, row.value("behind")?);
+        let issued_at = behind.map_or(now, |behind| behind.max(now));
+        if issued_at.duration_since(now) > AHEAD_MAX {
+            return Err(CatalogError::Busy);
+        }
+        Ok(issued_at)
     }
 
     /// What the user is in the tenant, which stays so until the end of the transaction.

@@ -153,7 +153,7 @@ impl Plane {
         self.running.take().unwrap().await.unwrap();
     }
 
-    async fn register_eu(&self) {
+    pub(crate) async fn register_eu(&self) {
         self.expect(201, self.post("/v1/regions", json!({ "name": "eu", "jurisdiction": "EU" }))).await;
         let dsn = servers().await.catalog.dsn("postgres");
         let body =
@@ -181,6 +181,11 @@ impl Plane {
 
     pub(crate) fn delete(&self, path: &str) -> RequestBuilder {
         self.request(Method::DELETE, path)
+    }
+
+    /// With no header but those that the client itself sets.
+    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 
     /// Without the token.
@@ -218,6 +223,14 @@ impl Plane {
         created
     }
 
+    /// Makes an API key. Returns its id and the key.
+    pub(crate) async fn key(&self, tenant: &str, role: &str, scope: &str) -> (String, String) {
+        let body = json!({ "kind": "api-key", "role": role, "scope": scope });
+        let made = self.expect(201, self.post(&format!("/v1/tenants/{tenant}/credentials"), body)).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&made["credential"]["id"]), text(&made["api_key"]))
+    }
+
     /// Waits for an operation's end, which must be in `state`.
     pub(crate) async fn finished(&self, id: &Value, state: &str) -> Value {
         let path = format!("/v1/operations/{}", id.as_str().unwrap());
@@ -228,6 +241,19 @@ impl Plane {
         .await;
         assert_eq!(operation["state"], state, "{operation:#}");
         operation
+    }
+
+    /// Runs SQL against the catalog, behind everybody's back. Tells how many rows it is about.
+    pub(crate) async fn sql(&self, sql: &str) -> u64 {
+        let config: tokio_postgres::Config = self.catalog_dsn.expose().parse().unwrap();
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let messages = client.simple_query(sql).await.unwrap();
+        let rows = |message: &tokio_postgres::SimpleQueryMessage| match message {
+            tokio_postgres::SimpleQueryMessage::CommandComplete(rows) => *rows,
+            _ => 0,
+        };
+        messages.iter().map(rows).sum()
     }
 
     /// The tenant as it stands.

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
 mod audit;
+mod authorization;
 mod clusters;
 mod credentials;
 mod fixture;
 mod gateways;
+mod idor;
 mod operations;
+mod people;
 mod plans;
 mod problems;
 mod recovery;

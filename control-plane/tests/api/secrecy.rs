@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio_postgres::NoTls;
 
 /// Every row of every table of the catalog, as text.
-async fn everything(plane: &Plane) -> String {
+pub(crate) async fn everything(plane: &Plane) -> String {
     let config: tokio_postgres::Config = plane.catalog_dsn.expose().parse().unwrap();
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -24,7 +24,7 @@ async fn everything(plane: &Plane) -> String {
     text
 }
 
-fn hex(secret: &[u8]) -> String {
+pub(crate) fn hex(secret: &[u8]) -> String {
     secret.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
