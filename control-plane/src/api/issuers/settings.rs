@@ -167,16 +167,16 @@ fn check_together(issuer: &Issuer) -> ApiResult<()> {
     Ok(())
 }
 
-/// The most that an issuer may give its users.
+/// The most that an issuer may give its users. Their tokens open the tenant's data and nothing else.
 pub(super) fn gives(issuer: &Issuer) -> Permissions {
     if issuer.roles.is_empty() {
         // Any role of ours, since the issuer's words are ours.
-        return Permissions::ALL;
+        return Permissions::DATA;
     }
     let given: Vec<Role> = issuer.roles.values().copied().chain(issuer.default_role).collect();
     // Roles come the mightiest first, and each holds what those behind it hold.
     let most = Role::ALL.into_iter().find(|role| given.contains(role));
-    most.map_or(Permissions::NONE, Role::permissions)
+    most.map_or(Permissions::NONE, |role| role.permissions().and(Permissions::DATA))
 }
 
 /// Why an issuer's keys cannot be had.
