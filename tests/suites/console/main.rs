@@ -1,8 +1,10 @@
 //! The operators' console: PgBouncer's words on the gateway's PostgreSQL listener.
 //!
 //! [`logins`] is who gets in, [`roles`] who may do what, [`tables`] what is shown and to whom it looks like
-//! PgBouncer, [`protocol`] how it is said, [`pause`] and [`ends`] what is done to tenants under load.
+//! PgBouncer, [`protocol`] how it is said, [`pause`] and [`ends`] what is done to tenants under load, [`accesses`] what
+//! becomes of people with different roles.
 
+mod accesses;
 mod drivers;
 mod ends;
 mod logins;

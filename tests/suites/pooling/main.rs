@@ -2,7 +2,7 @@
 //!
 //! [`storm`] is many clients on one connection, [`state`] and [`leaks`] what sessions leave behind, [`prepared`] statements
 //! that follow their clients, [`requests`] how single requests end, [`refusals`] those that get no
-//! connection, [`session_mode`] clients that keep theirs, [`notify`] those that listen without one,
+//! connection, [`roles`] people of one tenant who may do different things, [`session_mode`] clients that keep theirs, [`notify`] those that listen without one,
 //! [`half_closed`] those that have said their last word.
 
 mod half_closed;
@@ -17,6 +17,7 @@ mod notify;
 mod prepared;
 mod refusals;
 mod requests;
+mod roles;
 mod session_mode;
 mod state;
 mod storm;

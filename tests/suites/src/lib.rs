@@ -5,5 +5,6 @@ pub mod certs;
 pub mod crowd;
 pub mod load;
 pub mod nonce;
+pub mod people;
 pub mod plans;
 pub mod settled;

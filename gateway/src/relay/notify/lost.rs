@@ -40,9 +40,9 @@ impl Lost {
             }
             Self::NoneToKeep => Refusal::new(
                 ErrorKind::LongHolds,
-                "as many of the cluster's connections are kept as may be: none is left to listen",
+                "as many connections are kept as may be: none is left to listen",
             )
-            .hint("sessions that keep a connection have to end first"),
+            .hint("sessions that keep one have to end first, or the plan needs more connections"),
             Self::TooMany => Refusal::new(
                 ErrorKind::TooLarge,
                 "too many notifications wait for the client to take them",
