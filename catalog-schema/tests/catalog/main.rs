@@ -3,10 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
+mod access_roles;
 mod audit;
 mod fixture;
 mod gateways;
 mod idempotency;
+mod issuers;
 mod leases;
 mod migrations;
 mod operations;

@@ -54,8 +54,8 @@ pub(super) struct Removes {
     pub(super) database: Option<String>,
     /// Its oid: one with another is left alone.
     pub(super) database_oid: Option<u32>,
-    /// The physical role.
-    pub(super) role: Option<String>,
+    /// The login roles.
+    pub(super) roles: Vec<String>,
 }
 
 impl Plan {

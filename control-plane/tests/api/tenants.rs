@@ -61,6 +61,7 @@ async fn a_dry_run_tells_everything_and_changes_nothing() {
     let audited = plane.catalog.audit_verify().await.unwrap();
     let plan = plane.expect(200, plane.delete("/v1/tenants/acme?dry_run=true")).await;
     assert!(plan["removes"]["database"].as_str().unwrap().starts_with("t_"), "{plan:#}");
+    assert_eq!(plan["removes"]["roles"].as_array().unwrap().len(), 3, "{plan:#}");
     let returns: Vec<&Value> =
         plan["steps"].as_array().unwrap().iter().map(|step| &step["point_of_no_return"]).collect();
     assert!(returns.iter().all(|no_return| **no_return == true), "{plan:#}");

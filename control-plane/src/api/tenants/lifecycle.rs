@@ -12,6 +12,7 @@ use super::super::operations::{Operation, enqueue};
 use super::super::plan::{DryRun, Plan, Removes};
 use super::super::problem::{ApiResult, Problem, ProblemKind};
 use super::{Tenant, find};
+use crate::access_roles;
 use crate::context::ApiState;
 use crate::operations::OperationKind;
 use axum::extract::State;
@@ -154,7 +155,7 @@ async fn plan(state: &ApiState, kind: OperationKind, tenant: TenantRecord) -> Ap
         cluster: tenant.cluster.as_ref().map(ToString::to_string),
         database: placement.as_ref().map(|placement| placement.database.to_string()),
         database_oid: placement.as_ref().and_then(|placement| placement.database_oid),
-        role: placement.as_ref().map(|placement| placement.role.to_string()),
+        roles: placement.iter().flat_map(access_roles::names).map(ToString::to_string).collect(),
     };
     Ok(Plan::new(kind, tenant.into()).removes(removes))
 }
