@@ -60,12 +60,33 @@ enum Command {
     /// Passwords and API keys of a tenant
     #[command(subcommand)]
     Credential(commands::credential::CredentialCommand),
+    /// Domains of a tenant's own
+    #[command(subcommand)]
+    Domain(commands::domain::DomainCommand),
     /// Keys of programs that act for tenants
     #[command(subcommand)]
     ServiceCredential(commands::service_credential::ServiceCredentialCommand),
     /// Identity providers whose tokens open tenants
     #[command(subcommand)]
     Issuer(commands::issuer::IssuerCommand),
+    /// People who may sign in
+    #[command(subcommand)]
+    User(commands::user::UserCommand),
+    /// Members of a tenant, and their roles
+    #[command(subcommand)]
+    Member(commands::member::MemberCommand),
+    /// Roles of a tenant's own
+    #[command(subcommand)]
+    Role(commands::role::RoleCommand),
+    /// Invites to join a tenant
+    #[command(subcommand)]
+    Invite(commands::invite::InviteCommand),
+    /// Sign in as a person, and get tokens for tenants' databases
+    #[command(subcommand)]
+    Session(commands::session::SessionCommand),
+    /// Keys that sign gateway tokens
+    #[command(subcommand)]
+    SigningKey(commands::signing_key::SigningKeyCommand),
     /// Operations, the work that takes time
     #[command(subcommand)]
     Operation(commands::operation::OperationCommand),
@@ -95,8 +116,15 @@ impl Cli {
             Command::Plan(command) => command.run(options).await,
             Command::Tenant(command) => command.run(options).await,
             Command::Credential(command) => command.run(options).await,
+            Command::Domain(command) => command.run(options).await,
             Command::ServiceCredential(command) => command.run(options).await,
             Command::Issuer(command) => command.run(options).await,
+            Command::User(command) => command.run(options).await,
+            Command::Member(command) => command.run(options).await,
+            Command::Role(command) => command.run(options).await,
+            Command::Invite(command) => command.run(options).await,
+            Command::Session(command) => command.run(options).await,
+            Command::SigningKey(command) => command.run(options).await,
             Command::Operation(command) => command.run(options).await,
             Command::Console(command) => command.run(),
             Command::Completions(command) => command.run(),

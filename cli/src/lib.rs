@@ -9,6 +9,7 @@ pub mod client;
 pub mod dev;
 pub mod exit;
 pub mod output;
+mod password;
 pub mod progress;
 
 mod commands;

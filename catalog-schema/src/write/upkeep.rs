@@ -3,6 +3,7 @@
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::row::Columns;
+use crate::session::Session;
 use crate::sql::{bigint, millis};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub struct Retention {
     pub idempotency_keys: Duration,
     /// Gateways that gave no sign of life.
     pub gateways: Duration,
+    /// Sessions and invites that are over.
+    pub ended: Duration,
     /// Revisions whose changes are known one by one; a gateway that is further behind takes every
     /// route for changed.
     pub route_revisions: u32,
@@ -23,6 +26,7 @@ impl Default for Retention {
         Self {
             idempotency_keys: Duration::from_secs(24 * 60 * 60),
             gateways: Duration::from_secs(60 * 60),
+            ended: Duration::from_secs(30 * 24 * 60 * 60),
             route_revisions: 10_000,
         }
     }
@@ -39,6 +43,8 @@ pub struct Pruned {
     pub gateways: u64,
     /// Routing changes.
     pub route_changes: u64,
+    /// What is left of people's sessions and invites that are over, and of keys and tokens that nobody believes.
+    pub people: u64,
 }
 
 /// Rows that one statement removes at most, so that it never holds locks for long.
@@ -74,6 +80,35 @@ impl Catalog {
         let changes = "delete from catalog.route_changes where ctid = any (array(
                          select ctid from catalog.route_changes where revision <= $1 limit $2))";
         let route_changes = session.execute(changes, &[bigint(through), bigint(limit)]).await?;
-        Ok(Pruned { slug_aliases, idempotency_keys, gateways, route_changes })
+        let people = prune_people(&session, retention).await?;
+        Ok(Pruned { people, slug_aliases, idempotency_keys, gateways, route_changes })
     }
+}
+
+/// Each of these has no effect any more: nothing here changes what anybody may do.
+async fn prune_people(session: &Session, retention: &Retention) -> Result<u64, CatalogError> {
+    let ended = [
+        "delete from catalog.sessions where ctid = any (array(
+           select ctid from catalog.sessions
+           where least(expires_at, revoked_at) < now() - $2 * interval '1 millisecond' limit $1))",
+        "delete from catalog.invites where ctid = any (array(
+           select ctid from catalog.invites
+           where least(expires_at, accepted_at, revoked_at) < now() - $2 * interval '1 millisecond' limit $1))",
+    ];
+    let over = [
+        "delete from catalog.token_revocations where ctid = any (array(
+           select ctid from catalog.token_revocations where expires_at < now() limit $1))",
+        "delete from catalog.session_tenants where ctid = any (array(
+           select ctid from catalog.session_tenants where tokens_until < now() - interval '1 hour' limit $1))",
+        "delete from catalog.signing_keys where id in
+           (select id from catalog.signing_keys where verifies_until < now() limit $1)",
+    ];
+    let mut removed = 0;
+    for sql in ended {
+        removed += session.execute(sql, &[bigint(PRUNE_ROWS_MAX), millis(retention.ended)]).await?;
+    }
+    for sql in over {
+        removed += session.execute(sql, &[bigint(PRUNE_ROWS_MAX)]).await?;
+    }
+    Ok(removed)
 }
