@@ -1,14 +1,23 @@
-//! Who is asking, as their identity provider says it.
+//! Who is asking, and for which tenant.
 //!
 //! [`tokens`] is how a token opens a tenant and what it may do there, [`attacks`] what only looks like one, [`issuers`]
-//! what has to do with whose it is, and [`providers`] what their troubles and new keys do to those with tokens.
+//! what has to do with whose it is, [`providers`] what their troubles and new keys do to those with tokens, and
+//! [`gateway_tokens`] those of the control plane itself.
+//! [`sources`] is which tenant is meant, [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
+//! header, [`withdrawal`] what becomes of sessions, [`timing`] that strangers learn nothing by the clock.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
 mod attacks;
+mod gateway_tokens;
 mod issuers;
+mod keys;
 mod providers;
+mod services;
+mod sources;
+mod timing;
 mod tokens;
+mod withdrawal;
 
 use harness::{Oidc, SharedStack, Stack, Tenant, oidc};
 use reqwest::{Method, RequestBuilder};
