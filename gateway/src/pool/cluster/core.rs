@@ -157,9 +157,11 @@ impl Cluster {
 
     /// A connection has become idle while somebody lacks one: it may be taken in a moment.
     pub(in crate::pool) fn went_idle(self: &Arc<Self>, now: Instant) {
-        let at = now.saturating_duration_since(self.clock) + IDLE_BEFORE_TAKEN;
-        if self.looks_at_us.load(Ordering::SeqCst) > micros(at) {
-            self.look_again(&mut self.core(), at);
+        let now = now.saturating_duration_since(self.clock);
+        let at = now + IDLE_BEFORE_TAKEN;
+        let known = Duration::from_micros(self.looks_at_us.load(Ordering::SeqCst));
+        if known > at || is_lost(known, now) {
+            self.look_again(&mut self.core(), now, at);
         }
     }
 
@@ -231,7 +233,7 @@ impl Cluster {
         // afterwards: so one of the two sees the other, and nobody waits beside an idle connection.
         self.is_short.store(core.allocator.is_short(), Ordering::SeqCst);
         if let Some(again) = core.settle(now) {
-            self.look_again(&mut core, again);
+            self.look_again(&mut core, now, again);
         }
         let is_short = core.allocator.is_short();
         self.is_short.store(is_short, Ordering::SeqCst);
@@ -246,10 +248,9 @@ impl Cluster {
     }
 
     /// Looks again then, at the latest.
-    fn look_again(self: &Arc<Self>, core: &mut Core, at: Duration) {
+    fn look_again(self: &Arc<Self>, core: &mut Core, now: Duration, at: Duration) {
         let Ok(runtime) = Handle::try_current() else { return };
-        let lost = self.clock.elapsed().saturating_sub(LOST_AFTER);
-        if core.looks_at.is_some_and(|known| known <= at && known >= lost) {
+        if core.looks_at.is_some_and(|known| known <= at && !is_lost(known, now)) {
             return;
         }
         core.looks_at = Some(at);
@@ -356,6 +357,11 @@ impl Drop for AtIt<'_> {
             self.0.core().is_carrying_out = false;
         }
     }
+}
+
+/// Was a look due so long ago that it does not come any more?
+fn is_lost(look: Duration, now: Duration) -> bool {
+    now > look.saturating_add(LOST_AFTER)
 }
 
 fn micros(at: Duration) -> u64 {

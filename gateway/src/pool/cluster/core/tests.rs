@@ -65,3 +65,20 @@ fn whoever_comes_to_lack_a_connection_or_whoever_has_one_idle_sees_the_other() {
     });
     assert_eq!(unseen, 0, "of {ROUNDS} rounds");
 }
+
+/// The runtime on which a look was to come has ended.
+#[test]
+fn a_look_that_was_lost_is_asked_for_again() {
+    let (cluster, runtime) =
+        (cluster(), tokio::runtime::Builder::new_current_thread().build().expect("a runtime"));
+    let _in_runtime = runtime.enter();
+    let now = cluster.clock();
+    cluster.went_idle(now);
+    let first = cluster.core().looks_at;
+    assert_eq!(first, Some(IDLE_BEFORE_TAKEN));
+    cluster.went_idle(now + LOST_AFTER);
+    assert_eq!(cluster.core().looks_at, first, "it may only be late");
+    let later = now + 2 * LOST_AFTER;
+    cluster.went_idle(later);
+    assert_eq!(cluster.core().looks_at, Some(2 * LOST_AFTER + IDLE_BEFORE_TAKEN));
+}
