@@ -5,7 +5,10 @@ use catalog_schema::{
     CatalogError, Constraint, Direction, NameKind, OperationState, SCHEMA_VERSION, StepState, migrate,
 };
 use std::collections::BTreeSet;
-use tenancy::{Access, ClusterState, Isolation, PoolMode, Role, TenantState, TlsMode};
+use tenancy::{
+    Access, ClaimShape, ClusterState, Isolation, PoolMode, Role, SigningAlgorithm, TenantForm, TenantState,
+    TlsMode,
+};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -97,6 +100,10 @@ async fn the_schema_and_the_types_know_the_same_words() {
         ("credentials_role_check", words(&Role::ALL)),
         ("credentials_pool_mode_check", words(&PoolMode::ALL)),
         ("clusters_tls_mode_check", words(&TlsMode::ALL)),
+        ("issuers_shape_check", words(&ClaimShape::ALL)),
+        ("issuers_tenant_form_check", words(&TenantForm::ALL)),
+        ("issuers_default_role_check", words(&Role::ALL)),
+        ("issuers_algorithms_known", words(&SigningAlgorithm::ALL)),
         ("operations_state_check", words(OperationState::ALL)),
         ("operations_direction_check", words(Direction::ALL)),
         ("operation_steps_state_check", words(StepState::ALL)),

@@ -22,6 +22,7 @@ use catalog_schema::{CredentialDetail, TenantRecord};
 use issue::{Terms, Wanted};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tenancy::name::TOKEN_USER;
 use tenancy::{CredentialId, KeyScope, PoolMode, Role, TenantState, UserName};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -168,6 +169,10 @@ fn check(value: &CredentialCreate) -> ApiResult<(Wanted, Terms)> {
     }
     let wanted = match (value.kind, &value.user_name) {
         (Kind::Password, None) => Wanted::Password(issue::first_user()),
+        // Who names it is asked for a token, in clear.
+        (Kind::Password, Some(user)) if user == TOKEN_USER => {
+            return Err(invalid("user_name", "this user's clients show tokens in place of passwords"));
+        }
         (Kind::Password, Some(user)) => Wanted::Password(field::<UserName>("user_name", user)?),
         (Kind::ApiKey, None) => Wanted::ApiKey(scope.unwrap_or_default()),
         (Kind::ApiKey, Some(_)) => return Err(invalid("user_name", "an API key has no user")),

@@ -64,9 +64,9 @@ async fn strangers_look_alike(http: &Http, acme: &Tenant) {
     }
     let unknown_user = refused(with(changed(acme, "app:", "ghost:")), 401).await;
     assert_eq!(unknown_user["message"], "password authentication failed for user \"ghost\"");
-    for key in ["tnt_unknown", "eyJhbGciOiJIUzI1NiJ9.e30.x"] {
+    for (key, what) in [("tnt_unknown", "API key"), ("eyJhbGciOiJIUzI1NiJ9.e30.x", "token")] {
         let body = refused(http.sql(&query()).bearer_auth(key), 401).await;
-        assert_eq!(body["message"], "the API key is not valid");
+        assert_eq!(body["message"], format!("the {what} is not valid"));
     }
     // A right key is not helped by a wrong password, nor a wrong key by a right one.
     ok(http.with_key(acme, &query()).header("Neon-Connection-String", "postgres://app:wrong@h/acme")).await;

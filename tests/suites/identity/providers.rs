@@ -64,7 +64,7 @@ async fn new_keys_under_load_fail_nobody() {
 
 #[tokio::test]
 async fn a_key_that_is_withdrawn_is_of_no_use_once_the_keys_were_asked_for_again() {
-    let tenant = STACK.create_tenant("withdrawn", "eu").await;
+    let tenant = STACK.create_tenant("key-withdrawn", "eu").await;
     let oidc = Oidc::start().await;
     register(&oidc, json!({})).await;
     known(&oidc, &tenant).await;
