@@ -31,6 +31,7 @@ const REFUSED_OTHERWISE: &[(&str, &str)] = &[
     ("POST /v1/issuers/{issuer}/test", "issuer-unreachable"),
     ("POST /v1/tenants/{tenant}/issuers/{issuer}/test", "issuer-unreachable"),
     ("DELETE /v1/tenants/{tenant}/external-ids/{issuer}/{external_id}", "external-id-not-found"),
+    ("POST /v1/tenants/{tenant}/domains/{domain}/verify", "domain-unproven"),
     ("POST /v1/session/password", "sign-in-refused"),
     ("POST /v1/session/invites", "invite-not-found"),
     ("DELETE /v1/session/tenants/{of}", "tenant-not-found"),
@@ -126,8 +127,10 @@ async fn whoever_may_not_is_refused_whatever_they_send_and_learns_and_changes_no
     let before = world.snapshot().await;
     for route in route::all().iter().filter(|route| route.requires != "public") {
         for asker in &world.askers {
-            for (side, named) in world.sides.iter().enumerate() {
-                refused(&world, route, asker, side, named).await;
+            // Where it makes no difference which tenant is named, one is enough.
+            let alike = asker.standing == Standing::Nobody || !route.is_about_a_tenant();
+            for side in 0..if alike { 1 } else { 2 } {
+                refused(&world, route, asker, side).await;
             }
         }
         assert_eq!(world.snapshot().await, before, "{} left something behind", route.name());
@@ -135,12 +138,14 @@ async fn whoever_may_not_is_refused_whatever_they_send_and_learns_and_changes_no
 }
 
 /// Asks about the tenant of `side`, if that must be refused.
-async fn refused(world: &World, route: &Route, asker: &Asker, side: usize, named: &Side) {
+async fn refused(world: &World, route: &Route, asker: &Asker, side: usize) {
+    let named = &world.sides[side];
     let verdict = verdict(asker, route, side);
     let nowhere = named.nowhere();
     let body = route.body(named);
     let names = [(named.slug, nowhere.slug), (named.id.as_str(), nowhere.id.as_str())];
-    for (name, unknown) in names {
+    let ways = if route.path.contains("{tenant}") { 2 } else { 1 };
+    for (name, unknown) in names.into_iter().take(ways) {
         let (path, lost) = (route.target(name, named), route.target(unknown, &nowhere));
         let what = format!("{} asks {} {path}", asker.name, route.method);
         if verdict == Verdict::Passes {

@@ -3,6 +3,7 @@
 use super::world::{Side, issuer};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 
 /// One route.
 #[derive(Debug, Clone)]
@@ -33,8 +34,15 @@ pub(super) fn all() -> Vec<Route> {
         })
     });
     let mut routes: Vec<_> = routes.collect();
-    // What ends something comes last, and what ends the session of who asks, last of all.
-    routes.sort_by_key(|route| (route.name() == "DELETE /v1/session", route.method == Method::DELETE));
+    // What ends something comes last, what is inside of it before it, and what ends the asker's session at the very end.
+    routes.sort_by_key(|route| {
+        let ends = route.method == Method::DELETE;
+        (
+            route.name() == "DELETE /v1/session",
+            ends,
+            if ends { Reverse(route.path.len()) } else { Reverse(0) },
+        )
+    });
     routes
 }
 
@@ -118,6 +126,7 @@ fn example_body(route: &str, side: &Side) -> Option<Value> {
         "POST /v1/tenants/{tenant}/invites" => {
             json!({ "email": format!("{}@new.example", side.fresh("g")), "role": "viewer" })
         }
+        "POST /v1/tenants/{tenant}/domains" => json!({ "domain": format!("{}.example", side.fresh("d")) }),
         "POST /v1/session/switch" => json!({ "tenant": side.slug }),
         "POST /v1/session/password" => json!({ "current": "a wrong password", "new": "another password" }),
         "POST /v1/session/invites" => json!({ "token": "tni_wrong" }),

@@ -7,9 +7,11 @@ use control_plane::failpoint::NoFailpoints;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{KeyScope, MemberRole, Permissions, Role, SessionId, TenantId, UserId};
+use tokio::net::UdpSocket;
 
 /// A tenant and what is in it.
 pub(super) struct Side {
@@ -55,9 +57,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
+        let name_server = nowhere_to_be_found().await;
         let plane = Plane::start_adapted(Arc::new(NoFailpoints), reqwest::Client::new(), |config| {
             // Here wrong tokens are the point.
             config.limits.wrong_tokens_per_minute = 1_000_000;
+            config.domains.name_server = Some(name_server);
         })
         .await;
         plane.register_eu().await;
@@ -163,6 +167,22 @@ async fn installation(plane: &Plane) -> Vec<(&'static str, String)> {
     vec![("issuer", text(&issuer["id"])), ("service_credential", text(&service["service_credential"]["id"]))]
 }
 
+/// A name server that has never heard of any name: NXDOMAIN (RFC 1035 §4.1.1).
+async fn nowhere_to_be_found() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut message = [0; 1_500];
+        while let Ok((length, from)) = socket.recv_from(&mut message).await {
+            message[2..4].copy_from_slice(&[0x81, 0x83]);
+            if socket.send_to(&message[..length], from).await.is_err() {
+                return;
+            }
+        }
+    });
+    address
+}
+
 /// An identity provider whose keys nobody has.
 pub(super) fn issuer(name: &str) -> Value {
     let iss = format!("https://{name}.invalid/");
@@ -224,6 +244,9 @@ impl Side {
         self.secrets.push(text(&invite["token"]));
         let issuer = plane.expect(201, plane.post(&self.path("issuers"), issuer(self.slug))).await;
         self.keep("issuer", &issuer["id"]);
+        let domain = format!("{}.example", self.slug);
+        plane.expect(201, plane.post(&self.path("domains"), json!({ "domain": domain }))).await;
+        self.keep("domain", &json!(domain));
         // Of somebody else than who asks.
         self.children.push(("session", SessionId::generate().to_string()));
         // Whoever leaves is not there to ask for the next route.
