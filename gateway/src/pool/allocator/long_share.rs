@@ -119,17 +119,22 @@ impl Allocator {
         });
     }
 
-    /// Each of a tenant's pools may listen on a connection of its own. Together they leave one to transactions.
+    /// Each of a tenant's pools may listen on a connection of its own. Together they leave one to transactions. A pool's
+    /// former listener that is about to go does not keep it from another.
     fn may_hold(&self, id: MemberId, kind: LongHold) -> bool {
-        let leaves_one = |cap: u32, listening: u32| kind != LongHold::Listener || listening + 1 < cap;
-        self.group_of(id).is_some_and(|(_, group)| leaves_one(group.terms.cap, group.counts.listening))
+        self.group_of(id).is_some_and(|(_, group)| {
+            let others = group.members.iter().filter(|member| member.id != id && member.counts.listening > 0);
+            kind != LongHold::Listener || others.count() + 1 < cap(group)
+        })
     }
 
-    /// Do the member and its siblings listen on as many connections as they may have?
+    /// Do as many of the member and its siblings listen as they may have connections?
     #[must_use]
     pub fn listens_on_all(&self, id: MemberId) -> bool {
-        let of_group = |(_, group): (_, &Group)| group.counts.listening.max(1) >= group.terms.cap;
-        self.group_of(id).is_some_and(of_group)
+        self.group_of(id).is_some_and(|(_, group)| {
+            let listening = group.members.iter().filter(|member| member.counts.listening > 0);
+            listening.count().max(1) >= cap(group)
+        })
     }
 
     /// The limit with which so many more could be held for long.
@@ -156,4 +161,8 @@ impl Allocator {
     pub(super) fn is_filled_by_long_holders(&self) -> bool {
         self.limit > 0 && self.long.sum() >= self.limit
     }
+}
+
+fn cap(group: &Group) -> usize {
+    usize::try_from(group.terms.cap).unwrap_or(usize::MAX)
 }

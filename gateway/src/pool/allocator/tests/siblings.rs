@@ -165,6 +165,8 @@ fn listeners_leave_one_connection_of_their_tenants_to_transactions() {
     assert!(
         allocator.keep_long(owner, LongHold::Listener) && allocator.keep_long(writer, LongHold::Listener)
     );
+    assert!(allocator.keep_long(owner, LongHold::Listener), "its former one is about to go");
+    allocator.end_long(owner, LongHold::Listener);
     assert!(!allocator.keep_long(reader, LongHold::Listener));
     assert!(allocator.keep_long(reader, LongHold::Pinned), "its client has asked for it");
     assert!(!allocator.change_long(reader, LongHold::Pinned, LongHold::Listener));
