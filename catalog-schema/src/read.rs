@@ -5,6 +5,7 @@ pub mod access_roles;
 pub mod audit;
 pub mod clusters;
 pub mod credentials;
+pub mod domains;
 pub mod gateways;
 pub mod holders;
 pub mod idempotency;

@@ -8,6 +8,7 @@ pub mod access_roles;
 pub mod audit;
 pub mod clusters;
 pub mod credentials;
+pub mod domains;
 pub mod idempotency;
 pub mod invites;
 pub mod issuers;

@@ -2,9 +2,7 @@
 
 use crate::catalog::read_file;
 use crate::section::Section;
-use crate::{
-    CatalogConfig, CertificateFiles, ConfigError, IdentityConfig, MasterKeySource, PeopleConfig, WorkerConfig, load,
-};
+use crate::{CatalogConfig, CertificateFiles, ConfigError, DomainsConfig, IdentityConfig, MasterKeySource, PeopleConfig, WorkerConfig, load};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -38,6 +36,8 @@ pub struct ControlPlaneConfig {
     pub identity: IdentityConfig,
     /// `[people]`
     pub people: PeopleConfig,
+    /// `[domains]`
+    pub domains: DomainsConfig,
 }
 
 /// The address under which clients reach the gateways, as it stands in the connection strings that
@@ -79,6 +79,7 @@ impl Default for ControlPlaneConfig {
             limits: ApiLimits::default(),
             identity: IdentityConfig::default(),
             people: PeopleConfig::default(),
+            domains: DomainsConfig::default(),
         }
     }
 }
@@ -130,6 +131,7 @@ impl ControlPlaneConfig {
             limits: ApiLimits::read(root.section("limits")),
             identity: IdentityConfig::read(root.section("identity")),
             people: PeopleConfig::read(root.section("people")),
+            domains: DomainsConfig::read(root.section("domains")),
         }
     }
 }

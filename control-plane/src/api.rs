@@ -12,6 +12,7 @@ mod clusters;
 mod credentials;
 mod document;
 mod external_ids;
+mod domains;
 mod extract;
 mod gateways;
 mod handover;
@@ -74,6 +75,9 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(credentials::credential_create, credentials::credential_list))
         .routes(routes!(credentials::credential_revoke))
         .routes(routes!(credentials::credential_rotate))
+        .routes(routes!(domains::domain_create, domains::domain_list))
+        .routes(routes!(domains::domain_verify))
+        .routes(routes!(domains::domain_delete))
         .routes(routes!(
             service_credentials::service_credential_create,
             service_credentials::service_credential_list

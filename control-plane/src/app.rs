@@ -1,15 +1,16 @@
 //! Building and running are two steps, so that a test can build without a process.
 
 use crate::api::{self, Gate, OperatorToken, Tls, TlsError};
+use crate::domains::Proofs;
 use crate::context::{ApiState, EngineState};
 use crate::housekeeping;
 use crate::metrics::Metrics;
 use crate::operations::{Progress, Worker, failpoint};
 use crate::people::People;
 use crate::postgres::Clusters;
-use crate::reconcile::{signing_keys, access_roles, role_keys};
+use crate::reconcile::{access_roles, domains, role_keys, signing_keys};
 use catalog_schema::{Catalog, CatalogError, MasterKey, SealError};
-use config::{ControlPlaneConfig, SecretUnreadable};
+use config::{ControlPlaneConfig, DomainsConfig, SecretUnreadable};
 use identity::Jwks;
 use net::tls::roots;
 use std::net::SocketAddr;
@@ -45,6 +46,9 @@ pub enum ControlPlaneError {
     /// The catalog's DSN is no DSN.
     #[error("the catalog's connection string is not usable")]
     Catalog(#[from] CatalogError),
+    /// The system's name servers cannot be found out.
+    #[error("the name servers to ask for domains' records are not known")]
+    NameServers(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The metrics contradict each other.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -62,6 +66,7 @@ pub struct ControlPlane {
     api: ApiState,
     engine: EngineState,
     worker: Worker,
+    domains: DomainsConfig,
 }
 
 impl ControlPlane {
@@ -99,7 +104,10 @@ impl ControlPlane {
         let wrong_tokens = config.limits.wrong_tokens_per_minute;
         let gate = Gate::new(token, catalog.clone(), Arc::clone(&metrics), wrong_tokens);
         let jwks = Arc::new(Jwks::new(config.identity, roots::of_the_system()));
+        let proofs = Proofs::new(&config.domains);
+        let proofs = Arc::new(proofs.map_err(|error| ControlPlaneError::NameServers(Box::new(error)))?);
         let api = ApiState {
+            proofs,
             catalog,
             gateway: Arc::new(config.gateway_endpoint),
             limits: config.limits,
@@ -109,7 +117,7 @@ impl ControlPlane {
             people: Arc::new(People::new(config.people)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         };
-        Ok(Self { listener, tls, address, gate, api, engine, worker })
+        Ok(Self { listener, tls, address, gate, api, engine, worker, domains: config.domains })
     }
 
     /// Where the API listens; tells which port was taken when the configuration says 0.
@@ -125,12 +133,14 @@ impl ControlPlane {
     /// A part of it ended by itself.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ControlPlaneError> {
         tracing::info!(address = %self.address, "control plane listens");
-        let Self { listener, tls, gate, api, engine, worker, .. } = self;
+        let Self { listener, tls, gate, api, engine, worker, domains: settings, .. } = self;
         let (catalog, progress, limits) = (api.catalog.clone(), api.progress.clone(), api.limits.clone());
         let mut tasks = JoinSet::new();
         if let Some(tls) = &tls {
             tasks.spawn(Arc::clone(tls).follow(shutdown.clone()));
         }
+        let (proofs, stop) = (Arc::clone(&api.proofs), shutdown.clone());
+        tasks.spawn(domains::run(catalog.clone(), proofs, settings, stop));
         tasks.spawn(api::serve(listener, tls, api::router(api, gate), limits, shutdown.clone()));
         tasks.spawn(worker.run(shutdown.clone()));
         tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));

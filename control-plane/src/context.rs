@@ -1,5 +1,6 @@
 //! What every request handler and every operation shares. Narrow on purpose: each gets only this.
 
+use crate::domains::Proofs;
 use crate::metrics::Metrics;
 use crate::operations::Progress;
 use crate::people::People;
@@ -22,6 +23,8 @@ pub(crate) struct ApiState {
     pub(crate) metrics: Arc<Metrics>,
     /// Tells streams that some operation has moved on.
     pub(crate) progress: Progress,
+    /// What proves domains.
+    pub(crate) proofs: Arc<Proofs>,
     /// People who sign in.
     pub(crate) people: Arc<People>,
     /// Progress streams that may still be opened.

@@ -12,6 +12,7 @@ mod api;
 mod app;
 mod attempts;
 mod context;
+mod domains;
 mod housekeeping;
 mod metrics;
 mod operations;

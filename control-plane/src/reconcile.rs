@@ -2,5 +2,6 @@
 //! never change anything that is as it should be.
 
 pub(crate) mod access_roles;
+pub(crate) mod domains;
 pub(crate) mod role_keys;
 pub(crate) mod signing_keys;

@@ -58,6 +58,11 @@ pub(crate) fn password() -> Result<Secret, SecretsError> {
     random_text::<PASSWORD_BYTES>().map(Secret::new)
 }
 
+/// What a name server has to show for a domain. It need only be new, and nobody else's guess.
+pub(crate) fn challenge() -> Result<String, SecretsError> {
+    random_text::<PASSWORD_BYTES>()
+}
+
 /// What logs in as a tenant's physical role. There is no password behind it.
 pub(crate) fn role_keys() -> Result<ClientKeys, SecretsError> {
     let (keys, _) = ClientKeys::generate().map_err(|_| SecretsError::NoRandomness)?;

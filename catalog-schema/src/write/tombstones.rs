@@ -27,7 +27,7 @@ impl Tx {
         if !before.state.may_become(TenantState::Deleted) {
             return Err(CatalogError::IllegalTransition { from: before.state, to: TenantState::Deleted });
         }
-        for table in ["credentials", "entitlements", "slug_aliases"] {
+        for table in ["credentials", "custom_domains", "entitlements", "slug_aliases"] {
             let sql = format!("delete from catalog.{table} where tenant_id = $1");
             self.execute(&sql, &[uuid(id.as_uuid())]).await?;
         }

@@ -6,6 +6,7 @@
 //! nothing reaches into a plane's memory: what a client could not see, a test does not see.
 
 mod behind;
+mod dns;
 mod door;
 pub mod messages;
 pub mod oidc;
@@ -19,6 +20,7 @@ mod wait;
 pub mod wire;
 
 pub use behind::Physical;
+pub use dns::NameServer;
 pub use door::{Knock, log_in};
 pub use oidc::Oidc;
 pub use process::ChildProcess;

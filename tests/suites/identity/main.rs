@@ -3,15 +3,17 @@
 //! [`tokens`] is how a token opens a tenant and what it may do there, [`attacks`] what only looks like one, [`issuers`]
 //! what has to do with whose it is, [`providers`] what their troubles and new keys do to those with tokens, and
 //! [`gateway_tokens`] those of the control plane itself.
-//! [`sources`] is which tenant is meant, [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
+//! [`sources`] is which tenant is meant, [`domains`] tenants' own names, [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
 //! header, [`withdrawal`] what becomes of sessions, [`timing`] that strangers learn nothing by the clock.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
 mod attacks;
+mod domains;
 mod gateway_tokens;
 mod issuers;
 mod keys;
+mod people;
 mod providers;
 mod services;
 mod sources;
@@ -19,10 +21,11 @@ mod timing;
 mod tokens;
 mod withdrawal;
 
-use harness::{Oidc, SharedStack, Stack, Tenant, oidc};
+use config::DomainsConfig;
+use harness::{NameServer, Oidc, SharedStack, Stack, Tenant, oidc};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 use tenantry::client::path;
 use tenantry::dev::StackOptions;
 use tokio_postgres::{Client, Config, Error, NoTls};
@@ -30,9 +33,15 @@ use tokio_postgres::{Client, Config, Error, NoTls};
 /// Nothing becomes known by the lapse of time here: what a test sees soon, a notification has brought.
 const NEVER_MS: u64 = 60_000;
 
+/// The name server that the stack's control plane asks.
+static NAMES: OnceLock<NameServer> = OnceLock::new();
+
 /// A gateway and a control plane that ask providers again soon, and tenants' own on this machine too.
 static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
     SharedStack::start(async || {
+        let names = NameServer::start().await;
+        let address = names.address();
+        NAMES.set(names).expect("there is one stack");
         let options = StackOptions::ephemeral()
             .gateway(|gateway| {
                 gateway.routes.resync_interval_ms = NEVER_MS;
@@ -40,7 +49,10 @@ static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
                 gateway.identity.jwks_retry_interval_ms = 100;
                 gateway.identity.private_issuers = true;
             })
-            .control_plane(|control_plane| control_plane.identity.private_issuers = true);
+            .control_plane(move |control_plane| {
+                control_plane.identity.private_issuers = true;
+                control_plane.domains = DomainsConfig { name_server: Some(address), recheck_s: 1, grace_s: 1 };
+            });
         Stack::start_with(options).await
     })
 });

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use std::fmt;
-use tenancy::Permission::{self, CredentialsManage, IssuersManage, MembersManage, MembersRead, TenantDelete, TenantManage, TenantRead};
+use tenancy::Permission::{self, CredentialsManage, DomainsManage, IssuersManage, MembersManage, MembersRead, TenantDelete, TenantManage, TenantRead};
 
 /// What somebody must be, or must hold, to have a route served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,10 @@ const TABLE: &[(&str, &str, Requirement)] = &[
     ("GET", "/v1/tenants/{tenant}/credentials", Tenant(CredentialsManage)),
     ("DELETE", "/v1/tenants/{tenant}/credentials/{credential}", Tenant(CredentialsManage)),
     ("POST", "/v1/tenants/{tenant}/credentials/{credential}/rotate", Tenant(CredentialsManage)),
+    ("POST", "/v1/tenants/{tenant}/domains", Tenant(DomainsManage)),
+    ("GET", "/v1/tenants/{tenant}/domains", Tenant(DomainsManage)),
+    ("POST", "/v1/tenants/{tenant}/domains/{domain}/verify", Tenant(DomainsManage)),
+    ("DELETE", "/v1/tenants/{tenant}/domains/{domain}", Tenant(DomainsManage)),
     ("POST", "/v1/service-credentials", Operator),
     ("GET", "/v1/service-credentials", Operator),
     ("DELETE", "/v1/service-credentials/{service_credential}", Operator),
