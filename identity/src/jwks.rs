@@ -170,3 +170,6 @@ impl JwksCounts {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

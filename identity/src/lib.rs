@@ -31,4 +31,4 @@ pub use keys::KeySet;
 pub use own::{GatewayToken, OwnKey};
 pub use shape::TenantName;
 pub use token::Token;
-pub use verify::{Verified, verify};
+pub use verify::{Verified, subject, verify};

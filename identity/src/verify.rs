@@ -35,17 +35,7 @@ pub struct Verified {
 /// # Errors
 /// See [`TokenError`]. [`TokenError::UnknownKey`] is worth a look for newer keys.
 pub fn verify(token: &Token<'_>, issuer: &Issuer, keys: &KeySet) -> Result<Verified, TokenError> {
-    if issuer.iss == OWN_ISSUER || token.issuer() != issuer.iss {
-        return Err(TokenError::UnknownIssuer);
-    }
-    if !issuer.algorithms.contains(&token.algorithm()) {
-        return Err(TokenError::Algorithm);
-    }
-    if !token.is_usual() {
-        return Err(TokenError::Malformed);
-    }
-    let expected = expected(&issuer.iss, &issuer.audiences, issuer.leeway_s, token.algorithm());
-    let claims = signed_claims(token, keys, &expected)?;
+    let claims = good_claims(token, issuer, keys)?;
     let named = shape::read(issuer, &claims)?;
     let user = match &issuer.user_claim {
         Some(path) => claims.at(path).and_then(Value::as_str),
@@ -58,6 +48,30 @@ pub fn verify(token: &Token<'_>, issuer: &Issuer, keys: &KeySet) -> Result<Verif
         role: named.role,
         expires_at: seconds(&claims, "exp").ok_or(TokenError::Claims)?,
     })
+}
+
+/// Checks a token for who holds it, whatever it says of tenants and roles. Its `sub`, wherever the issuer's user is
+/// otherwise looked for: nothing else of a token is promised to be one person's for good (OpenID Connect Core §5.7).
+///
+/// # Errors
+/// As [`verify`].
+pub fn subject(token: &Token<'_>, issuer: &Issuer, keys: &KeySet) -> Result<Arc<str>, TokenError> {
+    user_of(good_claims(token, issuer, keys)?.text("sub"))
+}
+
+/// What a token says that its issuer has signed for us and that is good now.
+fn good_claims(token: &Token<'_>, issuer: &Issuer, keys: &KeySet) -> Result<Claims, TokenError> {
+    if issuer.iss == OWN_ISSUER || token.issuer() != issuer.iss {
+        return Err(TokenError::UnknownIssuer);
+    }
+    if !issuer.algorithms.contains(&token.algorithm()) {
+        return Err(TokenError::Algorithm);
+    }
+    if !token.is_usual() {
+        return Err(TokenError::Malformed);
+    }
+    let expected = expected(&issuer.iss, &issuer.audiences, issuer.leeway_s, token.algorithm());
+    signed_claims(token, keys, &expected)
 }
 
 pub(crate) fn user_of(text: Option<&str>) -> Result<Arc<str>, TokenError> {

@@ -81,8 +81,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
     // Global unicast (RFC 4291 §2.4), but for what is set aside in it: 2001::/23, documentation, 6to4.
     let is_global = first & 0xe000 == 0x2000;
-    let is_special =
-        (first == 0x2001 && second < 0x200) || (first == 0x2001 && second == 0xdb8) || first == 0x2002;
+    let is_special = first == 0x2002 || (first == 0x2001 && (second < 0x200 || second == 0xdb8));
     is_global && !is_special
 }
 
