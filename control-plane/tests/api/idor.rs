@@ -6,9 +6,9 @@ mod route;
 mod world;
 
 use crate::fixture::Answer;
-use reqwest::RequestBuilder;
+use reqwest::{Method, RequestBuilder};
 use route::Route;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenancy::{Permission, Permissions};
 use world::{Asker, Side, Standing, World};
 
@@ -182,6 +182,44 @@ async fn others_children_are_nobodys(world: &World, route: &Route, asker: &Asker
     tells_nothing_of_others(world, asker, &answer, &what);
     let unknown = ask(world, asker, route, &lost, body.as_ref()).await;
     assert_eq!(said(&unknown), said(&answer), "{what}, and can tell that it is there");
+}
+
+/// What a body, a query or one's own affairs can name of another's, beside the tenant of the path.
+fn sideways(side: &Side) -> Vec<(Method, String, Option<Value>)> {
+    let switch =
+        |name: &str| (Method::POST, "/v1/session/switch".to_owned(), Some(json!({ "tenant": name })));
+    let listed = |name: &str| (Method::GET, format!("/v1/operations?tenant={name}"), None);
+    vec![
+        switch(side.slug),
+        switch(&side.id),
+        listed(side.slug),
+        listed(&side.id),
+        (Method::DELETE, format!("/v1/session/tenants/{}", side.id), None),
+        (Method::DELETE, format!("/v1/sessions/{}", side.session), None),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_reaches_nothing_of_others_sideways_either() {
+    let world = World::new().await;
+    let before = world.snapshot().await;
+    for asker in &world.askers {
+        let Standing::Of { side, person: true, .. } = asker.standing else { continue };
+        let other = &world.sides[1 - side];
+        for (there, nowhere) in sideways(other).into_iter().zip(sideways(&other.nowhere())) {
+            let what = format!("{} asks {there:?}", asker.name);
+            let [answer, unknown] = [there, nowhere].map(async |(method, path, body)| {
+                let request =
+                    world.plane.bare(method, &path).header("authorization", asker.header.as_ref().unwrap());
+                world.plane.send(body.iter().fold(request, |request, body| request.json(body))).await
+            });
+            let (answer, unknown) = (answer.await, unknown.await);
+            is_refused_as(Verdict::NotFound, &answer, &what);
+            tells_nothing_of_others(&world, asker, &answer, &what);
+            assert_eq!(said(&unknown), said(&answer), "{what}, and can tell that it is there");
+        }
+    }
+    assert_eq!(world.snapshot().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

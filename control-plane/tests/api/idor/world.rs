@@ -21,6 +21,8 @@ pub(super) struct Side {
     children: Vec<(&'static str, String)>,
     /// The same of what is nobody's but the operator's.
     shared: Vec<(&'static str, String)>,
+    /// A session of one of the tenant's people.
+    pub(super) session: String,
     /// What nobody else may ever read.
     pub(super) secrets: Vec<String>,
     made: Cell<u32>,
@@ -120,7 +122,7 @@ impl World {
     }
 
     /// Somebody with a role, who has signed in.
-    async fn person(&self, side: usize, role: Role) -> (UserId, String) {
+    async fn person(&mut self, side: usize, role: Role) -> (UserId, String) {
         let (user, session) = (UserId::generate(), SessionId::generate());
         let token = format!("tnu_{}", UserId::generate());
         let context = Context { actor: "test".to_owned(), request_id: "test".to_owned() };
@@ -134,6 +136,8 @@ impl World {
         let lasts = Duration::from_secs(3_600);
         tx.session_create(&NewSession { id: session, user, method, token_hash, lasts }).await.unwrap();
         tx.commit().await.unwrap();
+        self.sides[side].secrets.extend([user.to_string(), session.to_string()]);
+        self.sides[side].session = session.to_string();
         (user, token)
     }
 
@@ -217,7 +221,8 @@ impl Side {
         let id = text(&created["tenant"]["id"]);
         let secrets = vec![slug.to_owned(), id.clone()];
         let (children, shared) = (Vec::new(), shared.to_vec());
-        let mut side = Self { slug, id, children, shared, secrets, made: Cell::new(0) };
+        let (session, made) = (String::new(), Cell::new(0));
+        let mut side = Self { slug, id, children, shared, session, secrets, made };
         side.keep("operation", &created["operation"]["id"]);
         let listed = plane.expect(200, plane.get(&side.path("credentials"))).await;
         side.keep("credential", &listed["items"][0]["id"]);
@@ -291,6 +296,7 @@ impl Side {
         let children =
             self.children.iter().map(|(name, _)| (*name, TenantId::generate().to_string())).collect();
         let (id, secrets, shared) = (TenantId::generate().to_string(), Vec::new(), self.shared.clone());
-        Self { slug: "no-such-tenant", id, children, shared, secrets, made: Cell::new(0) }
+        let (session, made) = (SessionId::generate().to_string(), Cell::new(0));
+        Self { slug: "no-such-tenant", id, children, shared, session, secrets, made }
     }
 }
