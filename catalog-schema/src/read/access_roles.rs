@@ -32,15 +32,15 @@ pub struct PlacedRole {
 }
 
 impl Catalog {
-    /// Active tenants that lack a role, a page at a time.
+    /// Active tenants that lack a role, and their clusters, a page at a time.
     ///
     /// # Errors
     /// When the catalog is unavailable.
     pub async fn placements_lacking_roles(
         &self,
         page: &Page<TenantId>,
-    ) -> Result<Vec<TenantId>, CatalogError> {
-        let sql = "select p.tenant_id from catalog.placements p join catalog.tenants t on t.id = p.tenant_id
+    ) -> Result<Vec<(TenantId, ClusterId)>, CatalogError> {
+        let sql = "select p.tenant_id, p.cluster_id from catalog.placements p join catalog.tenants t on t.id = p.tenant_id
                    where t.state = 'active' and p.keys is not null
                      and ($1::uuid is null or p.tenant_id > $1)
                      and (select count(*) from catalog.placement_roles r
@@ -49,7 +49,7 @@ impl Catalog {
         let expected = i64::try_from(Access::GRANTED.len()).unwrap_or(i64::MAX);
         let after = uuid(page.after.map(TenantId::as_uuid));
         let rows = self.rows(sql, &[after, bigint(expected), bigint(page.limit())]).await?;
-        rows.iter().map(|row| row.id("tenant_id")).collect()
+        rows.iter().map(|row| Ok((row.id("tenant_id")?, row.id("cluster_id")?))).collect()
     }
 
     /// The roles that active tenants have on a cluster, a page of tenants at a time.

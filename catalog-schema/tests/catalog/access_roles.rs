@@ -118,12 +118,13 @@ async fn active_tenants_that_lack_some_are_found_a_page_at_a_time() {
     reserve(&fixture, complete).await;
     ready(&fixture, complete).await;
     reserve(&fixture, lacking[0]).await;
+    let cluster = fixture.cluster("eu-1").await.cluster.id;
+    let lacking: Vec<_> = lacking.into_iter().map(|tenant| (tenant, cluster)).collect();
     let first = fixture.catalog.placements_lacking_roles(&Page::first(2)).await.unwrap();
     assert_eq!(first, lacking[..2], "one that is reserved and not ready is lacking too");
-    let rest = fixture.catalog.placements_lacking_roles(&Page::after(first[1], 2)).await.unwrap();
+    let rest = fixture.catalog.placements_lacking_roles(&Page::after(first[1].0, 2)).await.unwrap();
     assert_eq!(rest, lacking[2..]);
 
-    let cluster = fixture.cluster("eu-1").await.cluster.id;
     let roles = fixture.catalog.access_roles_on(cluster, &Page::first(10)).await.unwrap();
     assert_eq!(roles.len(), 2, "those that are ready");
     assert!(roles.iter().all(|placed| placed.tenant == complete));

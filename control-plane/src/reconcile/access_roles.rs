@@ -33,6 +33,17 @@ enum NotInOrder {
     NoDatabase,
 }
 
+impl NotInOrder {
+    /// Would the cluster's other tenants fare the same? What a tenant has done to its own database is not meant.
+    const fn is_the_clusters(&self) -> bool {
+        use PostgresError::{Busy, Lost, Standby, TimedOut, Unreachable};
+        matches!(
+            self,
+            Self::Cluster(Unreachable { .. } | Lost { .. } | TimedOut { .. } | Busy { .. } | Standby { .. })
+        )
+    }
+}
+
 /// Runs until `shutdown`.
 pub(crate) async fn run(state: EngineState, shutdown: CancellationToken) {
     loop {
@@ -57,16 +68,23 @@ async fn pass(state: &EngineState) {
     }
 }
 
+/// A cluster that is away is asked once, not for each of its tenants.
 async fn make_missing(state: &EngineState) -> Result<(), CatalogError> {
-    let mut page = Page::first(PAGE);
+    let (mut page, mut away) = (Page::first(PAGE), HashSet::new());
     loop {
         let lacking = state.catalog.placements_lacking_roles(&page).await?;
-        let Some(last) = lacking.last() else { return Ok(()) };
+        let Some((last, _)) = lacking.last() else { return Ok(()) };
         page = Page::after(*last, PAGE);
-        for tenant in lacking {
+        for (tenant, cluster) in lacking {
+            if away.contains(&cluster) {
+                continue;
+            }
             match make(state, tenant).await {
                 Ok(()) => tracing::info!(tenant.id = %tenant, "the tenant has a login role for each access"),
                 Err(error) => {
+                    if error.is_the_clusters() {
+                        away.insert(cluster);
+                    }
                     tracing::warn!(tenant.id = %tenant, %error, "the tenant lacks login roles, only its owners and admins are served");
                 }
             }
