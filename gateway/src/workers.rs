@@ -9,6 +9,7 @@
 //! Nothing that runs here may block.
 
 mod balance;
+mod demand;
 mod movable;
 
 pub use movable::move_to;

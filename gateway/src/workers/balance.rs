@@ -1,14 +1,14 @@
 //! How busy each worker is, and how many of its connections should be served by another.
 //!
-//! A worker looks at its own processor time once in many requests, so that an idle one does nothing. What it
-//! finds it tells the others by a number; nobody waits for anybody.
+//! A worker looks at the processor time that it wanted ([`Demand`]) once in many requests, so that an idle one does
+//! nothing. What it finds it tells the others by a number; nobody waits for anybody.
 
-use nix::time::{ClockId, clock_gettime};
+use super::demand::Demand;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Requests between two looks at the clocks, which cost as much as a twentieth of a request.
+/// Requests between two looks at the clocks, which cost as much as a tenth of a request.
 const REQUESTS_A_LOOK: u32 = 256;
 
 /// A shorter time says little of how busy a thread is.
@@ -38,7 +38,16 @@ pub(super) struct Load {
     connections: AtomicUsize,
     /// Thousandths of a processor.
     busy: AtomicU32,
+    /// Connections that it served while it was.
+    active: AtomicU32,
     measured_ms: AtomicU64,
+}
+
+/// A worker as another sees it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) busy: u32,
+    pub(super) active: u32,
 }
 
 impl Load {
@@ -57,13 +66,17 @@ impl Load {
         self.connections.load(Ordering::Relaxed)
     }
 
-    fn busy(&self, now_ms: u64) -> u32 {
+    fn seen(&self, now_ms: u64) -> Seen {
         let is_stale = now_ms.saturating_sub(self.measured_ms.load(Ordering::Relaxed)) > STALE_AFTER_MS;
-        if is_stale { 0 } else { self.busy.load(Ordering::Relaxed) }
+        if is_stale {
+            return Seen { busy: 0, active: 0 };
+        }
+        Seen { busy: self.busy.load(Ordering::Relaxed), active: self.active.load(Ordering::Relaxed) }
     }
 
-    fn measured(&self, busy: u32, now_ms: u64) {
+    fn measured(&self, busy: u32, active: u32, now_ms: u64) {
         self.busy.store(busy, Ordering::Relaxed);
+        self.active.store(active, Ordering::Relaxed);
         self.measured_ms.store(now_ms, Ordering::Relaxed);
     }
 }
@@ -71,7 +84,7 @@ impl Load {
 /// The first worker that has time for one more connection; if none has, the least busy.
 pub(super) fn with_time<'a>(loads: impl Iterator<Item = &'a Load>) -> usize {
     let now_ms = now_ms();
-    let key = |(index, load): &(usize, &Load)| match load.busy(now_ms) {
+    let key = |(index, load): &(usize, &Load)| match load.seen(now_ms).busy {
         busy if busy < FULL => (0, 0, *index),
         busy => (busy, load.connections(), *index),
     };
@@ -86,7 +99,8 @@ pub(super) struct Window {
     /// Connections that were served in it.
     active: u32,
     began: Instant,
-    cpu_before: Duration,
+    demand: Demand,
+    wanted_before: Duration,
     moves: Option<Moves>,
 }
 
@@ -100,7 +114,9 @@ pub(super) struct Moves {
 impl Window {
     /// The first one of this thread.
     pub(super) fn new(now: Instant) -> Self {
-        Self { number: 1, requests: 0, active: 0, began: now, cpu_before: processor_time(), moves: None }
+        let demand = Demand::of_this_thread();
+        let wanted_before = demand.so_far();
+        Self { number: 1, requests: 0, active: 0, began: now, demand, wanted_before, moves: None }
     }
 
     /// Counts a request of a connection that was last counted in window `last`. Says whether it is time to look.
@@ -129,31 +145,44 @@ impl Window {
         if elapsed < WINDOW_MIN {
             return;
         }
-        let (cpu, now_ms) = (processor_time(), now_ms());
-        let busy = thousandths(cpu.saturating_sub(self.cpu_before), elapsed);
+        let (wanted, now_ms) = (self.demand.so_far(), now_ms());
+        let busy = thousandths(wanted.saturating_sub(self.wanted_before), elapsed);
         if let Some(load) = loads.clone().nth(own) {
-            load.measured(busy, now_ms);
+            load.measured(busy, self.active, now_ms);
         }
-        let busy_of = loads.map(|load| load.busy(now_ms));
-        self.moves = moves(own, busy, self.active, busy_of);
+        let seen = loads.map(|load| load.seen(now_ms));
+        self.moves = moves(own, Seen { busy, active: self.active }, seen);
         self.number = self.number.checked_add(1).unwrap_or(1);
-        (self.requests, self.active, self.began, self.cpu_before) = (0, 0, now, cpu);
+        (self.requests, self.active, self.began, self.wanted_before) = (0, 0, now, wanted);
     }
 }
 
-/// How many connections worker `own` gives away, of `active` that keep it `busy`.
-pub(super) fn moves(own: usize, busy: u32, active: u32, all: impl Iterator<Item = u32>) -> Option<Moves> {
+/// How many connections worker `own` gives away, which is as busy as `mine` says.
+pub(super) fn moves(own: usize, mine: Seen, all: impl Iterator<Item = Seen> + Clone) -> Option<Moves> {
     let others = all.enumerate().filter(|(index, _)| *index != own);
-    if busy > TOO_BUSY {
-        let (to, least) = others.min_by_key(|(_, busy)| *busy)?;
-        // Half of what would make them equal: the other measures before it takes more. The last one stays, as
-        // moving it would only make the other too busy.
-        let count = (active * busy.saturating_sub(least) / busy / 4).max(1).min(active.saturating_sub(1));
-        return (busy - least >= DIFFERENCE_MIN && count > 0).then_some(Moves { to, count });
+    if mine.busy > TOO_BUSY {
+        return relief(mine, others.clone()).or_else(|| evening_out(mine, others));
     }
     let mut earlier = others.take_while(|(index, _)| *index < own);
-    let (to, _) = earlier.find(|(_, theirs)| theirs + busy < ENOUGH_FOR_ONE)?;
-    (active > 0).then_some(Moves { to, count: active })
+    let (to, _) = earlier.find(|(_, theirs)| theirs.busy + mine.busy < ENOUGH_FOR_ONE)?;
+    (mine.active > 0).then_some(Moves { to, count: mine.active })
+}
+
+/// From one that is too busy to the least busy: half of what would make them equal, as the other measures before it takes
+/// more. The last one stays, as moving it would only make the other too busy.
+fn relief(mine: Seen, others: impl Iterator<Item = (usize, Seen)>) -> Option<Moves> {
+    let (to, least) = others.min_by_key(|(_, theirs)| theirs.busy)?;
+    let less = mine.busy.checked_sub(least.busy).filter(|less| *less >= DIFFERENCE_MIN)?;
+    let count = (mine.active * less / mine.busy / 4).max(1).min(mine.active.saturating_sub(1));
+    (count > 0).then_some(Moves { to, count })
+}
+
+/// Between those that all have as much to do as they can. The connections of the one that has fewest are served soonest.
+fn evening_out(mine: Seen, others: impl Iterator<Item = (usize, Seen)>) -> Option<Moves> {
+    let (to, fewest) = others.min_by_key(|(_, theirs)| theirs.active)?;
+    let more = mine.active.saturating_sub(fewest.active);
+    // So that they do not move for ever.
+    (more >= 4 && more > fewest.active / 4).then_some(Moves { to, count: more / 4 })
 }
 
 fn thousandths(part: Duration, whole: Duration) -> u32 {
@@ -163,10 +192,4 @@ fn thousandths(part: Duration, whole: Duration) -> u32 {
 
 fn now_ms() -> u64 {
     u64::try_from(STARTED.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The processor time that this thread has used.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
-    time.unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Where connections go, and that they move when a thread is busy.
 
-use super::balance::{Moves, moves};
+use super::balance::{Moves, Seen, moves};
 use super::*;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,22 +9,35 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+/// What worker `own` gives away, of workers that are so busy with so many active connections.
+fn given_away(own: usize, workers: &[(u32, u32)]) -> Option<(usize, u32)> {
+    let seen = workers.iter().map(|&(busy, active)| Seen { busy, active });
+    moves(own, seen.clone().nth(own).expect("one of them"), seen).map(|Moves { to, count }| (to, count))
+}
+
 #[test]
 fn a_busy_worker_gives_some_of_its_active_connections_to_the_least_busy_one() {
-    let some = |to, count| Some(Moves { to, count });
-    assert_eq!(moves(0, 1000, 40, [1000, 800, 200].into_iter()), some(2, 8));
-    assert_eq!(moves(1, 1000, 2, [0, 1000].into_iter()), some(0, 1));
-    assert_eq!(moves(0, 900, 40, [900, 700].into_iter()), None, "the other is not much less busy");
-    assert_eq!(moves(0, 1000, 1, [1000, 0].into_iter()), None, "it would be as busy there");
-    assert_eq!(moves(0, 1000, 40, [1000].into_iter()), None, "there is no other");
+    assert_eq!(given_away(0, &[(1000, 40), (800, 1), (200, 50)]), Some((2, 8)));
+    assert_eq!(given_away(1, &[(0, 0), (1000, 2)]), Some((0, 1)));
+    assert_eq!(given_away(0, &[(900, 40), (700, 40)]), None, "the other is not much less busy");
+    assert_eq!(given_away(0, &[(1000, 1), (1000, 0)]), None, "it would be as busy there");
+    assert_eq!(given_away(0, &[(1000, 40)]), None, "there is no other");
+}
+
+#[test]
+fn workers_that_are_all_too_busy_have_as_many_connections() {
+    assert_eq!(given_away(0, &[(1000, 160), (950, 90), (1000, 40)]), Some((2, 30)));
+    assert_eq!(given_away(2, &[(1000, 160), (950, 90), (1000, 40)]), None, "it has the fewest");
+    assert_eq!(given_away(0, &[(1000, 110), (1000, 90)]), None, "they would move for ever");
+    assert_eq!(given_away(0, &[(1000, 3), (1000, 0)]), None, "they are few");
 }
 
 #[test]
 fn what_one_worker_can_do_one_worker_does() {
-    assert_eq!(moves(1, 200, 9, [300, 200].into_iter()), Some(Moves { to: 0, count: 9 }));
-    assert_eq!(moves(1, 300, 9, [400, 300].into_iter()), None, "together they are too much");
-    assert_eq!(moves(0, 200, 9, [200, 0].into_iter()), None, "they gather at the first");
-    assert_eq!(moves(1, 0, 0, [0, 0].into_iter()), None, "there is nothing to move");
+    assert_eq!(given_away(1, &[(300, 9), (200, 9)]), Some((0, 9)));
+    assert_eq!(given_away(1, &[(400, 9), (300, 9)]), None, "together they are too much");
+    assert_eq!(given_away(0, &[(200, 9), (0, 0)]), None, "they gather at the first");
+    assert_eq!(given_away(1, &[(0, 0), (0, 0)]), None, "there is nothing to move");
 }
 
 /// Answers bytes, each on the other worker than the one before.
