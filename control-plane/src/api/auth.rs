@@ -219,7 +219,37 @@ fn bearer(header: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::bearer;
+    use super::*;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use catalog_schema::MasterKey;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+    use tenancy::Secret;
+
+    #[tokio::test]
+    async fn a_route_that_nobody_thought_of_is_served_to_nobody() {
+        let token = Secret::new("a token that nobody guesses".to_owned());
+        let nowhere = Secret::new("postgres://nobody@127.0.0.1:1/none".to_owned());
+        let catalog = Catalog::connect(&nowhere, MasterKey::generate().unwrap(), 1).await.unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let gate = Gate::new(OperatorToken::new(&token), catalog, metrics, 1);
+        let router = Router::new()
+            .route("/v1/forgotten", get(async || "served"))
+            .route("/healthz", get(async || "served").put(async || "served"))
+            .layer(from_fn_with_state(gate, authorise));
+        let service = TowerToHyperService::new(router);
+        for (method, path, expected) in
+            [("GET", "/healthz", 200), ("GET", "/v1/forgotten", 404), ("PUT", "/healthz", 404)]
+        {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+            let answer = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), expected, "{method} {path}");
+        }
+    }
 
     #[test]
     fn the_scheme_is_bearer_in_any_case() {

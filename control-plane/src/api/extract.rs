@@ -151,7 +151,33 @@ pub(super) fn field_as<T: std::str::FromStr<Err: std::fmt::Display>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Router;
+    use axum::body::{Body as HttpBody, to_bytes};
+    use axum::middleware::{Next, from_fn};
+    use axum::routing::get;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
     use serde::Deserialize;
+    use tenancy::TenantId;
+
+    /// A name may change hands between the decision and the handler: the handler must not look it up again.
+    #[tokio::test]
+    async fn the_tenant_that_was_decided_about_takes_the_place_of_the_name() {
+        let decided = TenantId::generate();
+        let router = Router::new()
+            .route("/{tenant}", get(async |Named(tenant): Named<String>| tenant))
+            .route("/{tenant}/{of}", get(async |Named((tenant, of)): Named<(String, String)>| tenant + &of))
+            .layer(from_fn(move |mut request: Request, next: Next| {
+                request.extensions_mut().insert(ActsIn(decided));
+                next.run(request)
+            }));
+        let service = TowerToHyperService::new(router);
+        for (path, expected) in [("/acme", decided.to_string()), ("/acme/x%20y", format!("{decided}x y"))] {
+            let request = Request::builder().uri(path).body(HttpBody::empty()).unwrap();
+            let answer = service.call(request).await.unwrap();
+            assert_eq!(to_bytes(answer.into_body(), 100).await.unwrap(), expected, "{path}");
+        }
+    }
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
