@@ -26,6 +26,9 @@ pub struct ControlPlaneConfig {
     /// The content of the file that `operator_token_file` names, or `TENANTRY_OPERATOR_TOKEN`, which
     /// wins. Whoever holds it may do everything: at least 16 bytes, made by a machine. Required.
     pub operator_token: Secret,
+    /// `keep_old_slug_s`: how long a renamed tenant is still reached by its old name, seconds, 604,800 (seven days), unless
+    /// whoever renames it says otherwise. Nobody else gets the name meanwhile.
+    pub keep_old_slug_s: u64,
     /// `[gateway_endpoint]`
     pub gateway_endpoint: GatewayEndpoint,
     /// `[worker]`
@@ -74,6 +77,7 @@ impl Default for ControlPlaneConfig {
             catalog: CatalogConfig::default(),
             master_key: MasterKeySource::default(),
             operator_token: Secret::new(String::new()),
+            keep_old_slug_s: 7 * 24 * 60 * 60,
             gateway_endpoint: GatewayEndpoint::default(),
             worker: WorkerConfig::default(),
             limits: ApiLimits::default(),
@@ -118,6 +122,12 @@ impl ControlPlaneConfig {
         load::parse(text, &environment, Self::read)
     }
 
+    /// [`Self::keep_old_slug_s`] as a duration.
+    #[must_use]
+    pub const fn keep_old_slug(&self) -> Duration {
+        Duration::from_secs(self.keep_old_slug_s)
+    }
+
     fn read(root: &mut Section<'_>) -> Self {
         let defaults = Self::default();
         Self {
@@ -126,6 +136,7 @@ impl ControlPlaneConfig {
             catalog: CatalogConfig::read(root.section("catalog")),
             master_key: MasterKeySource::read_from(root),
             operator_token: read_operator_token(root).unwrap_or(defaults.operator_token),
+            keep_old_slug_s: root.number("keep_old_slug_s", defaults.keep_old_slug_s, &(0..=31_536_000)),
             gateway_endpoint: GatewayEndpoint::read(root.section("gateway_endpoint")),
             worker: WorkerConfig::read(root.section("worker")),
             limits: ApiLimits::read(root.section("limits")),

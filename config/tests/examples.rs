@@ -70,6 +70,7 @@ fn the_control_plane_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.worker, defaults.worker);
         assert_eq!(config.identity, defaults.identity);
         assert_eq!(config.limits, defaults.limits);
+        assert_eq!(config.keep_old_slug_s, defaults.keep_old_slug_s);
         assert_eq!(config.domains, defaults.domains);
     });
 }

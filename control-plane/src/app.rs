@@ -86,6 +86,7 @@ impl ControlPlane {
         config: ControlPlaneConfig,
         failpoints: Arc<dyn failpoint::Failpoints>,
     ) -> Result<Self, ControlPlaneError> {
+        let keep_old_slug = config.keep_old_slug();
         let key = MasterKey::from_base64(&config.master_key.read()?)?;
         let catalog = Catalog::connect(&config.catalog.dsn, key, config.catalog.pool_size).await?;
         let metrics = Arc::new(Metrics::new()?);
@@ -108,6 +109,7 @@ impl ControlPlane {
         let proofs = Arc::new(proofs.map_err(|error| ControlPlaneError::NameServers(Box::new(error)))?);
         let api = ApiState {
             proofs,
+            keep_old_slug,
             catalog,
             gateway: Arc::new(config.gateway_endpoint),
             limits: config.limits,

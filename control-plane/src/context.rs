@@ -9,6 +9,7 @@ use catalog_schema::Catalog;
 use identity::Jwks;
 use config::{ApiLimits, GatewayEndpoint};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// The parts of a control plane that the API works with. Clones share them.
@@ -23,6 +24,8 @@ pub(crate) struct ApiState {
     pub(crate) metrics: Arc<Metrics>,
     /// Tells streams that some operation has moved on.
     pub(crate) progress: Progress,
+    /// How long a renamed tenant's old name leads to it, where nobody says.
+    pub(crate) keep_old_slug: Duration,
     /// What proves domains.
     pub(crate) proofs: Arc<Proofs>,
     /// People who sign in.

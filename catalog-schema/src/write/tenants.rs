@@ -3,7 +3,7 @@
 use crate::error::CatalogError;
 use crate::read::tenants::{TENANT, TenantRecord, tenant_of_row};
 use crate::row::Columns;
-use crate::sql::{bigint, text, texts, uuid};
+use crate::sql::{millis, text, texts, uuid};
 use crate::tx::Tx;
 use serde_json::json;
 use std::time::Duration;
@@ -34,8 +34,10 @@ pub struct NewTenant {
 /// What of a tenant is to change; unset stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TenantPatch {
-    /// A new name in addresses. The old one still leads to it for [`ALIAS_TTL`].
+    /// A new name in addresses.
     pub slug: Option<Slug>,
+    /// How long the old name still leads to it; [`ALIAS_TTL`] if nothing is said, and not at all for no time.
+    pub keep_slug: Option<Duration>,
     /// A new name for people.
     pub display_name: Option<String>,
     /// Another plan.
@@ -93,7 +95,8 @@ impl Tx {
         }
         let renamed = patch.slug.as_ref().filter(|slug| **slug != before.slug);
         if let Some(slug) = renamed {
-            self.leave_alias(id, &before.slug, slug).await?;
+            let keep = patch.keep_slug.unwrap_or(ALIAS_TTL);
+            self.leave_alias(id, &before.slug, slug, keep).await?;
         }
         let allowed = patch.allowed_regions.as_ref().unwrap_or(&before.allowed_regions);
         let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
@@ -165,15 +168,23 @@ impl Tx {
 
     /// The old name leads to the tenant for a while. A tenant that takes a former name of its own back
     /// no longer needs it as an alias.
-    async fn leave_alias(&mut self, id: TenantId, old: &Slug, new: &Slug) -> Result<(), CatalogError> {
+    async fn leave_alias(
+        &mut self,
+        id: TenantId,
+        old: &Slug,
+        new: &Slug,
+        keep: Duration,
+    ) -> Result<(), CatalogError> {
         self.drop_expired_alias(new).await?;
         let own = "delete from catalog.slug_aliases where slug = $1 and tenant_id = $2";
         self.execute(own, &[text(new.as_str()), uuid(id.as_uuid())]).await?;
+        if keep.is_zero() {
+            return Ok(());
+        }
         let sql = "insert into catalog.slug_aliases (slug, tenant_id, expires_at)
-                   values ($1, $2, now() + $3 * interval '1 second')
+                   values ($1, $2, now() + $3 * interval '1 millisecond')
                    on conflict (slug) do update set tenant_id = excluded.tenant_id, expires_at = excluded.expires_at";
-        let seconds = i64::try_from(ALIAS_TTL.as_secs()).unwrap_or(i64::MAX);
-        self.execute(sql, &[text(old.as_str()), uuid(id.as_uuid()), bigint(seconds)]).await.map(drop)
+        self.execute(sql, &[text(old.as_str()), uuid(id.as_uuid()), millis(keep)]).await.map(drop)
     }
 
     async fn drop_expired_alias(&mut self, slug: &Slug) -> Result<(), CatalogError> {

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod limits;
+mod rename;
 
 use crate::cli::Options;
 use crate::client::{Client, path};
@@ -12,6 +13,7 @@ use crate::progress;
 use create::Create;
 use delete::Delete;
 use limits::SetLimits;
+use rename::Rename;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -68,6 +70,8 @@ pub(crate) enum TenantCommand {
         /// Its slug or id
         tenant: String,
     },
+    /// Give a tenant another slug; the old one leads to it for a while
+    Rename(Rename),
     /// Give a tenant limits of its own, at once
     SetLimits(SetLimits),
     /// Delete a tenant: its database is dropped, and there is no way back
@@ -94,6 +98,7 @@ impl TenantCommand {
                 change_state(&client, options.output, &tenant, "resume", no_wait).await
             }
             Self::Limits { tenant } => limits::show(&client, options.output, &tenant).await,
+            Self::Rename(rename) => rename.run(&client, options.output).await,
             Self::SetLimits(set) => set.run(&client, options.output).await,
             Self::Delete(delete) => delete.run(&client, options.output).await,
         }

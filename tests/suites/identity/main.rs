@@ -3,7 +3,8 @@
 //! [`tokens`] is how a token opens a tenant and what it may do there, [`attacks`] what only looks like one, [`issuers`]
 //! what has to do with whose it is, [`providers`] what their troubles and new keys do to those with tokens, and
 //! [`gateway_tokens`] those of the control plane itself.
-//! [`sources`] is which tenant is meant, [`domains`] tenants' own names, [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
+//! [`sources`] is which tenant is meant, [`domains`] and [`renames`] what else it is called,
+//! [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
 //! header, [`withdrawal`] what becomes of sessions, [`timing`] that strangers learn nothing by the clock.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
@@ -15,6 +16,7 @@ mod issuers;
 mod keys;
 mod people;
 mod providers;
+mod renames;
 mod services;
 mod sources;
 mod timing;

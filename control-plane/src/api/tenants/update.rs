@@ -4,7 +4,7 @@ use super::super::caller::{Caller, ChangeHeaders, ConditionHeaders};
 use super::super::document::Problems;
 use super::super::extract::{Body, Named, field, field_as};
 use super::super::mutation::{Begun, Mutation};
-use super::super::problem::{ApiResult, ProblemKind};
+use super::super::problem::{ApiResult, Problem, ProblemKind};
 use super::create::allowed_regions;
 use super::{Tenant, check_display_name, find};
 use crate::context::ApiState;
@@ -13,15 +13,23 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::TenantPatch;
 use serde::Deserialize;
+use std::time::Duration;
 use utoipa::ToSchema;
+
+/// The longest that an old name is kept: a year.
+const KEEP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What is to change; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct TenantUpdate {
-    /// A new name in addresses. The old one leads to the tenant for seven more days.
+    /// A new name in addresses. The old one leads to the tenant for a while.
     #[schema(example = "acme-corp")]
     slug: Option<String>,
+    /// For how many seconds the old name leads to the tenant, give or take a minute; as the installation is set up if
+    /// left out, which is seven days mostly. Nobody else gets the name meanwhile.
+    #[schema(minimum = 0, maximum = 31_536_000)]
+    keep_old_slug_s: Option<u32>,
     /// A new name for people.
     display_name: Option<String>,
     /// Another plan; its limits hold at once. Only the operator sets it.
@@ -31,10 +39,16 @@ pub(in super::super) struct TenantUpdate {
 }
 
 impl TenantUpdate {
-    fn check(self) -> ApiResult<TenantPatch> {
+    fn check(self, keep_old_slug: Duration) -> ApiResult<TenantPatch> {
+        let keep = self.keep_old_slug_s.map_or(keep_old_slug, |seconds| Duration::from_secs(seconds.into()));
+        if keep > KEEP_MAX {
+            let detail = format!("keep_old_slug_s is 0 to {}", KEEP_MAX.as_secs());
+            return Err(Problem::new(ProblemKind::InvalidField).detail(detail).field("keep_old_slug_s"));
+        }
         self.display_name.as_deref().map_or(Ok(()), check_display_name)?;
         Ok(TenantPatch {
             slug: self.slug.map(|slug| field_as(ProblemKind::SlugInvalid, "slug", &slug)).transpose()?,
+            keep_slug: Some(keep),
             display_name: self.display_name,
             plan: self.plan.map(|plan| field("plan", &plan)).transpose()?,
             allowed_regions: self.allowed_regions.map(|regions| allowed_regions(&regions)).transpose()?,
@@ -61,7 +75,7 @@ pub(in super::super) async fn tenant_update(
             caller.operator_sets(field)?;
         }
     }
-    let patch = body.value.check()?;
+    let patch = body.value.check(state.keep_old_slug)?;
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
