@@ -66,7 +66,12 @@ impl Gate {
         metrics: Arc<Metrics>,
         per_minute: u32,
     ) -> Self {
-        Self { operator, catalog, attempts: Arc::new(Attempts::new(per_minute, WRONG_TOKENS_WINDOW)), metrics }
+        Self {
+            operator,
+            catalog,
+            attempts: Arc::new(Attempts::new(per_minute, WRONG_TOKENS_WINDOW)),
+            metrics,
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use axum::http::Method;
 use std::fmt;
-use tenancy::Permission::{self, CredentialsManage, DomainsManage, IssuersManage, MembersManage, MembersRead, TenantDelete, TenantManage, TenantRead};
+use tenancy::Permission::{
+    self, CredentialsManage, DomainsManage, IssuersManage, MembersManage, MembersRead, TenantDelete,
+    TenantManage, TenantRead,
+};
 
 /// What somebody must be, or must hold, to have a route served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +218,10 @@ mod tests {
                 text = anew;
                 continue;
             }
-            assert_eq!(shown, table, "{path} is stale: UPDATE_DOCS=1 cargo test -p control-plane requirement");
+            assert_eq!(
+                shown, table,
+                "{path} is stale: UPDATE_DOCS=1 cargo test -p control-plane requirement"
+            );
         }
     }
 
