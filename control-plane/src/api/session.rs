@@ -1,6 +1,7 @@
 //! Sessions: signing in, and what people do for themselves once they have.
 
 mod own;
+mod provider;
 mod sign_in;
 mod switch;
 

@@ -210,6 +210,8 @@ problem_kinds! {
     SignInRefused = "sign-in-refused", UNAUTHORIZED, "the sign-in is refused", "check the address and the password, or the token";
     /// Too many attempts to sign in.
     TooManySignIns = "too-many-sign-ins", TOO_MANY_REQUESTS, "too many attempts to sign in", "try again in a minute";
+    /// The keys of a token's issuer cannot be had.
+    IssuerUnavailable = "issuer-unavailable", SERVICE_UNAVAILABLE, "the token's issuer cannot be reached", "try again in a moment";
     /// Too many passwords are being checked.
     SignInBusy = "sign-in-busy", SERVICE_UNAVAILABLE, "too many people sign in at once", "try again in a moment";
     /// The role opens no data.

@@ -1,4 +1,5 @@
-//! Signing in by a password. An unknown address and a wrong password are one, in words, work and time.
+//! Signing in: by a password, or by an identity provider's token. An unknown address and a wrong password are one, in
+//! words, work and time.
 
 use super::super::document::Problems;
 use super::super::extract::Body;
@@ -8,6 +9,7 @@ use super::super::refusal::internal;
 use super::super::secret_text::{self, SecretText};
 use super::super::stranger::Stranger;
 use super::Session;
+use super::provider::by_token;
 use crate::context::ApiState;
 use crate::metrics::SignInOutcome;
 use crate::people::tokens;
@@ -19,16 +21,38 @@ use serde::{Deserialize, Serialize};
 use tenancy::{Email, Secret, SessionId, UserId};
 use utoipa::ToSchema;
 
-/// How somebody proves who they are.
+/// How somebody proves who they are: `email` and `password`, or `token`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct SessionCreate {
     /// The name that they sign in by.
     #[schema(example = "ann@example.com")]
-    email: String,
+    email: Option<String>,
     /// Their password.
     #[schema(schema_with = secret_text::schema)]
-    password: SecretText,
+    password: Option<SecretText>,
+    /// A token of one of the installation's issuers. Whose it is has to be on record as an identity of a user's.
+    #[schema(schema_with = secret_text::schema)]
+    token: Option<SecretText>,
+}
+
+/// The same, as one of the two.
+enum Proof {
+    Password { email: String, password: Secret },
+    Token(Secret),
+}
+
+impl SessionCreate {
+    fn proof(self) -> ApiResult<Proof> {
+        match self {
+            Self { email: Some(email), password: Some(SecretText(password)), token: None } => {
+                Ok(Proof::Password { email, password })
+            }
+            Self { email: None, password: None, token: Some(SecretText(token)) } => Ok(Proof::Token(token)),
+            Self { .. } => Err(Problem::new(ProblemKind::InvalidField)
+                .detail("give \"email\" and \"password\", or \"token\"")),
+        }
+    }
 }
 
 /// A session with what shows it.
@@ -51,12 +75,21 @@ pub(in super::super) async fn session_create(
     stranger: Stranger,
     body: Body<SessionCreate>,
 ) -> ApiResult<Response> {
-    let SessionCreate { email, password } = body.value;
-    let Some(attempt) = state.people.attempt(stranger.address, Some(&email)) else {
+    let proof = body.value.proof()?;
+    let account = match &proof {
+        Proof::Password { email, .. } => Some(email.as_str()),
+        Proof::Token(_) => None,
+    };
+    let Some(attempt) = state.people.attempt(stranger.address, account) else {
         state.metrics.sign_in(SignInOutcome::NotLookedAt);
         return Err(ProblemKind::TooManySignIns.into());
     };
-    let checked = by_password(&state, &email, &password.0).await;
+    let (checked, method) = match &proof {
+        Proof::Password { email, password } => {
+            (by_password(&state, email, password).await, SessionMethod::Password)
+        }
+        Proof::Token(token) => (by_token(&state, token).await, SessionMethod::Token),
+    };
     if !matches!(checked, Ok(None)) {
         // Right, or not the client's doing.
         state.people.give_back(attempt);
@@ -66,7 +99,7 @@ pub(in super::super) async fn session_create(
         return Err(ProblemKind::SignInRefused.into());
     };
     let mut tx = state.catalog.begin(&stranger.turned_out_to_be(user)).await?;
-    let (session, token) = begin(&state, &mut tx, user, SessionMethod::Password).await?;
+    let (session, token) = begin(&state, &mut tx, user, method).await?;
     tx.commit().await?;
     state.metrics.sign_in(SignInOutcome::Done);
     let created = SessionCreated { session: session.into(), token: token.expose().to_owned() };
