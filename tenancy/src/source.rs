@@ -79,12 +79,12 @@ impl Source {
             Self::ApiKey => "API key",
             Self::Header => "X-Tenant-ID header",
             Self::Path => "path",
-            Self::Host => "host name",
+            Self::Host => "host",
             Self::CustomDomain => "domain",
-            Self::ServerName => "TLS server name",
+            Self::ServerName => "name given to TLS",
             Self::Option => "startup option",
             Self::User => "user's suffix",
-            Self::Database => "database name",
+            Self::Database => "database",
         }
     }
 }

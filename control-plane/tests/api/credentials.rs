@@ -48,7 +48,8 @@ async fn each_bad_credential_is_refused_for_its_own_reason() {
     plane.tenant("acme").await;
     let path = "/v1/tenants/acme/credentials";
     for (expected, body) in [
-        ("role-not-available", json!({ "kind": "api-key", "role": "viewer" })),
+        ("invalid-field", json!({ "kind": "api-key", "scope": "everything" })),
+        ("invalid-field", json!({ "kind": "password", "scope": "data" })),
         ("invalid-field", json!({ "kind": "api-key", "role": "king" })),
         ("invalid-field", json!({ "kind": "certificate" })),
         ("invalid-field", json!({ "kind": "api-key", "user_name": "app" })),
@@ -63,4 +64,32 @@ async fn each_bad_credential_is_refused_for_its_own_reason() {
     let nobody = plane.post("/v1/tenants/nobody/credentials", json!({ "kind": "api-key" }));
     assert_eq!(plane.refused(nobody).await, "tenant-not-found");
     assert_eq!(plane.refused(plane.delete(&format!("{path}/none"))).await, "credential-not-found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_makes_one_like_the_old_and_no_third() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let path = "/v1/tenants/acme/credentials";
+    let body = json!({ "kind": "api-key", "role": "viewer", "scope": "read-only", "expires_at": "2999-01-01T00:00:00Z" });
+    let old = plane.expect(201, plane.post(path, body)).await;
+    let rotate =
+        |made: &serde_json::Value| format!("{path}/{}/rotate", made["credential"]["id"].as_str().unwrap());
+    let new = plane.expect(201, plane.post(&rotate(&old), json!({ "keep_old_s": 60 }))).await;
+    for field in ["kind", "role", "scope"] {
+        assert_eq!(new["credential"][field], old["credential"][field], "{field}");
+    }
+    assert_eq!(new["credential"]["replaces"], old["credential"]["id"]);
+    assert!(new["credential"]["expires_at"].is_string(), "it lasts as long as the old one was made for");
+    assert!(new["replaced"]["expires_at"].as_str() < old["credential"]["expires_at"].as_str());
+    assert_ne!(new["api_key"], old["api_key"]);
+    for again in [&old, &new] {
+        assert_eq!(plane.refused(plane.post(&rotate(again), json!({}))).await, "credential-rotating");
+    }
+    assert_eq!(
+        plane.refused(plane.post(&rotate(&new), json!({ "keep_old_s": 2_592_001 }))).await,
+        "invalid-field"
+    );
+    let nobody = format!("{path}/01920000-0000-7000-8000-000000000000/rotate");
+    assert_eq!(plane.refused(plane.post(&nobody, json!({}))).await, "credential-not-found");
 }

@@ -85,7 +85,7 @@ async fn two_tenants_in_one_request_are_refused(http: &Http, acme: &Tenant, othe
     }
     for text in [other.connection_string.as_str(), "postgres://app@127.0.0.1/nobody"] {
         let body = refused(http.with_key(acme, &query()).header("Neon-Connection-String", text), 403).await;
-        assert_eq!(body["message"], "the API key and the connection string name different tenants");
+        assert_eq!(body["message"], "the API key and the database name different tenants");
     }
 }
 
