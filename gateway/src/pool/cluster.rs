@@ -1,6 +1,7 @@
 //! One PostgreSQL server as this gateway uses it.
 
 mod core;
+mod long;
 
 use self::core::Core;
 use super::Pool;

@@ -3,11 +3,12 @@
 //! A pool may speak to the allocator while it holds its own lock; what comes of it is carried out later, by whoever
 //! holds no pool's lock: [`Cluster::carry_out`].
 
+use super::long::LongWaiter;
 use super::*;
 use crate::pool::allocator::reclaim::IDLE_BEFORE_TAKEN;
 use crate::pool::allocator::{Idle, Phase};
 use crate::pool::siblings::Siblings;
-use crate::pool::waiters::{Ticket, Waiters};
+use crate::pool::waiters::Waiters;
 use std::collections::HashMap;
 use tokio::runtime::Handle;
 
@@ -17,9 +18,9 @@ const LOST_AFTER: Duration = Duration::from_secs(1);
 /// What the cluster's lock protects.
 pub(super) struct Core {
     pub(super) allocator: Allocator,
-    members: HashMap<MemberId, Member>,
+    pub(super) members: HashMap<MemberId, Member>,
     /// Who waits for the right to hold a connection for long. A tenant's pools wait in one line.
-    long_waiters: Waiters<TenantId, LongWaiter>,
+    pub(super) long_waiters: Waiters<TenantId, LongWaiter>,
     /// When to look again by itself.
     looks_at: Option<Duration>,
     /// Somebody is at it.
@@ -28,22 +29,10 @@ pub(super) struct Core {
     has_complained: bool,
 }
 
-struct LongWaiter {
-    id: MemberId,
-    kind: LongHold,
-    sender: oneshot::Sender<LongPermit>,
-}
-
-struct Member {
-    tenant: TenantId,
+pub(super) struct Member {
+    pub(super) tenant: TenantId,
     pool: Weak<Pool>,
     glance: Arc<Glance>,
-}
-
-/// Leaves the queue for long holds when it is dropped.
-struct LongWait<'a> {
-    cluster: &'a Cluster,
-    ticket: Ticket<TenantId>,
 }
 
 impl Core {
@@ -61,17 +50,6 @@ impl Core {
     /// Idle connections of all pools.
     pub(super) fn idle(&self) -> u32 {
         self.members.values().map(|member| member.glance.count()).sum()
-    }
-
-    /// The limit with which all could keep a connection who wait for that.
-    pub(super) fn useful_limit_for_long(&self) -> u32 {
-        self.allocator.useful_limit_for_long(self.long_waiters.len())
-    }
-
-    /// Who waits to hold one of the pool's connections waits no longer, and hears that when these are dropped.
-    fn take_long_waiters(&mut self, id: MemberId) -> Vec<LongWaiter> {
-        let Some(member) = self.members.get(&id) else { return Vec::new() };
-        self.long_waiters.take_some(member.tenant, |waiter| waiter.id == id)
     }
 
     fn settle(&mut self, now: Duration) -> Option<Duration> {
@@ -121,12 +99,6 @@ impl Cluster {
         });
         // Not under the lock: it might be the last to know the pool.
         drop(left);
-    }
-
-    /// Who waits to hold one of the pool's connections for long hears that nobody answers, and asks again.
-    pub(in crate::pool) fn ask_again_for_long(&self, id: MemberId) {
-        let told = self.core().take_long_waiters(id);
-        drop(told);
     }
 
     /// Has the allocator know something, and carries out what it says. Not under a pool's lock.
@@ -225,7 +197,7 @@ impl Cluster {
         Some((action, pool))
     }
 
-    fn note<R>(self: &Arc<Self>, change: impl FnOnce(&mut Core) -> R) -> R {
+    pub(super) fn note<R>(self: &Arc<Self>, change: impl FnOnce(&mut Core) -> R) -> R {
         let now = self.clock.elapsed();
         let mut core = self.core();
         let result = change(&mut core);
@@ -275,76 +247,9 @@ impl Cluster {
         self.carry_out();
     }
 
-    /// The right to hold one of the pool's connections for longer than a transaction, if it is to be had now and
-    /// nobody waits for it.
-    pub(in crate::pool) fn keep_long(self: &Arc<Self>, id: MemberId, kind: LongHold) -> Option<LongPermit> {
-        let is_kept = self.note(|core| core.long_waiters.is_empty() && core.allocator.keep_long(id, kind));
-        // It may lack another one now.
-        self.carry_out();
-        is_kept.then(|| LongPermit::new(Arc::clone(self), id, kind))
-    }
-
-    /// The same for whoever can wait for it. None: the pool has left. Dropping the future leaves the queue.
-    pub(in crate::pool) async fn keep_long_in_turn(
-        self: &Arc<Self>,
-        id: MemberId,
-        weight: u32,
-        kind: LongHold,
-    ) -> Option<LongPermit> {
-        let (sender, receiver) = oneshot::channel();
-        let ticket = {
-            let mut core = self.core();
-            // Nobody would ever serve it, nor whoever is behind it.
-            let tenant = core.members.get(&id)?.tenant;
-            core.long_waiters.push(tenant, weight, LongWaiter { id, kind, sender })
-        };
-        let _wait = LongWait { cluster: self, ticket };
-        self.serve_long();
-        receiver.await.ok()
-    }
-
-    /// Its place is kept meanwhile: there may be none for it a moment later. `false`: it may not be held for that.
-    pub(in crate::pool) fn change_long(&self, id: MemberId, from: LongHold, to: LongHold) -> bool {
-        self.core().allocator.change_long(id, from, to)
-    }
-
     /// Other pools of the pool's tenant.
     pub(in crate::pool) fn pools_beside(&self, id: MemberId) -> usize {
         self.core().allocator.beside(id)
-    }
-
-    /// Do the pool and its siblings listen on as many connections as they may have?
-    pub(in crate::pool) fn listens_on_all(&self, id: MemberId) -> bool {
-        self.core().allocator.listens_on_all(id)
-    }
-
-    pub(in crate::pool) fn end_long(self: &Arc<Self>, id: MemberId, kind: LongHold) {
-        // One place less is due to transactions where long holders exceed the limit.
-        self.tell(|allocator| allocator.end_long(id, kind));
-        self.serve_long();
-    }
-
-    /// Gives what may be held for long to those who wait for it.
-    pub(super) fn serve_long(self: &Arc<Self>) {
-        while let Some((sender, permit)) = self.next_long() {
-            // If the receiver has left, the permit ends here, and it is the next one's turn.
-            let _ = sender.send(permit);
-        }
-        self.carry_out();
-    }
-
-    fn next_long(self: &Arc<Self>) -> Option<(oneshot::Sender<LongPermit>, LongPermit)> {
-        let served = self.note(|core| {
-            let (id, kind) = core.long_waiters.peek().map(|waiter| (waiter.id, waiter.kind))?;
-            core.allocator.keep_long(id, kind).then(|| core.long_waiters.pop()).flatten()
-        });
-        served.map(|LongWaiter { id, kind, sender }| (sender, LongPermit::new(Arc::clone(self), id, kind)))
-    }
-}
-
-impl Drop for LongWait<'_> {
-    fn drop(&mut self) {
-        self.cluster.core().long_waiters.remove(self.ticket);
     }
 }
 
