@@ -104,7 +104,13 @@ async fn an_issuer_that_is_removed_or_changed_is_so_at_once() {
     eventually("its roles have other words", async || (status().await == 403).then_some(())).await;
     let boss = oidc.token(&json!({ "tenant_id": tenant.slug, "role": "boss" }));
     assert_eq!(answer(sql(&boss, "select 1")).await.0, 200);
+    let session = connect(&with_token(&tenant, "token", &boss)).await.unwrap();
+    session.simple_query("select 1").await.unwrap();
     STACK.must(Method::DELETE, &one, None).await;
+    eventually("a session ends with its issuer", async || {
+        session.simple_query("select 1").await.err().map(drop)
+    })
+    .await;
     eventually("a token from before is of no use", async || {
         (answer(sql(&boss, "select 1")).await.0 == 401).then_some(())
     })

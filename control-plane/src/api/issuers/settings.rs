@@ -35,17 +35,17 @@ impl Wanted {
     pub(super) fn read(given: IssuerSettings) -> ApiResult<Self> {
         let wanted = Self {
             audiences: given.audiences,
-            algorithms: given.algorithms.map(algorithms).transpose()?,
+            algorithms: given.algorithms.as_deref().map(algorithms).transpose()?,
             jwks_url: given.jwks_url,
             jwks_ca: given.jwks_ca.map(|pem| Some(pem).filter(|pem| !pem.is_empty())),
             leeway_s: given.leeway_s,
             shape: given.shape.map(|word| field("shape", &word)).transpose()?,
-            tenant_claim: cleared_or("tenant_claim", given.tenant_claim)?,
-            role_claim: cleared_or("role_claim", given.role_claim)?,
-            user_claim: cleared_or("user_claim", given.user_claim)?,
+            tenant_claim: cleared_or("tenant_claim", given.tenant_claim.as_deref())?,
+            role_claim: cleared_or("role_claim", given.role_claim.as_deref())?,
+            user_claim: cleared_or("user_claim", given.user_claim.as_deref())?,
             tenant_form: given.tenant_form.map(|word| field("tenant_form", &word)).transpose()?,
             roles: given.roles.map(roles).transpose()?,
-            default_role: cleared_or("default_role", given.default_role)?,
+            default_role: cleared_or("default_role", given.default_role.as_deref())?,
         };
         wanted.check()?;
         Ok(wanted)
@@ -184,7 +184,7 @@ pub(super) fn unreachable(why: &identity::FetchError) -> Problem {
     Problem::new(ProblemKind::IssuerUnreachable).detail(why.to_string())
 }
 
-fn algorithms(words: Vec<String>) -> ApiResult<Vec<SigningAlgorithm>> {
+fn algorithms(words: &[String]) -> ApiResult<Vec<SigningAlgorithm>> {
     let mut algorithms =
         words.iter().map(|word| field("algorithms", word)).collect::<ApiResult<Vec<SigningAlgorithm>>>()?;
     algorithms.sort_unstable();
@@ -208,9 +208,9 @@ fn roles(words: BTreeMap<String, String>) -> ApiResult<BTreeMap<String, Role>> {
 
 fn cleared_or<T: FromStr<Err: std::fmt::Display>>(
     name: &str,
-    text: Option<String>,
+    text: Option<&str>,
 ) -> ApiResult<Option<Option<T>>> {
-    match text.as_deref() {
+    match text {
         None => Ok(None),
         Some("") => Ok(Some(None)),
         Some(text) => Ok(Some(Some(field(name, text)?))),
