@@ -70,7 +70,7 @@ impl Settings {
             ("role_claim", self.role_claim.as_ref().map(|path| json!(path))),
             ("user_claim", self.user_claim.as_ref().map(|path| json!(path))),
             ("tenant_form", self.tenant_form.map(|form| json!(form))),
-            ("roles", (!roles.is_empty()).then(|| Value::Object(roles))),
+            ("roles", Some(roles).filter(|roles| !roles.is_empty()).map(Value::Object)),
             ("default_role", self.default_role.map(|role| json!(role))),
         ];
         let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
