@@ -111,8 +111,7 @@ mod tests {
         let ((key, _), (_, other)) = (key(), self::key());
         let token = sign(&key, &statement(Timestamp::now())).unwrap();
         let impostor = OwnKey { id: key.id.to_string(), ..other };
-        let refused =
-            verify(&Token::parse(token.expose(), 8_192).unwrap(), &[impostor]).unwrap_err();
+        let refused = verify(&Token::parse(token.expose(), 8_192).unwrap(), &[impostor]).unwrap_err();
         assert_eq!(refused, TokenError::Signature);
     }
 }
