@@ -25,5 +25,5 @@ pub mod steps;
 pub mod tenants;
 pub mod tombstones;
 pub mod upkeep;
-pub mod uses;
 pub mod users;
+pub mod uses;

@@ -2,7 +2,10 @@
 
 use crate::catalog::read_file;
 use crate::section::Section;
-use crate::{CatalogConfig, CertificateFiles, ConfigError, DomainsConfig, IdentityConfig, MasterKeySource, PeopleConfig, WorkerConfig, load};
+use crate::{
+    CatalogConfig, CertificateFiles, ConfigError, DomainsConfig, IdentityConfig, MasterKeySource,
+    PeopleConfig, WorkerConfig, load,
+};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;

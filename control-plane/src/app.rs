@@ -1,8 +1,8 @@
 //! Building and running are two steps, so that a test can build without a process.
 
 use crate::api::{self, Gate, OperatorToken, Tls, TlsError};
-use crate::domains::Proofs;
 use crate::context::{ApiState, EngineState};
+use crate::domains::Proofs;
 use crate::housekeeping;
 use crate::metrics::Metrics;
 use crate::operations::{Progress, Worker, failpoint};

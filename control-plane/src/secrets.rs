@@ -12,7 +12,6 @@ const PASSWORD_BYTES: usize = 24;
 /// Bytes of randomness in an API key.
 const API_KEY_BYTES: usize = 32;
 
-
 /// How much of a key is kept to tell keys apart: its prefix and eight characters, which leave 208 bits to guess.
 const API_KEY_SHOWN_CHARS: usize = 12;
 

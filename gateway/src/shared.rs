@@ -1,10 +1,10 @@
 //! What all connections share. Built once by [`crate::app`], read everywhere.
 
 use crate::admit::gate::Gate;
-use crate::authenticate::uses::Uses;
-use crate::authenticate::{CredentialRef, MockSeed};
 use crate::authenticate::password::PasswordChecks;
 use crate::authenticate::token::TokenChecks;
+use crate::authenticate::uses::Uses;
+use crate::authenticate::{CredentialRef, MockSeed};
 use crate::cancel::Cancels;
 use crate::clients::Clients;
 use crate::console::Console;

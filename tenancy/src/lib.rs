@@ -29,7 +29,10 @@ pub use domain::{BadDomainName, DomainName};
 pub use email::{Email, NotAnEmail};
 pub use error::ErrorKind;
 pub use generation::{Generation, Revision};
-pub use id::{ClusterId, CredentialId, CustomRoleId, GatewayId, InviteId, IssuerId, OperationId, ServiceId, SessionId, SigningKeyId, TenantId, UserId};
+pub use id::{
+    ClusterId, CredentialId, CustomRoleId, GatewayId, InviteId, IssuerId, OperationId, ServiceId, SessionId,
+    SigningKeyId, TenantId, UserId,
+};
 pub use isolation::Isolation;
 pub use issuer::{ClaimPath, ClaimShape, Issuer, SigningAlgorithm, TenantForm};
 pub use key_scope::KeyScope;

@@ -58,7 +58,9 @@ pub(crate) fn by_slug() -> String {
 }
 
 pub(crate) fn by_domain() -> String {
-    route("(select d.tenant_id from catalog.custom_domains d where d.domain = $1 and d.verified_at is not null)")
+    route(
+        "(select d.tenant_id from catalog.custom_domains d where d.domain = $1 and d.verified_at is not null)",
+    )
 }
 
 /// The id of the living tenant that `$1` names, now or until lately. A name of its own goes before an alias.

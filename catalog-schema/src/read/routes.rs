@@ -10,7 +10,11 @@ use crate::row::Columns;
 use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
 use std::sync::Arc;
-use tenancy::{Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName, Generation, Isolation, Issuer, KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState, TlsMode, UserName};
+use tenancy::{
+    Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName, Generation,
+    Isolation, Issuer, KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState,
+    TlsMode, UserName,
+};
 
 /// A tenant as a gateway sees it, all of one moment.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 //! an oid is in the ledger before anything may be dropped by it.
 
 use crate::error::CatalogError;
-use crate::read::placements::NameKind;
 use crate::read::logins::keys_context;
+use crate::read::placements::NameKind;
 use crate::sql::{bigint, bytes, text, uuid};
 use crate::tx::Tx;
 use pgwire::scram::ClientKeys;

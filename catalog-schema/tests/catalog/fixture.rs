@@ -10,7 +10,10 @@ use serde_json::json;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tenancy::{ClusterId, CredentialId, Isolation, KeyScope, OperationId, RegionName, Role, Secret, Slug, TenantId, TenantState, TlsMode};
+use tenancy::{
+    ClusterId, CredentialId, Isolation, KeyScope, OperationId, RegionName, Role, Secret, Slug, TenantId,
+    TenantState, TlsMode,
+};
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
 

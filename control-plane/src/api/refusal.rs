@@ -100,7 +100,9 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         Constraint::PlacedElsewhere => (ProblemKind::RegionNotAllowed, Some("allowed_regions")),
         Constraint::PlacementNotAllowed => (ProblemKind::RegionNotAllowed, None),
         Constraint::ClusterFull | Constraint::ClusterNotActive => (ProblemKind::NoCapacity, None),
-        Constraint::CredentialReplaced | Constraint::CredentialRotating => (ProblemKind::CredentialRotating, None),
+        Constraint::CredentialReplaced | Constraint::CredentialRotating => {
+            (ProblemKind::CredentialRotating, None)
+        }
         Constraint::DomainTaken => (ProblemKind::DomainTaken, None),
         Constraint::DomainRequested => (ProblemKind::DomainExists, Some("domain")),
         Constraint::SlugTaken | Constraint::SlugAliased => (ProblemKind::SlugTaken, Some("slug")),

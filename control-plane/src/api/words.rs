@@ -1,7 +1,10 @@
 //! Enumerations as the OpenAPI document shows them: the words themselves, taken from the types that define them.
 
 use catalog_schema::OperationState;
-use tenancy::{ClaimShape, TenantForm, ClusterState, Isolation, KeyScope, Permission, PoolMode, Role, TenantState, TlsMode};
+use tenancy::{
+    ClaimShape, ClusterState, Isolation, KeyScope, Permission, PoolMode, Role, TenantForm, TenantState,
+    TlsMode,
+};
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
 fn words(words: impl IntoIterator<Item = &'static str>) -> Object {

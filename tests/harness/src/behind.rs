@@ -90,7 +90,11 @@ impl Stack {
         // With a time-out it waits until the process has ended and its socket with it.
         let query =
             "select count(pg_terminate_backend(pid, 60000)) from pg_stat_activity where usename = any($1)";
-        admin.query_one(query, &[&self.roles(tenant).await.as_slice()]).await.expect("an administrator may").get(0)
+        admin
+            .query_one(query, &[&self.roles(tenant).await.as_slice()])
+            .await
+            .expect("an administrator may")
+            .get(0)
     }
 
     /// The server sessions that a tenant's roles have now.
@@ -101,7 +105,11 @@ impl Stack {
         let physical = self.physical(tenant).await;
         let admin = self.cluster_admin(&physical.cluster, "postgres").await;
         let query = "select count(*) from pg_stat_activity where usename = any($1)";
-        admin.query_one(query, &[&self.roles(tenant).await.as_slice()]).await.expect("an administrator may look").get(0)
+        admin
+            .query_one(query, &[&self.roles(tenant).await.as_slice()])
+            .await
+            .expect("an administrator may look")
+            .get(0)
     }
 
     /// The roles that a tenant's server connections are logged in as: the owner's, the writing one, the reading one.

@@ -53,7 +53,8 @@ static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
             })
             .control_plane(move |control_plane| {
                 control_plane.identity.private_issuers = true;
-                control_plane.domains = DomainsConfig { name_server: Some(address), recheck_s: 1, grace_s: 1 };
+                control_plane.domains =
+                    DomainsConfig { name_server: Some(address), recheck_s: 1, grace_s: 1 };
             });
         Stack::start_with(options).await
     })
@@ -132,6 +133,6 @@ async fn connect(config: &Config) -> Result<Client, Error> {
 
 /// The SQLSTATE that a login is refused with.
 async fn sqlstate(config: &Config) -> String {
-    let error = connect(config).await.err().expect("it is refused");
+    let Err(error) = connect(config).await else { panic!("it is let in") };
     error.code().unwrap_or_else(|| panic!("{error:?}")).code().to_owned()
 }

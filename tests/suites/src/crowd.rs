@@ -25,12 +25,14 @@ pub async fn add(stack: &Stack, count: usize) -> Vec<String> {
         let tenants: Vec<TenantId> = (slugs.len()..count).take(BATCH).map(|_| TenantId::generate()).collect();
         let sealed: Vec<Vec<u8>> =
             tenants.iter().map(|id| sealed_keys(&master_key, *id, Access::Owner)).collect();
-        let names: Vec<String> = (0..tenants.len()).map(|row| format!("crowd-{}", slugs.len() + row)).collect();
+        let names: Vec<String> =
+            (0..tenants.len()).map(|row| format!("crowd-{}", slugs.len() + row)).collect();
         let ids: Vec<_> = tenants.iter().map(|id| id.as_uuid()).collect();
         catalog.execute(TENANTS, &[&ids, &names]).await.expect("good tenants");
         catalog.execute(PLACEMENTS, &[&ids, &sealed]).await.expect("good placements");
         for access in Access::GRANTED {
-            let sealed: Vec<Vec<u8>> = tenants.iter().map(|id| sealed_keys(&master_key, *id, access)).collect();
+            let sealed: Vec<Vec<u8>> =
+                tenants.iter().map(|id| sealed_keys(&master_key, *id, access)).collect();
             catalog.execute(ROLES, &[&ids, &sealed, &access.as_str()]).await.expect("good roles");
         }
         catalog.execute(PASSWORDS, &[&ids]).await.expect("good credentials");

@@ -1,7 +1,7 @@
 //! A client's first moments: it waits where its tenant is paused, and is greeted as by its server.
 
-use super::farewell::farewell;
 use super::Session;
+use super::farewell::farewell;
 use crate::admit::gate;
 use crate::cancel::CancelGuard;
 use crate::clients::{Client, ClientGuard};
