@@ -137,9 +137,9 @@ mod tests {
         let now = Timestamp::now();
         assert_eq!(due(&[], now), Some(now - CLOCKS_APART));
         let first = key(now);
-        assert_eq!(due(&[first.clone()], now), None);
+        assert_eq!(due(std::slice::from_ref(&first), now), None);
         let in_time = first.signs_until - MADE_AHEAD;
-        assert_eq!(due(&[first.clone()], in_time), Some(first.signs_until));
+        assert_eq!(due(std::slice::from_ref(&first), in_time), Some(first.signs_until));
         let second = key(first.signs_until);
         assert_eq!(due(&[first.clone(), second], in_time), None);
         let too_late = later(first.signs_until, HOUR);
