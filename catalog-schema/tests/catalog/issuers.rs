@@ -53,7 +53,7 @@ async fn the_installations_are_in_the_document_and_a_tenants_in_its_route() {
     let document = fixture.catalog.identity().await.unwrap();
     assert_eq!(
         document.issuers.iter().map(|issuer| (**issuer).clone()).collect::<Vec<_>>(),
-        [everybodys.clone()]
+        std::slice::from_ref(&everybodys)
     );
     let changes = fixture.catalog.route_changes_since(before).await.unwrap();
     assert_eq!((changes.identity, changes.revision), (document.version, document.version));
