@@ -8,3 +8,4 @@ pub mod nonce;
 pub mod people;
 pub mod plans;
 pub mod settled;
+pub mod tls;

@@ -6,7 +6,6 @@
 //! demands everything, [`servers`] the way to the clusters, and [`middle`] who may be on it,
 //! [`console`] operators.
 
-mod client;
 mod console;
 mod handshakes;
 mod https;
@@ -25,6 +24,7 @@ use harness::{SharedStack, Stack, Tenant};
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 use suites::certs::{self, Authority, Files, Signed};
+use suites::tls as client;
 use tenantry::dev::StackOptions;
 
 /// Below it host names name tenants.

@@ -18,25 +18,29 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// A client over TLS.
-pub(crate) type TlsClient = WireClient<TlsStream<TcpStream>>;
+pub type TlsClient = WireClient<TlsStream<TcpStream>>;
 
 /// How a client speaks TLS.
 #[derive(Clone)]
-pub(crate) struct Tls {
+pub struct Tls {
     roots: RootCertStore,
     /// The name that it asks for and checks.
-    pub(crate) server_name: String,
+    pub server_name: String,
     /// The protocols that it names.
-    pub(crate) alpn: Vec<Vec<u8>>,
+    pub alpn: Vec<Vec<u8>>,
     /// The certificate that it shows.
-    pub(crate) certificate: Option<Signed>,
+    pub certificate: Option<Signed>,
     /// Versions other than 1.2 are not spoken.
     pub only_tls12: bool,
 }
 
 impl Tls {
     /// Trusts an authority, and asks for a name.
-    pub(crate) fn new(ca: &str, server_name: &str) -> Self {
+    ///
+    /// # Panics
+    /// When the authority is none.
+    #[must_use]
+    pub fn new(ca: &str, server_name: &str) -> Self {
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from_pem_slice(ca.as_bytes()).expect("a certificate"))
@@ -50,23 +54,32 @@ impl Tls {
         }
     }
 
-    pub(crate) fn named(&self, server_name: &str) -> Self {
+    /// The same, with another name.
+    #[must_use]
+    pub fn named(&self, server_name: &str) -> Self {
         Self { server_name: server_name.to_owned(), ..self.clone() }
     }
 
-    pub(crate) fn alpn(&self, protocols: &[&str]) -> Self {
+    /// The same, naming these protocols.
+    #[must_use]
+    pub fn alpn(&self, protocols: &[&str]) -> Self {
         Self { alpn: protocols.iter().map(|name| name.as_bytes().to_vec()).collect(), ..self.clone() }
     }
 
-    pub(crate) fn showing(&self, certificate: &Signed) -> Self {
+    /// The same, showing this certificate.
+    #[must_use]
+    pub fn showing(&self, certificate: &Signed) -> Self {
         Self { certificate: Some(certificate.clone()), ..self.clone() }
     }
 
     /// Goes through the handshake on a connection.
-    pub(crate) async fn over<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        stream: S,
-    ) -> io::Result<TlsStream<S>> {
+    ///
+    /// # Errors
+    /// It fails.
+    ///
+    /// # Panics
+    /// When what it is to speak with is broken.
+    pub async fn over<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let versions: &[&rustls::SupportedProtocolVersion] =
             if self.only_tls12 { &[&rustls::version::TLS12] } else { rustls::ALL_VERSIONS };
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -87,20 +100,29 @@ impl Tls {
     }
 
     /// Connects by SSLRequest.
-    pub(crate) async fn request(&self, address: SocketAddr) -> io::Result<TlsClient> {
+    ///
+    /// # Errors
+    /// The gateway does not listen or agree, or the handshake fails.
+    pub async fn request(&self, address: SocketAddr) -> io::Result<TlsClient> {
         let stream = ask(address).await?;
         Ok(WireClient::over(self.over(stream).await?))
     }
 
     /// Connects with TLS from the first byte.
-    pub(crate) async fn direct(&self, address: SocketAddr) -> io::Result<TlsClient> {
+    ///
+    /// # Errors
+    /// The gateway does not listen, or the handshake fails.
+    pub async fn direct(&self, address: SocketAddr) -> io::Result<TlsClient> {
         let stream = TcpStream::connect(address).await?;
         Ok(WireClient::over(self.over(stream).await?))
     }
 }
 
 /// A connection on which the gateway has agreed to TLS.
-pub(crate) async fn ask(address: SocketAddr) -> io::Result<TcpStream> {
+///
+/// # Errors
+/// The gateway does not listen, or does not agree.
+pub async fn ask(address: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     let mut request = Vec::new();
     write::ssl_request(&mut request);
@@ -112,7 +134,10 @@ pub(crate) async fn ask(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Logs in, bound to this connection's certificate.
-pub(crate) async fn login(
+///
+/// # Errors
+/// The error that the gateway answers with, or an empty message when the connection ends.
+pub async fn login(
     client: &mut TlsClient,
     parameters: &[(&str, &str)],
     password: &str,
@@ -124,12 +149,18 @@ pub(crate) async fn login(
 }
 
 /// What a login over this connection is bound to. The tests' certificates are signed with SHA-256.
-pub(crate) fn binding(client: &mut TlsClient) -> ChannelBinding {
+///
+/// # Panics
+/// When the gateway showed no certificate.
+pub fn binding(client: &mut TlsClient) -> ChannelBinding {
     ChannelBinding::TlsServerEndPoint(Sha256::digest(server_certificate(client)).to_vec())
 }
 
 /// The certificate that the gateway showed, in DER.
-pub(crate) fn server_certificate(client: &mut TlsClient) -> Vec<u8> {
+///
+/// # Panics
+/// When it showed none.
+pub fn server_certificate(client: &mut TlsClient) -> Vec<u8> {
     let (_, session) = client.stream().get_ref();
     session.peer_certificates().expect("a certificate")[0].to_vec()
 }
