@@ -72,8 +72,6 @@ impl Kind {
         Self::Certificate,
     ];
 
-    pub(crate) const KEYS: [Self; 3] = [Self::DataKey, Self::ReadOnlyKey, Self::AdminKey];
-
     /// The table's word.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

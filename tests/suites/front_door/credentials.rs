@@ -43,19 +43,36 @@ impl Proofs {
 }
 
 /// Makes all but tokens.
-pub(crate) async fn make(owners: &Owners, spoils: &mut Vec<Spoil>) -> HashMap<Kind, Proofs> {
-    let mut all = HashMap::new();
+pub(crate) async fn make(owners: &Owners) -> (HashMap<Kind, Proofs>, Vec<Spoil>) {
     let password = json!({ "kind": "password", "user_name": "app" });
-    all.insert(Kind::Password, of_tenant(owners, &password, spoils).await);
-    for (kind, scope) in Kind::KEYS.into_iter().zip(["data", "read-only", "admin"]) {
-        let body = json!({ "kind": "api-key", "scope": scope, "role": "admin" });
-        all.insert(kind, of_tenant(owners, &body, spoils).await);
-    }
+    let scopes = ["data", "read-only", "admin"];
+    let [data, read, admin] =
+        scopes.map(|scope| json!({ "kind": "api-key", "scope": scope, "role": "admin" }));
     let some = json!([owners.mine.slug, owners.suspended.slug, owners.purged.slug]);
-    all.insert(Kind::Service, services(Some(&some), spoils).await);
-    all.insert(Kind::ServiceForAll, services(None, spoils).await);
-    all.insert(Kind::Certificate, certificates(owners, spoils).await);
-    all
+    let made = tokio::join!(
+        of_tenant(owners, &password),
+        of_tenant(owners, &data),
+        of_tenant(owners, &read),
+        of_tenant(owners, &admin),
+        services(Some(&some)),
+        services(None),
+        certificates(owners),
+    );
+    let made = [
+        (Kind::Password, made.0),
+        (Kind::DataKey, made.1),
+        (Kind::ReadOnlyKey, made.2),
+        (Kind::AdminKey, made.3),
+        (Kind::Service, made.4),
+        (Kind::ServiceForAll, made.5),
+        (Kind::Certificate, made.6),
+    ];
+    let (mut all, mut spoils) = (HashMap::new(), Vec::new());
+    for (kind, (proofs, ends)) in made {
+        all.insert(kind, proofs);
+        spoils.extend(ends);
+    }
+    (all, spoils)
 }
 
 async fn create(tenant: &Tenant, body: &Value) -> Value {
@@ -84,7 +101,7 @@ fn proof(created: &Value) -> Proof {
     Proof::Password(String::from_utf8(password).expect("a password is text"))
 }
 
-async fn of_tenant(owners: &Owners, body: &Value, spoils: &mut Vec<Spoil>) -> Proofs {
+async fn of_tenant(owners: &Owners, body: &Value) -> (Proofs, Vec<Spoil>) {
     let mine = &owners.mine;
     let rotate = async || {
         let first = create(mine, body).await;
@@ -94,12 +111,12 @@ async fn of_tenant(owners: &Owners, body: &Value, spoils: &mut Vec<Spoil>) -> Pr
     };
     let (both, gone) = (rotate().await, rotate().await);
     let (revoked, late) = (create(mine, body).await, create(mine, body).await);
-    spoils.extend([withdrawn(mine, &gone.0), withdrawn(mine, &revoked), expired("credentials", id(&late))]);
+    let spoils = vec![withdrawn(mine, &gone.0), withdrawn(mine, &revoked), expired("credentials", id(&late))];
     let wrong = match proof(&revoked) {
         Proof::Key(key) => Proof::Key(made_up(&key)),
         _ => Proof::Password("made-up".to_owned()),
     };
-    Proofs::new([
+    let proofs = Proofs::new([
         (Case::Right, proof(&create(mine, body).await)),
         (Case::Suspended, proof(&create(&owners.suspended, body).await)),
         (Case::Purged, proof(&create(&owners.purged, body).await)),
@@ -110,7 +127,8 @@ async fn of_tenant(owners: &Owners, body: &Value, spoils: &mut Vec<Spoil>) -> Pr
         (Case::BothNew, proof(&both.1)),
         (Case::GoneOld, proof(&gone.0)),
         (Case::GoneNew, proof(&gone.1)),
-    ])
+    ]);
+    (proofs, spoils)
 }
 
 /// Looks like this one, and is nobody's.
@@ -120,7 +138,7 @@ fn made_up(key: &str) -> String {
 }
 
 /// A service is rotated by having a second one.
-async fn services(tenants: Option<&Value>, spoils: &mut Vec<Spoil>) -> Proofs {
+async fn services(tenants: Option<&Value>) -> (Proofs, Vec<Spoil>) {
     let make = async || {
         let mut body = json!({ "name": "door", "role": "member", "expires_at": "2999-01-01T00:00:00Z" });
         if let Some(tenants) = tenants {
@@ -131,9 +149,9 @@ async fn services(tenants: Option<&Value>, spoils: &mut Vec<Spoil>) -> Proofs {
         (text("/key"), text("/service_credential/id"))
     };
     let (right, late, revoked, gone) = (make().await, make().await, make().await, make().await);
-    spoils.push(expired("service_credentials", &late.1));
+    let mut spoils = vec![expired("service_credentials", &late.1)];
     spoils.extend([&revoked.1, &gone.1].map(|id| Spoil::Delete(path(&["service-credentials", id]))));
-    Proofs::new([
+    let proofs = Proofs::new([
         (Case::Wrong, Proof::Key(made_up(&right.0))),
         (Case::Right, Proof::Key(right.0)),
         (Case::Expired, Proof::Key(late.0)),
@@ -141,20 +159,21 @@ async fn services(tenants: Option<&Value>, spoils: &mut Vec<Spoil>) -> Proofs {
         (Case::BothNew, Proof::Key(make().await.0)),
         (Case::GoneOld, Proof::Key(gone.0)),
         (Case::GoneNew, Proof::Key(make().await.0)),
-    ])
+    ]);
+    (proofs, spoils)
 }
 
 /// A certificate stands for its user's passwords, and goes with the last of them.
-async fn certificates(owners: &Owners, spoils: &mut Vec<Spoil>) -> Proofs {
+async fn certificates(owners: &Owners) -> (Proofs, Vec<Spoil>) {
     let signed = |user: &'static str, tenant: &Tenant| {
         let signed = WORLD_FILES.clients.sign_client(&format!("{user}.{}", tenant.slug));
         Proof::Certificate(Box::new(ClientCertificate { user, signed }))
     };
     let mine = &owners.mine;
     let user = async |name: &str| create(mine, &json!({ "kind": "password", "user_name": name })).await;
-    spoils.push(expired("credentials", id(&user("late").await)));
-    spoils.push(withdrawn(mine, &user("dismissed").await));
-    Proofs::new([
+    let spoils =
+        vec![expired("credentials", id(&user("late").await)), withdrawn(mine, &user("dismissed").await)];
+    let proofs = Proofs::new([
         (Case::Right, signed("app", mine)),
         (Case::Suspended, signed("app", &owners.suspended)),
         (Case::Purged, signed("app", &owners.purged)),
@@ -163,5 +182,6 @@ async fn certificates(owners: &Owners, spoils: &mut Vec<Spoil>) -> Proofs {
         (Case::Revoked, signed("dismissed", mine)),
         (Case::BothOld, signed("app", mine)),
         (Case::BothNew, signed("app", mine)),
-    ])
+    ]);
+    (proofs, spoils)
 }

@@ -2,8 +2,10 @@
 
 use crate::axes::Combination;
 use crate::axes::{Case, Kind, Way};
+use crate::combinations::AT_ONCE;
 use crate::world::World;
 use crate::{Answer, STACK, Visit};
+use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
 use tenancy::Source;
 
@@ -47,29 +49,34 @@ impl Anomalies {
     }
 }
 
-/// Each two places of a listener: they agree, or neither tenant is served. They are asked in the order of the settings.
+/// Each two places of a listener that a client can use at once, in the order in which they are asked.
+pub(crate) fn pairs() -> impl Iterator<Item = (Way, Source, Source)> {
+    let sources = [(Way::Http, &Source::HTTP[..]), (Way::Wire, &Source::WIRE[..])];
+    let pairs = sources.into_iter().flat_map(|(way, sources)| {
+        let firsts = sources.iter().enumerate();
+        firsts.flat_map(move |(at, first)| sources[at + 1..].iter().map(move |second| (way, *first, *second)))
+    });
+    // TLS is given one name.
+    pairs.filter(|(_, first, second)| (*first, *second) != (Source::ServerName, Source::CustomDomain))
+}
+
+/// Two places agree, or no tenant is served.
 pub(crate) async fn any_two_places(world: &World) -> Vec<String> {
-    let (mut wrong, mut expected) = (Vec::new(), Anomalies::default());
-    let before = Anomalies::read().await;
-    for (way, sources, kind) in
-        [(Way::Http, &Source::HTTP[..], Kind::ServiceForAll), (Way::Wire, &Source::WIRE[..], Kind::Password)]
-    {
-        for (at, first) in sources.iter().enumerate() {
-            for second in &sources[at + 1..] {
-                // TLS is given one name.
-                if (*first, *second) == (Source::ServerName, Source::CustomDomain) {
-                    continue;
-                }
-                expected.add(way, *first, *second);
-                wrong.extend(two_places(world, way, kind, *first, *second).await);
-            }
-        }
+    let (mut expected, before) = (Anomalies::default(), Anomalies::read().await);
+    for (way, first, second) in pairs() {
+        expected.add(way, first, second);
     }
+    let told = stream::iter(pairs()).map(|(way, first, second)| two_places(world, way, first, second));
+    let mut wrong: Vec<String> = told.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.concat();
     wrong.extend(Anomalies::read().await.since(&before).unlike(&expected));
     wrong
 }
 
-async fn two_places(world: &World, way: Way, kind: Kind, first: Source, second: Source) -> Vec<String> {
+async fn two_places(world: &World, way: Way, first: Source, second: Source) -> Vec<String> {
+    let kind = match way {
+        Way::Http => Kind::ServiceForAll,
+        Way::Wire => Kind::Password,
+    };
     let visit = |case| Visit {
         way,
         names: vec![(first, World::named(Case::Right)), (second, World::named(case))],

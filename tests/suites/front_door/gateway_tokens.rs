@@ -52,11 +52,11 @@ impl FormerKey {
     }
 }
 
-pub(crate) async fn make(person: &Person, owners: &Owners, spoils: &mut Vec<Spoil>) -> Proofs {
+pub(crate) async fn make(person: &Person, owners: &Owners) -> (Proofs, Spoil) {
     let (former, withdrawn) = (FormerKey::known().await, FormerKey::known().await);
-    spoils.push(Spoil::Sql(format!("delete from catalog.signing_keys where id = '{}'", withdrawn.id)));
+    let spoil = Spoil::Sql(format!("delete from catalog.signing_keys where id = '{}'", withdrawn.id));
     let mine = &owners.mine;
-    Proofs::new([
+    let proofs = Proofs::new([
         (Case::Right, Proof::Token(person.token(mine).await)),
         (Case::Suspended, Proof::Token(person.token(&owners.suspended).await)),
         (Case::Purged, Proof::Token(person.token(&owners.purged).await)),
@@ -65,5 +65,6 @@ pub(crate) async fn make(person: &Person, owners: &Owners, spoils: &mut Vec<Spoi
         (Case::Revoked, Proof::Token(person.brief_token(mine).await)),
         (Case::BothOld, former.token(person, &mine.id, 0)),
         (Case::GoneOld, withdrawn.token(person, &mine.id, 0)),
-    ])
+    ]);
+    (proofs, spoil)
 }

@@ -3,6 +3,7 @@
 use crate::answers::{Answer, WHERE};
 use crate::world::Proof;
 use crate::{DOMAIN, STACK, Visit};
+use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 use tenancy::Source;
@@ -29,12 +30,26 @@ pub(crate) async fn pay(visit: &Visit) -> Answer {
     }
     let response = request.send().await.expect("the gateway answers");
     let status = response.status().as_u16();
+    let headers = told_by(response.headers());
     let text = response.text().await.expect("text");
     let body: Value = serde_json::from_str(&text).unwrap_or_default();
     match body["rows"][0][0].as_str() {
         Some(database) if status == 200 => Answer::In(database.to_owned()),
-        _ => Answer::refused(Some(status), body["code"].as_str().unwrap_or_default(), &text),
+        _ => {
+            let code = body["code"].as_str().unwrap_or_default();
+            Answer::refused(Some(status), code, &format!("{headers}{text}"))
+        }
     }
+}
+
+/// What a request is called, which no other is.
+const REQUEST_ID: &str = "neon-request-id";
+
+/// The headers, but for what differs each time, and the length, in which names have a part.
+fn told_by(headers: &HeaderMap) -> String {
+    let differs = |name: &HeaderName| *name == DATE || *name == CONTENT_LENGTH || name == REQUEST_ID;
+    let told = headers.iter().filter(|(name, _)| !differs(name));
+    told.map(|(name, value)| format!("{name}: {value:?}; ")).collect()
 }
 
 fn host(visit: &Visit) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use crate::axes::{Case, Combination, Kind};
 use crate::combinations::AT_ONCE;
+use crate::disagreements;
 use crate::world::World;
 use crate::{Answer, Visit};
 use futures_util::{StreamExt, stream};
@@ -67,4 +68,37 @@ async fn told_apart(world: &World, combination: Combination) -> Option<String> {
         }
     }
     None
+}
+
+/// Whoever names two tenants and has nothing to show is told that they are two, whichever of them there are.
+pub(crate) async fn strangers_learn_nothing_by_two_names(world: &World) -> Vec<String> {
+    let kinds = [Kind::Nothing, Kind::Password];
+    let strangers = disagreements::pairs().flat_map(|(way, first, second)| {
+        let names_of_ours = !is_public(first) && !is_public(second);
+        kinds.into_iter().filter(move |_| names_of_ours).map(move |kind| (way, first, second, kind))
+    });
+    let told = stream::iter(strangers).map(|(way, first, second, kind)| async move {
+        let visit = |at_first, at_second| Visit {
+            way,
+            names: vec![(first, World::named(at_first)), (second, World::named(at_second))],
+            proof: world.proof(Combination { way, source: first, kind, case: Case::Wrong }),
+        };
+        let expected = visit(Case::Right, Case::Other).pay().await;
+        for (at_first, at_second) in [
+            (Case::Right, Case::Unknown),
+            (Case::Unknown, Case::Right),
+            (Case::Suspended, Case::Right),
+            (Case::Right, Case::Purged),
+            (Case::Unknown, Case::Purged),
+        ] {
+            let answer = visit(at_first, at_second).pay().await;
+            if answer != expected {
+                let words = format!("{} {first} {second} {}", way.as_str(), kind.as_str());
+                let cases = format!("{} and {}", at_first.as_str(), at_second.as_str());
+                return Some(format!("a stranger is told {cases} apart, {words}: {expected:?}, {answer:?}"));
+            }
+        }
+        None
+    });
+    told.buffer_unordered(AT_ONCE).filter_map(async |told| told).collect().await
 }

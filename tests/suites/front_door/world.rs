@@ -1,9 +1,11 @@
 //! Tenants, and everything that opens them or once did.
 
 use crate::axes::{Case, Combination, Kind};
-use crate::credentials::{self, Proofs};
+use crate::combinations::AT_ONCE;
+use crate::credentials::{self, Proofs, Spoil};
 use crate::issuers::Issuers;
 use crate::{DOMAIN, NAMES, STACK, gateway_tokens, people};
+use futures_util::{StreamExt, stream};
 use harness::{Tenant, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -93,16 +95,19 @@ impl World {
         }
         tokio::join!(has_domain(&mine), has_domain(&other), has_domain(&suspended), has_domain(&purged));
         let owners = Owners { mine, suspended, purged };
-        let (any, own) = tokio::join!(Issuers::any(), Issuers::own(&owners));
-        let mut spoils = Vec::new();
-        let mut proofs = credentials::make(&owners, &mut spoils).await;
-        let person = people::Person::joins(&owners).await;
-        proofs.insert(Kind::GatewayToken, gateway_tokens::make(&person, &owners, &mut spoils).await);
+        let (any, own, made, person) = tokio::join!(
+            Issuers::any(),
+            Issuers::own(&owners),
+            credentials::make(&owners),
+            people::Person::joins(&owners)
+        );
+        let (mut proofs, mut spoils) = made;
+        let (tokens, spoil) = gateway_tokens::make(&person, &owners).await;
+        proofs.insert(Kind::GatewayToken, tokens);
+        spoils.push(spoil);
         let world = Self { databases, proofs, any, own };
         world.everything_opens().await;
-        for spoil in spoils {
-            spoil.happen().await;
-        }
+        stream::iter(spoils).for_each_concurrent(AT_ONCE, Spoil::happen).await;
         tokio::join!(world.any.spoil(), world.own.spoil());
         person.sessions_end().await;
         tokio::join!(STACK.change_state(SUSPENDED, "suspend"), STACK.delete_tenant(PURGED));
@@ -168,33 +173,30 @@ impl World {
     /// What is going to be spoilt is good at first: else it would prove nothing that it is refused.
     async fn everything_opens(&self) {
         let is_made_bad = |kind| matches!(kind, Kind::Token | Kind::OwnToken | Kind::GatewayToken);
-        for one in everywhere() {
-            match one.case {
-                Case::Other | Case::NoTenant | Case::Unknown | Case::Wrong => {}
-                Case::Expired if is_made_bad(one.kind) => {}
-                _ => self.comes_to_be(one, true).await,
-            }
-        }
+        let good = everywhere().filter(|one| match one.case {
+            Case::Other | Case::NoTenant | Case::Unknown | Case::Wrong => false,
+            Case::Expired => !is_made_bad(one.kind),
+            _ => true,
+        });
+        self.come_to_be(good, true).await;
     }
 
     async fn what_is_spoilt_opens_nothing(&self) {
         // A provider is asked for its new keys when a token of one of them comes.
-        for one in everywhere().filter(|one| one.case == Case::GoneNew) {
-            self.comes_to_be(one, true).await;
-        }
-        for one in everywhere() {
-            if matches!(
-                one.case,
-                Case::Purged | Case::Suspended | Case::Expired | Case::Revoked | Case::GoneOld
-            ) {
-                self.comes_to_be(one, false).await;
-            }
-        }
+        self.come_to_be(everywhere().filter(|one| one.case == Case::GoneNew), true).await;
+        let spoilt = |case| {
+            matches!(case, Case::Purged | Case::Suspended | Case::Expired | Case::Revoked | Case::GoneOld)
+        };
+        self.come_to_be(everywhere().filter(|one| spoilt(one.case)), false).await;
     }
 
-    async fn comes_to_be(&self, combination: Combination, is_in: bool) {
-        let words = format!("{}: let in {is_in}", combination.in_words());
-        wait_until(&words, async || crate::knock(self, combination).await.is_in() == is_in).await;
+    /// Waits until they are let in, or are not.
+    async fn come_to_be(&self, combinations: impl Iterator<Item = Combination>, is_in: bool) {
+        let each = stream::iter(combinations).for_each_concurrent(AT_ONCE, async |one| {
+            let words = format!("{}: let in {is_in}", one.in_words());
+            wait_until(&words, async || crate::knock(self, one).await.is_in() == is_in).await;
+        });
+        each.await;
     }
 }
 
