@@ -24,8 +24,8 @@ async fn connected(protocol: &str) -> TlsStream<TcpStream> {
 }
 
 fn request(tenant: &Tenant) -> Request<Full<Bytes>> {
-    Request::post("https://gateway.localhost/sql")
-        .header("host", "gateway.localhost")
+    Request::post("https://db.example.com/sql")
+        .header("host", "db.example.com")
         .header("authorization", format!("Bearer {}", tenant.api_key))
         .body(Full::from(r#"{"query": "select 'over TLS' as answer", "params": []}"#))
         .expect("a request")
