@@ -46,24 +46,14 @@ impl Table {
         let answers = section("answers").map(answer).collect::<HashMap<_, _>>();
         let reasons: HashSet<_> = section("impossible").map(|line| words(line)[0]).collect();
         let mut cells = HashMap::new();
-        for way in Way::ALL {
-            let mut lines = section(way.as_str());
-            let columns: Vec<Case> = words(lines.next().expect("a heading"))[2..].iter().map(case).collect();
-            for line in lines {
-                let words = words(line);
-                let (source, kind) = (source(words[0]), kind(words[1]));
-                assert_eq!(words.len(), columns.len() + 2, "a cell for each column: {line}");
-                for (case, word) in columns.iter().zip(&words[2..]) {
-                    let cell = match reasons.contains(word) {
-                        true => Cell::Impossible(word),
-                        false if answers.contains_key(word) => Cell::Answer(word),
-                        false => panic!("\"{word}\" is explained nowhere: {line}"),
-                    };
-                    let combination = Combination { way, source, kind, case: *case };
-                    let former = cells.insert(combination, cell);
-                    assert_eq!(former, None, "twice: {line}");
-                }
-            }
+        for (combination, word) in Way::ALL.into_iter().flat_map(cells_of) {
+            let cell = match reasons.contains(word) {
+                true => Cell::Impossible(word),
+                false if answers.contains_key(word) => Cell::Answer(word),
+                false => panic!("\"{word}\" is explained nowhere"),
+            };
+            let former = cells.insert(combination, cell);
+            assert_eq!(former, None, "twice: {}", combination.in_words());
         }
         let used: HashSet<&str> =
             cells.values().map(|(Cell::Answer(word) | Cell::Impossible(word))| *word).collect();
@@ -95,6 +85,30 @@ fn section(name: &str) -> impl Iterator<Item = &'static str> {
     lines.take_while(|line| !line.starts_with('[')).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// The cells of a listener, with the word in each.
+fn cells_of(way: Way) -> Vec<(Combination, &'static str)> {
+    let mut lines = section(way.as_str());
+    let columns: Vec<Case> = words(lines.next().expect("a heading"))[1..].iter().map(case).collect();
+    let (mut sources, mut cells) = (Vec::new(), Vec::new());
+    for line in lines {
+        if let Some(places) = line.strip_prefix("at ") {
+            sources = words(places).into_iter().map(source).collect();
+            continue;
+        }
+        let words = words(line);
+        assert_eq!(words.len(), columns.len() + 1, "a cell for each column: {line}");
+        for source in &sources {
+            for kind in words[0].split(',').flat_map(kinds) {
+                let row = columns.iter().zip(&words[1..]);
+                cells.extend(
+                    row.map(|(case, word)| (Combination { way, source: *source, kind, case: *case }, *word)),
+                );
+            }
+        }
+    }
+    cells
+}
+
 fn words(line: &'static str) -> Vec<&'static str> {
     line.split_whitespace().collect()
 }
@@ -120,9 +134,16 @@ fn case(word: &&'static str) -> Case {
     found.unwrap_or_else(|| panic!("no such case: {word}"))
 }
 
-fn kind(word: &str) -> Kind {
-    let found = Kind::ALL.into_iter().find(|kind| kind.as_str() == word);
-    found.unwrap_or_else(|| panic!("no such credential: {word}"))
+/// The credential of this name, or all that begin so.
+fn kinds(word: &str) -> Vec<Kind> {
+    let begins = word.strip_suffix('*');
+    let is_meant = |kind: &Kind| match begins {
+        Some(begin) => kind.as_str().starts_with(begin),
+        None => kind.as_str() == word,
+    };
+    let found: Vec<Kind> = Kind::ALL.into_iter().filter(is_meant).collect();
+    assert!(!found.is_empty(), "no such credential: {word}");
+    found
 }
 
 fn source(word: &str) -> Source {
