@@ -2,8 +2,8 @@
 //! about another's. Each route comes from the OpenAPI document, so a new one is asked for too; one that this test does
 //! not know how to ask for fails it.
 
-mod route;
-mod world;
+pub(crate) mod route;
+pub(crate) mod world;
 
 use crate::fixture::Answer;
 use reqwest::{Method, RequestBuilder};

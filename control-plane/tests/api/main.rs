@@ -6,6 +6,8 @@ mod audit;
 mod authorization;
 mod clusters;
 mod credentials;
+#[path = "../../../tests/harness/src/dns.rs"]
+pub mod dns;
 mod fixture;
 mod gateways;
 mod idor;

@@ -7,18 +7,18 @@ use std::cmp::Reverse;
 
 /// One route.
 #[derive(Debug, Clone)]
-pub(super) struct Route {
-    pub(super) method: Method,
-    pub(super) path: String,
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: String,
     /// `x-tenantry-requires`.
-    pub(super) requires: String,
+    pub(crate) requires: String,
     takes_body: bool,
     /// Whether it can be asked what would happen.
     rehearses: bool,
 }
 
 /// Every route of the document.
-pub(super) fn all() -> Vec<Route> {
+pub(crate) fn all() -> Vec<Route> {
     let document: Value = serde_json::from_str(&control_plane::openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let routes = paths.iter().flat_map(|(path, item)| {
@@ -48,23 +48,28 @@ pub(super) fn all() -> Vec<Route> {
 
 impl Route {
     /// As a person names it.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
+    /// The same, never to be rehearsed.
+    pub(crate) fn in_earnest(self) -> Self {
+        Self { rehearses: false, ..self }
+    }
+
     /// Is it about one tenant, named by its path or by an operation of it?
-    pub(super) fn is_about_a_tenant(&self) -> bool {
+    pub(crate) fn is_about_a_tenant(&self) -> bool {
         self.path.contains("{tenant}") || self.path.contains("{operation}")
     }
 
     /// Does its path name something inside a tenant?
-    pub(super) fn has_a_child(&self) -> bool {
+    pub(crate) fn has_a_child(&self) -> bool {
         self.path.contains("{tenant}") && self.path.matches('{').count() > 1
     }
 
     /// The path that names `tenant` so, and what is inside `children`'s tenant. Where the route can be rehearsed it is,
     /// so that everybody who may delete a tenant can show it.
-    pub(super) fn target(&self, tenant: &str, children: &Side) -> String {
+    pub(crate) fn target(&self, tenant: &str, children: &Side) -> String {
         let mut parts = Vec::new();
         for part in self.path.split('/') {
             let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
@@ -83,7 +88,7 @@ impl Route {
     }
 
     /// A body that the route takes, if it takes any.
-    pub(super) fn body(&self, side: &Side) -> Option<Value> {
+    pub(crate) fn body(&self, side: &Side) -> Option<Value> {
         if !self.takes_body {
             return None;
         }

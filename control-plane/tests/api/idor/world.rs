@@ -1,44 +1,43 @@
 //! Two tenants, and everybody who could ask for something: those who may, those who may elsewhere, and those who never
 //! may.
 
+use crate::dns::NameServer;
 use crate::fixture::{Plane, TOKEN, servers};
 use catalog_schema::{Context, NewSession, NewUser, SessionMethod};
-use control_plane::failpoint::NoFailpoints;
+use control_plane::failpoint::{Failpoints, NoFailpoints};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{KeyScope, MemberRole, Permissions, Role, SessionId, TenantId, UserId};
-use tokio::net::UdpSocket;
 
 /// A tenant and what is in it.
-pub(super) struct Side {
-    pub(super) slug: &'static str,
-    pub(super) id: String,
+pub(crate) struct Side {
+    pub(crate) slug: &'static str,
+    pub(crate) id: String,
     /// What stands for a part of a path that names something inside the tenant.
     children: Vec<(&'static str, String)>,
     /// The same of what is nobody's but the operator's.
     shared: Vec<(&'static str, String)>,
     /// A session of one of the tenant's people.
-    pub(super) session: String,
+    pub(crate) session: String,
     /// What nobody else may ever read.
-    pub(super) secrets: Vec<String>,
+    pub(crate) secrets: Vec<String>,
     made: Cell<u32>,
 }
 
 /// Somebody who asks.
-pub(super) struct Asker {
-    pub(super) name: String,
+pub(crate) struct Asker {
+    pub(crate) name: String,
     /// What they put into `Authorization`.
-    pub(super) header: Option<String>,
-    pub(super) standing: Standing,
+    pub(crate) header: Option<String>,
+    pub(crate) standing: Standing,
 }
 
 /// Who they are in truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     Nobody,
     Operator,
     /// Whoever may do this to the tenant of `side` and nothing to any other.
@@ -50,20 +49,27 @@ pub(super) enum Standing {
 }
 
 /// All of it.
-pub(super) struct World {
-    pub(super) plane: Plane,
-    pub(super) sides: [Side; 2],
-    pub(super) askers: Vec<Asker>,
+pub(crate) struct World {
+    pub(crate) plane: Plane,
+    /// It has never heard of any name, unless it is told of one.
+    pub(crate) name_server: NameServer,
+    pub(crate) sides: [Side; 2],
+    pub(crate) askers: Vec<Asker>,
     database: tokio_postgres::Client,
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
-        let name_server = nowhere_to_be_found().await;
-        let plane = Plane::start_adapted(Arc::new(NoFailpoints), reqwest::Client::new(), |config| {
+    pub(crate) async fn new() -> Self {
+        Self::failing(Arc::new(NoFailpoints)).await
+    }
+
+    /// With an engine that fails where it is told.
+    pub(crate) async fn failing(failpoints: Arc<dyn Failpoints>) -> Self {
+        let name_server = NameServer::start().await;
+        let plane = Plane::start_adapted(failpoints, reqwest::Client::new(), |config| {
             // Here wrong tokens are the point.
             config.limits.wrong_tokens_per_minute = 1_000_000;
-            config.domains.name_server = Some(name_server);
+            config.domains.name_server = Some(name_server.address());
         })
         .await;
         plane.register_eu().await;
@@ -71,7 +77,7 @@ impl World {
         let shared = installation(&plane).await;
         let sides =
             [Side::new(&plane, "kestrel", &shared).await, Side::new(&plane, "otterline", &shared).await];
-        let mut world = Self { plane, sides, askers: strangers(), database };
+        let mut world = Self { plane, name_server, sides, askers: strangers(), database };
         for side in 0..2 {
             world.add_keys(side).await;
             world.add_people(side).await;
@@ -80,7 +86,7 @@ impl World {
     }
 
     /// What the asker may do to the tenant of `side`; none for whoever must not learn that there is such a tenant.
-    pub(super) fn permissions(asker: &Asker, side: usize) -> Option<Permissions> {
+    pub(crate) fn permissions(asker: &Asker, side: usize) -> Option<Permissions> {
         match asker.standing {
             Standing::Nobody => None,
             Standing::Operator => Some(Permissions::ALL),
@@ -148,7 +154,7 @@ impl World {
     }
 
     /// The whole catalog, a digest a table. When something was used last is no change.
-    pub(super) async fn snapshot(&self) -> Vec<(String, String)> {
+    pub(crate) async fn snapshot(&self) -> Vec<(String, String)> {
         let tables = "select tablename from pg_tables where schemaname = 'catalog' order by 1";
         let mut snapshot = Vec::new();
         for row in self.database.query(tables, &[]).await.unwrap() {
@@ -171,24 +177,8 @@ async fn installation(plane: &Plane) -> Vec<(&'static str, String)> {
     vec![("issuer", text(&issuer["id"])), ("service_credential", text(&service["service_credential"]["id"]))]
 }
 
-/// A name server that has never heard of any name: NXDOMAIN (RFC 1035 §4.1.1).
-async fn nowhere_to_be_found() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut message = [0; 1_500];
-        while let Ok((length, from)) = socket.recv_from(&mut message).await {
-            message[2..4].copy_from_slice(&[0x81, 0x83]);
-            if socket.send_to(&message[..length], from).await.is_err() {
-                return;
-            }
-        }
-    });
-    address
-}
-
 /// An identity provider whose keys nobody has.
-pub(super) fn issuer(name: &str) -> Value {
+pub(crate) fn issuer(name: &str) -> Value {
     let iss = format!("https://{name}.invalid/");
     json!({ "iss": iss, "audiences": ["tenantry"], "jwks_url": format!("{iss}jwks") })
 }
@@ -264,12 +254,12 @@ impl Side {
         self.children.push((name, text(value)));
     }
 
-    fn path(&self, what: &str) -> String {
+    pub(crate) fn path(&self, what: &str) -> String {
         format!("/v1/tenants/{}/{what}", self.slug)
     }
 
     /// What stands for `{name}` in `path`. One that has nothing here fails the test.
-    pub(super) fn example(&self, path: &str, name: &str) -> String {
+    pub(crate) fn example(&self, path: &str, name: &str) -> String {
         let shared = [("region", "eu"), ("cluster", "eu-1"), ("plan", "standard"), ("external_id", "org_1")];
         if let Some((_, value)) = shared.iter().find(|(of, _)| *of == name) {
             return (*value).to_owned();
@@ -281,18 +271,18 @@ impl Side {
     }
 
     /// A name that nothing has yet.
-    pub(super) fn fresh(&self, kind: &str) -> String {
+    pub(crate) fn fresh(&self, kind: &str) -> String {
         self.made.set(self.made.get() + 1);
         format!("{kind}-{}-{}", self.slug, self.made.get())
     }
 
     /// What the tenant is called; it changes with every look.
-    pub(super) fn display_name(&self) -> String {
+    pub(crate) fn display_name(&self) -> String {
         self.fresh("Name")
     }
 
     /// Names that lead nowhere, in the place of this tenant's and of what is in it.
-    pub(super) fn nowhere(&self) -> Self {
+    pub(crate) fn nowhere(&self) -> Self {
         let children =
             self.children.iter().map(|(name, _)| (*name, TenantId::generate().to_string())).collect();
         let (id, secrets, shared) = (TenantId::generate().to_string(), Vec::new(), self.shared.clone());
