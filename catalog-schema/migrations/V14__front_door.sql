@@ -17,16 +17,17 @@ create table catalog.custom_domains (
 create unique index custom_domains_verified_key on catalog.custom_domains (domain) where verified_at is not null;
 create index custom_domains_due_idx on catalog.custom_domains (checked_at) where verified_at is not null;
 
-create constraint trigger custom_domains_route_insert after insert on catalog.custom_domains
+-- Verified domains are in the identity document, all of them: a gateway knows of any host whose it is, without asking.
+create constraint trigger custom_domains_identity_insert after insert on catalog.custom_domains
 deferrable initially deferred for each row
-when (new.verified_at is not null) execute function catalog.route_changed('tenant_id');
-create constraint trigger custom_domains_route_delete after delete on catalog.custom_domains
+when (new.verified_at is not null) execute function catalog.identity_changed();
+create constraint trigger custom_domains_identity_delete after delete on catalog.custom_domains
 deferrable initially deferred for each row
-when (old.verified_at is not null) execute function catalog.route_changed('tenant_id');
-create constraint trigger custom_domains_route_update after update on catalog.custom_domains
+when (old.verified_at is not null) execute function catalog.identity_changed();
+create constraint trigger custom_domains_identity_update after update on catalog.custom_domains
 deferrable initially deferred for each row
 when ((old.verified_at is null) is distinct from (new.verified_at is null))
-execute function catalog.route_changed('tenant_id');
+execute function catalog.identity_changed();
 
 -- What an API key is good for: the data with its role's access, reading only whatever its role, or the data and the
 -- tenant's own affairs at the control plane.

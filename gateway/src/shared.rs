@@ -79,6 +79,7 @@ impl Shared {
     /// Where it is decided whom a client names.
     #[must_use]
     pub fn court(&self, listener: Listener) -> Court<'_> {
-        Court { routes: &self.routes, anomalies: &self.usage.anomalies, listener }
+        let Self { routes, installation, usage, .. } = self;
+        Court { routes, installation, anomalies: &usage.anomalies, listener }
     }
 }

@@ -28,6 +28,10 @@ pub struct DomainRecord {
     pub found_at: Option<Timestamp>,
 }
 
+/// Whose the verified domains are. One is one tenant's at most.
+pub(crate) const DOMAINS_VERIFIED: &str =
+    "select domain, tenant_id from catalog.custom_domains where verified_at is not null";
+
 impl Catalog {
     /// A tenant's domains, by name. There are no more than [`crate::DOMAINS_MAX`].
     ///

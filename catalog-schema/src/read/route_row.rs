@@ -21,8 +21,6 @@ fn route(tenant: &str) -> String {
 select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_regions,
   array(select a.slug from catalog.slug_aliases a
         where a.tenant_id = t.id and a.expires_at > now() order by a.slug) as aliases,
-  array(select d.domain from catalog.custom_domains d
-        where d.tenant_id = t.id and d.verified_at is not null order by d.domain) as domains,
   coalesce(e.pool_size, l.pool_size) as pool_size,
   coalesce(e.client_limit, l.client_limit) as client_limit,
   coalesce(e.queue_limit, l.queue_limit) as queue_limit,
@@ -57,12 +55,6 @@ pub(crate) fn by_slug() -> String {
     route(TENANT_OF_SLUG)
 }
 
-pub(crate) fn by_domain() -> String {
-    route(
-        "(select d.tenant_id from catalog.custom_domains d where d.domain = $1 and d.verified_at is not null)",
-    )
-}
-
 /// The id of the living tenant that `$1` names, now or until lately. A name of its own goes before an alias.
 pub(crate) const TENANT_OF_SLUG: &str = "coalesce(
   (select s.id from catalog.tenants s where s.slug = $1 and s.state <> 'deleted'),
@@ -81,7 +73,6 @@ pub(crate) fn decode(row: &Row, key: &MasterKey) -> Result<RouteRecord, CatalogE
         tenant_id,
         slug: row.word("slug")?,
         aliases: row.words("aliases")?,
-        domains: row.words("domains")?,
         state: row.word("state")?,
         isolation: row.word("isolation")?,
         generation: Generation::new(row.value("generation")?),

@@ -11,9 +11,8 @@ use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
 use std::sync::Arc;
 use tenancy::{
-    Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName, Generation,
-    Isolation, Issuer, KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState,
-    TlsMode, UserName,
+    Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, Generation, Isolation, Issuer,
+    KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState, TlsMode, UserName,
 };
 
 /// A tenant as a gateway sees it, all of one moment.
@@ -25,8 +24,6 @@ pub struct RouteRecord {
     pub slug: Slug,
     /// Names that it went by until lately and is still reached under.
     pub aliases: Vec<Slug>,
-    /// Domains of its own that lead to it.
-    pub domains: Vec<DomainName>,
     /// Whether it is served.
     pub state: TenantState,
     /// How it is kept apart from the others.
@@ -185,15 +182,6 @@ impl Catalog {
     /// When the catalog is unavailable, or a secret cannot be opened.
     pub async fn route_by_slug(&self, slug: &Slug) -> Result<Option<RouteRecord>, CatalogError> {
         let row = self.row(&route_row::by_slug(), &[text(slug.as_str())]).await?;
-        row.map(|row| route_row::decode(&row, self.key())).transpose()
-    }
-
-    /// The tenant whose own this domain is.
-    ///
-    /// # Errors
-    /// When the catalog is unavailable, or a secret cannot be opened.
-    pub async fn route_by_domain(&self, domain: &DomainName) -> Result<Option<RouteRecord>, CatalogError> {
-        let row = self.row(&route_row::by_domain(), &[text(domain.as_str())]).await?;
         row.map(|row| route_row::decode(&row, self.key())).transpose()
     }
 

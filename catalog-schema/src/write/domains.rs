@@ -9,8 +9,12 @@ use serde_json::json;
 use std::time::Duration;
 use tenancy::{DomainName, TenantId};
 
-/// A tenant's verified domains are part of its route, in every gateway's memory: there may not be more than this.
+/// A tenant may not have asked for more domains than this.
 pub const DOMAINS_MAX: u32 = 32;
+
+/// The verified domains of all tenants are in every gateway's memory, and read whole when one of them changes: there may
+/// not be more than this.
+pub const DOMAINS_VERIFIED_MAX: u32 = 20_000;
 
 impl Tx {
     /// Asks for a domain. It leads nowhere before it is verified; several tenants may ask for the same.
@@ -40,7 +44,7 @@ impl Tx {
     /// The domain's record was there: it leads to the tenant from now on, if it did not before.
     ///
     /// # Errors
-    /// [`CatalogError::Conflict`] when it is another tenant's, [`CatalogError::NotFound`], or when the catalog is
+    /// [`CatalogError::LimitReached`], [`CatalogError::Conflict`] when it is another tenant's, [`CatalogError::NotFound`], or when the catalog is
     /// unavailable.
     pub async fn domain_found(
         &mut self,
@@ -54,9 +58,20 @@ impl Tx {
         let row = self.row(sql, &[uuid(tenant.as_uuid()), text(domain.as_str())]).await?;
         let row = row.ok_or(CatalogError::NotFound { what: "custom domain" })?;
         if row.value("is_new")? {
+            self.refuse_too_many_domains().await?;
             self.audit("domain.verify", Some(tenant), slug.as_str(), json!({ "domain": domain }));
         }
         domain_of_row(&row)
+    }
+
+    /// Two at once may find room for one: a bound that is exceeded by as many as verify at once is still a bound.
+    async fn refuse_too_many_domains(&mut self) -> Result<(), CatalogError> {
+        let count = "select count(*) as count from catalog.custom_domains where verified_at is not null";
+        let row = self.row(count, &[]).await?;
+        match row.map_or(Ok(0), |row| row.number::<u32>("count"))? > DOMAINS_VERIFIED_MAX {
+            true => Err(CatalogError::LimitReached { what: "verified domains", max: DOMAINS_VERIFIED_MAX }),
+            false => Ok(()),
+        }
     }
 
     /// The domain's record could not be looked for, or was not there: `is_gone` then. It goes on leading to the tenant

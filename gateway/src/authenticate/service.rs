@@ -30,10 +30,7 @@ pub async fn authenticate(
     claims: &Claims,
     court: Court<'_>,
 ) -> Result<(Arc<Tenant>, Identity), Refusal> {
-    let known = installation.known().ok_or_else(|| {
-        Refusal::new(ErrorKind::CatalogUnavailable, "the tenant catalog cannot be reached")
-            .hint("try again in a moment")
-    })?;
+    let known = installation.known_or_refuse()?;
     let key = key.expose();
     if key.len() > KEY_BYTES_MAX {
         return Err(unknown());

@@ -121,7 +121,7 @@ impl TokenChecks {
         claims: &Claims,
         court: Court<'_>,
     ) -> Result<(Arc<Tenant>, Identity), No> {
-        let known = self.installation.known().ok_or_else(not_known_yet)?;
+        let known = self.installation.known_or_refuse()?;
         let token = Token::parse(text.expose(), self.jwks.settings().token_bytes_max)?;
         let (tenant, identity) = if own::is_own(&token) {
             by_control_plane(&token, &known, court.routes).await?
@@ -223,9 +223,4 @@ fn refusal(error: TokenError) -> Refusal {
         _ => Refusal::new(ErrorKind::Unauthenticated, "the token is not valid")
             .hint("its issuer has to be registered, and the tenant named if the issuer is the tenant's own"),
     }
-}
-
-fn not_known_yet() -> Refusal {
-    Refusal::new(ErrorKind::CatalogUnavailable, "the tenant catalog cannot be reached")
-        .hint("try again in a moment")
 }

@@ -31,7 +31,6 @@ pub(crate) fn route() -> RouteRecord {
         tenant_id: TenantId::generate(),
         slug: "acme".parse().expect("a slug"),
         aliases: Vec::new(),
-        domains: Vec::new(),
         state: TenantState::Active,
         isolation: Isolation::Database,
         generation: Generation::default(),

@@ -5,12 +5,12 @@
 //! disagree; the tenants stand in the log.
 
 use super::claims::{Claim, Claims, Named};
-use super::{Routes, Tenant};
+use super::routes::names_of;
+use super::{Installation, Routes, Tenant};
 use crate::error::Refusal;
 use crate::metrics::anomalies::{Anomalies, Listener};
-use catalog_schema::RouteRecord;
 use std::sync::Arc;
-use tenancy::{ErrorKind, Source};
+use tenancy::{DomainName, ErrorKind, Source, TenantId};
 
 /// Whom the places name.
 pub enum Found {
@@ -52,6 +52,8 @@ impl Found {
 pub struct Court<'a> {
     /// From names to tenants.
     pub routes: &'a Routes,
+    /// From domains of tenants' own to tenants.
+    pub installation: &'a Installation,
     /// The counters.
     pub anomalies: &'a Anomalies,
     /// Where the client came in.
@@ -71,16 +73,10 @@ impl Court<'_> {
         bound: Option<(Source, Arc<Tenant>)>,
     ) -> Result<Option<Found>, Refusal> {
         let mut first = bound.map(|(source, tenant)| (source, Found::Tenant(tenant)));
-        let mut unanswered = None;
         for claim in claims.firm() {
             match &first {
                 Some((source, found)) => self.hold_against(*source, found, claim).await?,
-                None => match self.look_up(&claim.named).await {
-                    Ok(found) => first = found.map(|found| (claim.source, found)),
-                    // It may be nobody's: whoever is named elsewhere is served.
-                    Err(refusal) if matches!(claim.named, Named::Domain(_)) => unanswered = Some(refusal),
-                    Err(refusal) => return Err(refusal),
-                },
+                None => first = self.look_up(&claim.named).await?.map(|found| (claim.source, found)),
             }
         }
         if first.is_none()
@@ -88,16 +84,12 @@ impl Court<'_> {
         {
             return self.look_up(&claim.named).await;
         }
-        match (first, unanswered) {
-            (Some((_, found)), _) => Ok(Some(found)),
-            (None, Some(refusal)) => Err(refusal),
-            (None, None) => Ok(None),
-        }
+        Ok(first.map(|(_, found)| found))
     }
 
     async fn hold_against(&self, source: Source, first: &Found, claim: &Claim) -> Result<(), Refusal> {
         let is_same = match first {
-            Found::Tenant(tenant) => names(&claim.named, &tenant.route()),
+            Found::Tenant(tenant) => self.names(&claim.named, tenant)?,
             Found::Unknown(named) => *named == claim.named,
         };
         if is_same {
@@ -107,8 +99,6 @@ impl Court<'_> {
         let second = match self.look_up(&claim.named).await {
             Ok(None) => return Ok(()),
             Ok(Some(second)) => second,
-            // Nobody knows whose domain it is. All that is known of the first is in its route.
-            Err(_) if matches!(claim.named, Named::Domain(_)) => return Ok(()),
             Err(_) => Found::Unknown(claim.named.clone()),
         };
         if let (Some(first), Some(second)) = (first.tenant(), second.tenant())
@@ -132,20 +122,27 @@ impl Court<'_> {
                 Err(_) => None,
             },
             Named::Id(id) => self.routes.by_id(*id).await?,
-            Named::Domain(domain) => return Ok(self.routes.by_domain(domain).await?.map(Found::Tenant)),
+            Named::Domain(domain) => match self.owner_of(domain)? {
+                Some(id) => self.routes.by_id(id).await?,
+                None => return Ok(None),
+            },
         };
         Ok(Some(tenant.map_or_else(|| Found::Unknown(named.clone()), Found::Tenant)))
     }
-}
 
-/// Does the route say that this is the tenant's?
-fn names(named: &Named, route: &RouteRecord) -> bool {
-    match named {
-        Named::Name(name) => {
-            std::iter::once(&route.slug).chain(&route.aliases).any(|known| known.as_str() == name.as_ref())
-        }
-        Named::Id(id) => *id == route.tenant_id,
-        Named::Domain(domain) => route.domains.contains(domain),
+    /// Nobody is asked for it: any client can send any host.
+    fn owner_of(&self, domain: &DomainName) -> Result<Option<TenantId>, Refusal> {
+        Ok(self.installation.known_or_refuse()?.owner_of(domain))
+    }
+
+    /// Is this the tenant's, as far as is known here?
+    fn names(&self, named: &Named, tenant: &Tenant) -> Result<bool, Refusal> {
+        let route = tenant.route();
+        Ok(match named {
+            Named::Name(name) => names_of(&route).any(|known| known.as_str() == name.as_ref()),
+            Named::Id(id) => *id == route.tenant_id,
+            Named::Domain(domain) => self.owner_of(domain)? == Some(route.tenant_id),
+        })
     }
 }
 

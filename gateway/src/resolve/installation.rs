@@ -1,11 +1,12 @@
 //! What this gateway knows of the installation itself: who may vouch for clients. [`super::follow`] keeps it current.
 
+use crate::error::Refusal;
 use arc_swap::ArcSwapOption;
 use catalog_schema::{IdentityDocument, ServiceRecord};
 use identity::OwnKey;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tenancy::{Issuer, IssuerId, Revision, ServiceId};
+use tenancy::{DomainName, ErrorKind, Issuer, IssuerId, Revision, ServiceId, TenantId};
 
 /// The identity document as it was read last; none before the catalog was first reached.
 #[derive(Default)]
@@ -17,6 +18,7 @@ pub struct Known {
     issuers: HashMap<Box<str>, Arc<Issuer>>,
     own_keys: Vec<OwnKey>,
     services: HashMap<[u8; 32], ServiceRecord>,
+    domains: HashMap<DomainName, TenantId>,
 }
 
 impl Installation {
@@ -24,6 +26,17 @@ impl Installation {
     #[must_use]
     pub fn known(&self) -> Option<Arc<Known>> {
         self.0.load_full()
+    }
+
+    /// What is known now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CatalogUnavailable`] before the catalog was first reached.
+    pub fn known_or_refuse(&self) -> Result<Arc<Known>, Refusal> {
+        self.known().ok_or_else(|| {
+            Refusal::new(ErrorKind::CatalogUnavailable, "the tenant catalog cannot be reached")
+                .hint("try again in a moment")
+        })
     }
 
     /// Does the catalog say something else by now? It may also have been restored to what it said before.
@@ -39,6 +52,7 @@ impl Installation {
             issuers = document.issuers.len(),
             signing_keys = document.signing_keys.len(),
             services = document.services.len(),
+            domains = document.domains.len(),
             "the identity document changed"
         );
         self.0.store(Some(Arc::new(Known::of(document))));
@@ -58,6 +72,7 @@ impl Known {
             issuers: document.issuers.into_iter().map(by_name).collect(),
             own_keys: own_keys.collect(),
             services: document.services.into_iter().map(|service| (service.hash, service)).collect(),
+            domains: document.domains,
         }
     }
 
@@ -83,6 +98,12 @@ impl Known {
     #[must_use]
     pub fn has_service(&self, id: ServiceId) -> bool {
         self.services.values().any(|service| service.id == id)
+    }
+
+    /// Whose own the domain is; nobody's, if there is none.
+    #[must_use]
+    pub fn owner_of(&self, domain: &DomainName) -> Option<TenantId> {
+        self.domains.get(domain).copied()
     }
 
     /// The control plane's public keys.

@@ -1,4 +1,4 @@
-//! The cache of routes: from a slug, a domain or an API key to a [`Tenant`].
+//! The cache of routes: from a slug or an API key to a [`Tenant`].
 //!
 //! A hit asks nobody. A miss asks the catalog once, however many clients wait for the same name, and
 //! an unknown name is remembered briefly so that a flood of wrong names does not reach the catalog.
@@ -30,7 +30,7 @@ use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tenancy::{DomainName, ErrorKind, Slug, TenantId};
+use tenancy::{ErrorKind, Slug, TenantId};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -50,14 +50,11 @@ pub struct Routes {
     clusters: Clusters,
     expiries: Expiries,
     slugs: DashMap<Slug, TenantId>,
-    domains: DashMap<DomainName, TenantId>,
     keys: DashMap<KeyHash, TenantId>,
     externals: Externals,
     missing_slugs: DashMap<Slug, Instant>,
-    missing_domains: DashMap<DomainName, Instant>,
     missing_keys: DashMap<KeyHash, Instant>,
     loading: DashMap<Slug, Arc<Mutex<()>>>,
-    loading_domains: DashMap<DomainName, Arc<Mutex<()>>>,
     loads: Semaphore,
     /// Counts batches of changes, so that a read that overlapped one is recognised as doubtful. Held while a
     /// route goes into the cache: a batch finds it there, or has begun before and it does not go in.
@@ -85,14 +82,11 @@ impl Routes {
             clusters: Clusters::default(),
             expiries: Expiries::default(),
             slugs: DashMap::new(),
-            domains: DashMap::new(),
             keys: DashMap::new(),
             externals: Externals::default(),
             missing_slugs: DashMap::new(),
-            missing_domains: DashMap::new(),
             missing_keys: DashMap::new(),
             loading: DashMap::new(),
-            loading_domains: DashMap::new(),
             loads: Semaphore::new(LOADS_AT_ONCE_MAX),
             changes_seen: StdMutex::new(0),
             refreshing: Mutex::new(()),
@@ -140,7 +134,6 @@ impl Routes {
     pub fn changes_begin(&self) {
         *self.changes_seen() += 1;
         self.missing_slugs.clear();
-        self.missing_domains.clear();
         self.missing_keys.clear();
         self.externals.changes_begin();
     }
@@ -211,9 +204,6 @@ impl Routes {
         for slug in names_of(record) {
             self.slugs.insert(slug.clone(), record.tenant_id);
         }
-        for domain in &record.domains {
-            self.domains.insert(domain.clone(), record.tenant_id);
-        }
         for hash in key_hashes_of(record) {
             self.keys.insert(*hash, record.tenant_id);
         }
@@ -224,9 +214,6 @@ impl Routes {
         self.expiries.went(record);
         for slug in names_of(record) {
             self.slugs.remove_if(slug, |_, id| *id == record.tenant_id);
-        }
-        for domain in &record.domains {
-            self.domains.remove_if(domain, |_, id| *id == record.tenant_id);
         }
         for hash in key_hashes_of(record) {
             self.keys.remove(hash);
@@ -244,7 +231,8 @@ impl Routes {
     }
 }
 
-fn names_of(record: &RouteRecord) -> impl Iterator<Item = &Slug> {
+/// What the tenant goes by.
+pub(super) fn names_of(record: &RouteRecord) -> impl Iterator<Item = &Slug> {
     std::iter::once(&record.slug).chain(&record.aliases)
 }
 

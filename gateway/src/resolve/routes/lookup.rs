@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tenancy::{DomainName, ErrorKind, Slug, TenantId};
+use tenancy::{ErrorKind, Slug, TenantId};
 
 /// Unknown names remembered at once. Beyond it the memory is cleared: it only saves queries.
 const MISSES_MAX: usize = 10_000;
@@ -43,34 +43,6 @@ impl Routes {
             remember_missing(&self.missing_slugs, slug.clone());
         }
         found
-    }
-
-    /// The tenant whose own the domain is, or `None` when it is nobody's.
-    ///
-    /// # Errors
-    /// [`ErrorKind::CatalogUnavailable`] when the domain is not cached and the catalog cannot be asked.
-    pub async fn by_domain(&self, domain: &DomainName) -> Result<Option<Arc<Tenant>>, Refusal> {
-        if let Some(tenant) = self.cached_by_domain(domain) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(Some(tenant));
-        }
-        if is_missing(&self.missing_domains, domain, self.settings.negative_ttl()) {
-            return Ok(None);
-        }
-        self.misses.fetch_add(1, Ordering::Relaxed);
-        let loading = Loading::begin(&self.loading_domains, domain);
-        let _single_flight = loading.gate.lock().await;
-        if let Some(tenant) = self.cached_by_domain(domain) {
-            return Ok(Some(tenant));
-        }
-        if is_missing(&self.missing_domains, domain, self.settings.negative_ttl()) {
-            return Ok(None);
-        }
-        let found = self.load(|| self.catalog.route_by_domain(domain)).await?;
-        if found.is_none() {
-            remember_missing(&self.missing_domains, domain.clone());
-        }
-        Ok(found)
     }
 
     /// The tenant with this id, or `None` when the catalog knows none. Only for whoever has proved something already: an
@@ -122,11 +94,6 @@ impl Routes {
     pub(super) fn cached_by_slug(&self, slug: &Slug) -> Option<Arc<Tenant>> {
         let id = *self.slugs.get(slug)?;
         self.cached(id).filter(|tenant| names_of(&tenant.route()).any(|name| name == slug))
-    }
-
-    fn cached_by_domain(&self, domain: &DomainName) -> Option<Arc<Tenant>> {
-        let id = *self.domains.get(domain)?;
-        self.cached(id).filter(|tenant| tenant.route().domains.contains(domain))
     }
 
     /// Reads a route and caches it; reads again while changes arrive in between.
