@@ -86,7 +86,7 @@ pub(crate) async fn put_in_order(ddl: &Session, placement: &PlacementDetail) -> 
         // One that is not there yet is made as it is to be.
         if role::find(ddl, &login.role, placement.tenant).await?.is_some() {
             let verifier = secrets::role_verifier(&login.keys);
-            role::allow_login(ddl, &login.role, &placement.database, &verifier).await?;
+            role::allow_login(ddl, &login.role, &verifier).await?;
         }
     }
     Ok(())

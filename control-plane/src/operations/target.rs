@@ -102,7 +102,7 @@ impl Target {
         role::find(&ddl, role, *tenant).await?.ok_or(StepError::Missing("the tenant's role"))?;
         let oid = self.database_on_record(cx, &ddl).await?.ok_or(StepError::Missing("the database"))?;
         database::open(&ddl, &self.owned(), oid).await?;
-        role::allow_login(&ddl, role, database, &verifier).await?;
+        role::allow_login(&ddl, role, &verifier).await?;
         privileges::admit(&ddl, database, role).await?;
         access_roles::put_in_order(&ddl, &self.placement).await?;
         access_roles::admit(&ddl, &self.placement).await?;

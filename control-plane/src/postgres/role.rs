@@ -6,10 +6,15 @@
 use super::error::PostgresError;
 use super::quote::{identifier, literal};
 use super::session::Session;
-use tenancy::{DatabaseName, RoleName, TenantId};
+use std::time::Duration;
+use tenancy::{RoleName, TenantId};
 
 /// What the comments on tenants' roles begin with; the tenant's id follows.
 pub(super) const MARK: &str = "tenantry tenant ";
+
+/// How long to wait for a role that is being changed. It may be its own session that does, in a transaction that it never
+/// ends, while we hold the cluster's lock.
+const ROLE_WAIT: Duration = Duration::from_secs(1);
 
 fn mark(tenant: TenantId) -> String {
     format!("{MARK}{tenant}")
@@ -67,17 +72,26 @@ pub(crate) async fn set_verifier(
 pub(crate) async fn allow_login(
     session: &Session,
     role: &RoleName,
-    database: &DatabaseName,
     verifier: &str,
 ) -> Result<(), PostgresError> {
-    let (name, database) = (identifier(role.as_str()), identifier(database.as_str()));
-    let statements = format!(
-        "alter role {name} reset all;
-         alter role {name} in database {database} reset all;
-         alter role {name} login connection limit -1 password {};",
-        literal(verifier)
-    );
+    let name = identifier(role.as_str());
+    // One implicit transaction, for which the shorter wait holds.
+    let mut statements =
+        format!("set local lock_timeout = {}; alter role {name} reset all;", ROLE_WAIT.as_millis());
+    for database in databases_with_settings(session, role).await? {
+        statements += &format!("alter role {name} in database {} reset all;", identifier(&database));
+    }
+    statements += &format!("alter role {name} login connection limit -1 password {};", literal(verifier));
     session.batch(&statements).await
+}
+
+/// A role may give itself settings in every database of the cluster, those of others and the server's own as well.
+async fn databases_with_settings(session: &Session, role: &RoleName) -> Result<Vec<String>, PostgresError> {
+    let sql = "select d.datname::text from pg_db_role_setting s
+               join pg_roles r on r.oid = s.setrole join pg_database d on d.oid = s.setdatabase
+               where r.rolname = $1";
+    let rows = session.query(sql, &[&role.as_str()]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// The roles' sessions that are in a transaction, in whatever database.

@@ -1,18 +1,22 @@
 //! Gives active tenants of an older release the login roles beside the owner's, and takes back the
 //! passwords and settings that these have given themselves. Until then whoever needs such a role is refused.
 
+mod drifters;
+
 use crate::access_roles::{self, NotReserved};
 use crate::context::EngineState;
 use crate::postgres::drift::{self, Expected};
 use crate::postgres::{ClusterDdl, Endpoint, PostgresError, database};
 use crate::secrets;
 use catalog_schema::{CatalogError, Context, Page, PlacedRole, PlacementDetail};
+use drifters::Drifters;
 use std::collections::{BTreeSet, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tenancy::{ClusterId, TenantId, TenantState};
 use tokio_util::sync::CancellationToken;
 
-/// How often to look. A role that has locked itself out is let in again within this and the time of the look.
+/// How often to look. A role that has locked itself out for the first time is let in again within this and the time of
+/// the look.
 const INTERVAL: Duration = Duration::from_secs(15);
 
 /// Tenants, or clusters, that are looked at in one go.
@@ -46,9 +50,10 @@ impl NotInOrder {
 
 /// Runs until `shutdown`.
 pub(crate) async fn run(state: EngineState, shutdown: CancellationToken) {
+    let mut drifters = Drifters::default();
     loop {
         tokio::select! {
-            () = pass(&state) => {}
+            () = pass(&state, &mut drifters) => {}
             () = shutdown.cancelled() => return,
         }
         tokio::select! {
@@ -59,11 +64,12 @@ pub(crate) async fn run(state: EngineState, shutdown: CancellationToken) {
 }
 
 /// Looks at every tenant once. What fails is tried again by the next pass.
-async fn pass(state: &EngineState) {
+async fn pass(state: &EngineState, drifters: &mut Drifters) {
     if let Err(error) = make_missing(state).await {
         tracing::debug!(%error, "the catalog could not be asked for tenants that lack roles");
     }
-    if let Err(error) = put_drifted_in_order(state).await {
+    drifters.forget(Instant::now());
+    if let Err(error) = put_drifted_in_order(state, drifters).await {
         tracing::debug!(%error, "the catalog could not be asked for tenants' roles");
     }
 }
@@ -119,27 +125,34 @@ async fn make(state: &EngineState, tenant: TenantId) -> Result<(), NotInOrder> {
     Ok(())
 }
 
-async fn put_drifted_in_order(state: &EngineState) -> Result<(), CatalogError> {
+async fn put_drifted_in_order(state: &EngineState, drifters: &mut Drifters) -> Result<(), CatalogError> {
     let mut page = Page::first(PAGE);
     loop {
         let clusters = state.catalog.clusters(&page).await?;
         let Some(last) = clusters.last() else { return Ok(()) };
         page = Page::after(last.cluster.id, PAGE);
         for cluster in &clusters {
-            if let Err(error) = look_at_cluster(state, cluster.cluster.id).await {
+            if let Err(error) = look_at_cluster(state, cluster.cluster.id, drifters).await {
                 tracing::debug!(cluster = %cluster.cluster.name, %error, "the cluster's roles could not be looked at");
             }
         }
     }
 }
 
-async fn look_at_cluster(state: &EngineState, cluster: ClusterId) -> Result<(), NotInOrder> {
+async fn look_at_cluster(
+    state: &EngineState,
+    cluster: ClusterId,
+    drifters: &mut Drifters,
+) -> Result<(), NotInOrder> {
     let mut page = Page::first(PAGE);
     loop {
         let roles = state.catalog.access_roles_on(cluster, &page).await?;
         let Some(last) = roles.last() else { return Ok(()) };
         page = Page::after(last.tenant, PAGE);
         for tenant in drifted(state, cluster, &roles).await? {
+            if !drifters.take_turn(tenant, Instant::now()) {
+                continue;
+            }
             match put_in_order(state, tenant).await {
                 Ok(()) => tracing::warn!(
                     tenant.id = %tenant,

@@ -1,7 +1,14 @@
-use super::pass;
+use super::EngineState;
+use super::drifters::Drifters;
 use crate::operations::standard;
 use crate::testing::World;
+use std::time::Duration;
 use tenancy::{Access, RoleName, TenantId, TenantState};
+
+/// The first look of a control plane that has just started.
+async fn pass(engine: &EngineState) {
+    super::pass(engine, &mut Drifters::default()).await;
+}
 
 async fn role_for(world: &World, tenant: TenantId, access: Access) -> RoleName {
     let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
@@ -72,16 +79,56 @@ async fn settings_that_a_role_has_given_itself_are_taken_back() {
     let world = World::new().await;
     let tenant = standard::tenant_in(&world, TenantState::Active).await;
     let database = world.catalog.placement_get(tenant).await.unwrap().unwrap().database;
+    let write = role_for(&world, tenant, Access::Write).await;
     for setting in [
         "alter role current_user set default_transaction_read_only = on".to_owned(),
         format!("alter role current_user in database {database} set default_transaction_read_only = on"),
+        "alter role current_user in database postgres set default_transaction_read_only = on".to_owned(),
     ] {
         world.log_in_as(tenant, Access::Write).await.query(&setting).await.unwrap();
         pass(&world.engine).await;
         let mut client = world.log_in_as(tenant, Access::Write).await;
         let shown = client.query("show default_transaction_read_only").await.unwrap();
         assert_eq!(shown, [[Some("off".to_owned())]], "{setting}");
+        let kept = "select count(*) from pg_db_role_setting where setrole = $1::text::regrole";
+        let kept: i64 = world.admin.query_one(kept, &[&write.as_str()]).await.unwrap().get(0);
+        assert_eq!(kept, 0, "{setting}: otherwise each look would find it again");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_goes_on_changing_itself_is_not_put_in_order_at_each_look() {
+    let world = World::new().await;
+    let tenant = standard::tenant_in(&world, TenantState::Active).await;
+    let mut drifters = Drifters::default();
+    let locking = "alter role current_user password 'another'";
+    world.log_in_as(tenant, Access::Read).await.query(locking).await.unwrap();
+    super::pass(&world.engine, &mut drifters).await;
+    world.log_in_as(tenant, Access::Read).await.query(locking).await.unwrap();
+    super::pass(&world.engine, &mut drifters).await;
+    assert!(world.try_log_in_as(tenant, Access::Read).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_never_committed_does_not_hold_the_cluster() {
+    let world = World::new().await;
+    let tenant = standard::tenant_in(&world, TenantState::Active).await;
+    let mut holder = world.log_in_as(tenant, Access::Read).await;
+    let mut other = world.log_in_as(tenant, Access::Read).await;
+    other.query("alter role current_user set work_mem = '1MB'").await.unwrap();
+    holder.query("begin; alter role current_user set work_mem = '2MB'").await.unwrap();
+    let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
+    let admin = world.catalog.cluster_admin(placement.cluster).await.unwrap().unwrap();
+    let ddl = world.engine.clusters.lock(&admin.into()).await.unwrap();
+    // Longer than it waits for the role, shorter than any other statement waits for a lock.
+    let waits =
+        tokio::time::timeout(Duration::from_secs(8), crate::access_roles::put_in_order(&ddl, &placement));
+    let refused = waits.await.expect("it gives up soon").unwrap_err();
+    assert!(refused.to_string().contains("lock timeout"), "{refused}");
+    ddl.release().await;
+    holder.query("rollback").await.unwrap();
+    pass(&world.engine).await;
+    world.log_in_as(tenant, Access::Read).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
