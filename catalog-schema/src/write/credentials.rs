@@ -61,7 +61,11 @@ impl Tx {
                      and (expires_at is null or expires_at > now()) returning *";
         let args = [uuid(new.tenant.as_uuid()), uuid(old.as_uuid()), millis(keep)];
         let row = self.row(sql, &args).await?.ok_or(CatalogError::NotFound { what: "credential" })?;
-        Ok([added, credential_of_row(&row)?])
+        let replaced = credential_of_row(&row)?;
+        let slug = self.slug_of(new.tenant).await?;
+        let detail = json!({ "credential": old, "replaced_by": new.id, "expires_at": replaced.expires_at });
+        self.audit("credential.replace", Some(new.tenant), &slug, detail);
+        Ok([added, replaced])
     }
 
     async fn credential_add(

@@ -16,6 +16,9 @@ pub const ISSUERS_MAX: u32 = 1_000;
 /// A tenant's own issuers are part of its route.
 pub const TENANT_ISSUERS_MAX: u32 = 8;
 
+/// All that is on record of them together, in bytes: a few chains of authorities.
+pub const TENANT_ISSUERS_BYTES_MAX: u32 = 64 * 1024;
+
 /// So are its issuers' names for it.
 pub const EXTERNAL_IDS_MAX: u32 = 32;
 
@@ -43,6 +46,7 @@ impl Tx {
         args.extend(settings(new, &algorithms, &roles));
         let row = self.row(&sql, &args).await?.ok_or(CatalogError::NotFound { what: "issuer" })?;
         let record = issuer_of_row(&row)?;
+        self.refuse_too_large(new.tenant).await?;
         self.issuer_audit("issuer.create", &record.issuer);
         Ok(record)
     }
@@ -76,7 +80,7 @@ impl Tx {
     /// Changes an issuer to what it is to be. Whose it is, and its name for itself, stay.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`], or when the catalog is unavailable.
+    /// [`CatalogError::NotFound`], [`CatalogError::LimitReached`], or when the catalog is unavailable.
     pub async fn issuer_update(&mut self, issuer: &Issuer) -> Result<IssuerRecord, CatalogError> {
         let sql = format!(
             "with i as (update catalog.issuers set
@@ -92,6 +96,7 @@ impl Tx {
         args.extend(settings(issuer, &algorithms, &roles));
         let row = self.row(&sql, &args).await?.ok_or(CatalogError::NotFound { what: "issuer" })?;
         let record = issuer_of_row(&row)?;
+        self.refuse_too_large(issuer.tenant).await?;
         self.issuer_audit("issuer.update", &record.issuer);
         Ok(record)
     }
@@ -159,12 +164,13 @@ impl Tx {
         tenant: TenantId,
         id: &ExternalId,
     ) -> Result<ExternalIdRecord, CatalogError> {
+        let slug = self.slug_of(tenant).await?;
         let sql = "delete from catalog.external_ids
                    where tenant_id = $1 and issuer_id = $2 and external_id = $3 returning *";
         let args = [uuid(tenant.as_uuid()), uuid(id.issuer.as_uuid()), text(id.external.as_str())];
         let row = self.row(sql, &args).await?.ok_or(CatalogError::NotFound { what: "external id" })?;
         let detail = json!({ "issuer": id.issuer, "external_id": id.external });
-        self.audit("external-id.remove", Some(tenant), &tenant.to_string(), detail);
+        self.audit("external-id.remove", Some(tenant), &slug, detail);
         external_id_of_row(&row)
     }
 
@@ -197,6 +203,21 @@ impl Tx {
                 let row = self.row(count, &[]).await?;
                 room(row.map_or(Ok(0), |row| row.number("count"))?, "issuers", ISSUERS_MAX)
             }
+        }
+    }
+
+    /// Everybody's route is in every gateway's memory: a tenant's issuers may not make one much larger than others.
+    async fn refuse_too_large(&mut self, tenant: Option<TenantId>) -> Result<(), CatalogError> {
+        let Some(tenant) = tenant else { return Ok(()) };
+        let sql = "select coalesce(sum(octet_length(to_jsonb(i)::text)), 0)::bigint as bytes
+                   from catalog.issuers i where i.tenant_id = $1";
+        let row = self.row(sql, &[uuid(tenant.as_uuid())]).await?;
+        match row.map_or(Ok(0), |row| row.value::<i64>("bytes"))? > i64::from(TENANT_ISSUERS_BYTES_MAX) {
+            true => Err(CatalogError::LimitReached {
+                what: "bytes of this tenant's issuers",
+                max: TENANT_ISSUERS_BYTES_MAX,
+            }),
+            false => Ok(()),
         }
     }
 

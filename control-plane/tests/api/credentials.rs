@@ -1,6 +1,7 @@
 //! Credentials through the API.
 
 use crate::fixture::Plane;
+use catalog_schema::{AuditFilter, Page};
 use serde_json::json;
 use tenancy::PoolMode;
 
@@ -83,6 +84,10 @@ async fn a_rotation_makes_one_like_the_old_and_no_third() {
     assert!(new["credential"]["expires_at"].is_string(), "it lasts as long as the old one was made for");
     assert!(new["replaced"]["expires_at"].as_str() < old["credential"]["expires_at"].as_str());
     assert_ne!(new["api_key"], old["api_key"]);
+    let noted = AuditFilter { action: Some("credential.replace".to_owned()), ..AuditFilter::default() };
+    let noted = plane.catalog.audit(&noted, &Page::first(10)).await.unwrap();
+    assert_eq!(noted[0].detail["credential"], old["credential"]["id"]);
+    assert_eq!(noted[0].detail["expires_at"], new["replaced"]["expires_at"]);
     for again in [&old, &new] {
         assert_eq!(plane.refused(plane.post(&rotate(again), json!({}))).await, "credential-rotating");
     }
@@ -90,6 +95,11 @@ async fn a_rotation_makes_one_like_the_old_and_no_third() {
         plane.refused(plane.post(&rotate(&new), json!({ "keep_old_s": 2_592_001 }))).await,
         "invalid-field"
     );
+    // Its successor has come to its own end before: somebody else may take its place.
+    let (end, id) = ("update catalog.credentials set expires_at = now()", new["credential"]["id"].as_str().unwrap());
+    plane.sql(&format!("{end} where id = '{id}'")).await;
+    let another = plane.expect(201, plane.post(&rotate(&old), json!({ "keep_old_s": 60 }))).await;
+    assert_eq!(another["credential"]["replaces"], old["credential"]["id"]);
     let nobody = format!("{path}/01920000-0000-7000-8000-000000000000/rotate");
     assert_eq!(plane.refused(plane.post(&nobody, json!({}))).await, "credential-not-found");
 }
