@@ -5,6 +5,7 @@
 //! and leaves at the next point at which it can be told why.
 
 mod end;
+mod ends;
 mod mortal;
 
 pub use end::End;
@@ -15,6 +16,7 @@ use crate::metrics::Counter;
 use crate::pool::servers::Server;
 use crate::resolve::Tenant;
 use dashmap::DashMap;
+use ends::Ends;
 use jiff::Timestamp;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ use tenancy::{Access, PoolMode};
 /// The clients of this gateway, by their numbers.
 pub struct Clients {
     entries: DashMap<u64, Arc<Client>>,
+    ends: Ends,
     /// Clients ended because their credential was withdrawn.
     pub withdrawn: Counter,
     next: AtomicU64,
@@ -48,8 +51,8 @@ pub enum Doing {
 pub struct Introduction {
     /// Its tenant.
     pub tenant: Arc<Tenant>,
-    /// The user as the client wrote it.
-    pub user: Box<str>,
+    /// Who it has proved to be: its credential says so, and not the name that it came under.
+    pub subject: Arc<str>,
     /// The `application_name` that it began with.
     pub application: Box<str>,
     /// Where it comes from.
@@ -89,6 +92,7 @@ impl Default for Clients {
     fn default() -> Self {
         Self {
             entries: DashMap::new(),
+            ends: Ends::default(),
             withdrawn: Counter::default(),
             next: AtomicU64::new(1),
             started: Instant::now(),
@@ -112,6 +116,7 @@ impl Clients {
             waker: Mutex::new(None),
         });
         self.entries.insert(id, Arc::clone(&client));
+        self.ends.came(client.about.credential.ends_at(), id);
         ClientGuard { clients: Arc::clone(self), client }
     }
 
@@ -134,10 +139,23 @@ impl Clients {
     pub fn end_withdrawn(&self, is_good: impl Fn(&Introduction) -> bool) {
         for entry in &self.entries {
             if !entry.is_killed() && !is_good(&entry.about) {
-                self.withdrawn.inc();
-                entry.kill(End::Withdrawn);
+                self.withdraw(&entry);
             }
         }
+    }
+
+    /// Ends every client whose credential said from the beginning that it is over by `now`.
+    pub fn end_over(&self, now: Timestamp) {
+        for client in self.ends.due(now).into_iter().filter_map(|id| self.find(id)) {
+            if !client.is_killed() {
+                self.withdraw(&client);
+            }
+        }
+    }
+
+    fn withdraw(&self, client: &Client) {
+        self.withdrawn.inc();
+        client.kill(End::Withdrawn);
     }
 
     /// The client with this number, if it is still there.
@@ -284,7 +302,9 @@ impl ClientGuard {
 
 impl Drop for ClientGuard {
     fn drop(&mut self) {
-        self.clients.entries.remove(&self.client.id);
+        let Client { id, about, .. } = &*self.client;
+        self.clients.entries.remove(id);
+        self.clients.ends.went(about.credential.ends_at(), *id);
         // Whoever still looks at the entry does not keep the session's task alive.
         self.client.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -57,8 +57,6 @@ pub struct Admitted {
     pub wire: ClientWire,
     /// Where it comes from.
     pub peer: SocketAddr,
-    /// Its user, as it wrote it.
-    pub user: String,
     /// The settings that its session is to begin with.
     pub settings: Vec<(String, String)>,
     /// How long it keeps a server connection.
@@ -176,8 +174,7 @@ impl Authenticated {
         let admitted = pool_mode.and_then(|mode| Ok((mode, admit::admit(&tenant, &shared.routes)?)));
         match admitted {
             Ok((pool_mode, permit)) => {
-                let Target { user_as_given: user, settings, .. } = target;
-                Ok(Admitted { wire, peer, user, settings, pool_mode, tenant, identity, permit })
+                Ok(Admitted { wire, peer, settings: target.settings, pool_mode, tenant, identity, permit })
             }
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: Some(tenant) })),
         }

@@ -153,7 +153,11 @@ impl TokenChecks {
         let verified = self.verify(token, issuer).await?;
         if let Some(name) = &verified.tenant {
             let named = named(name, issuer.id, court.routes).await?;
-            court.decide(claims, Some((Source::Token, named))).await?;
+            // Who named it only by what a client fills in has named it all the same.
+            court.decide(&claims.as_meant(), Some((Source::Token, Arc::clone(&named)))).await?;
+            if named.id() != tenant.id() {
+                return Err(TokenError::Tenant.into());
+            }
         }
         Ok((Arc::clone(&tenant), of_token(issuer, &verified)))
     }
@@ -176,15 +180,19 @@ async fn by_control_plane(
 ) -> Result<(Arc<Tenant>, Identity), No> {
     let verified = own::verify(token, known.own_keys())?;
     let tenant = routes.by_id(verified.tenant).await?.ok_or(TokenError::Tenant)?;
-    let seconds = i64::try_from(verified.issued_at).unwrap_or(i64::MAX);
-    let issued_at = Timestamp::from_second(seconds).map_err(|_| TokenError::Claims)?;
-    let (user, session) = (verified.user, verified.session);
-    let credential = CredentialRef::GatewayToken { user, session, issued_at };
+    let (user, session, key) = (verified.user, verified.session, verified.key);
+    let (issued_at, session_ends) = (moment(verified.issued_at)?, moment(verified.session_ends)?);
+    let credential = CredentialRef::GatewayToken { user, session, issued_at, session_ends, key };
     if !credential.opens(&tenant.route()) {
         return Err(TokenError::Revoked.into());
     }
     let subject = format!("user:{user}").into();
     Ok((tenant, Identity { subject, access: verified.access, credential }))
+}
+
+fn moment(seconds: u64) -> Result<Timestamp, TokenError> {
+    let seconds = i64::try_from(seconds).map_err(|_| TokenError::Claims)?;
+    Timestamp::from_second(seconds).map_err(|_| TokenError::Claims)
 }
 
 /// The tenant that a good token names.
@@ -207,7 +215,12 @@ fn of_token(issuer: &Issuer, verified: &Verified) -> Identity {
     Identity {
         subject: Arc::clone(&verified.user),
         access: verified.role.access(),
-        credential: CredentialRef::Token { issuer: issuer.id, is_tenants: issuer.tenant.is_some(), external },
+        credential: CredentialRef::Token {
+            issuer: issuer.id,
+            version: issuer.version,
+            is_tenants: issuer.tenant.is_some(),
+            external,
+        },
     }
 }
 

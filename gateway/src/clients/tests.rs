@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 fn introduction() -> Introduction {
     Introduction {
         tenant: Arc::new(Tenant::new(route(), CancellationToken::new())),
-        user: "app".into(),
+        subject: "app".into(),
         application: "".into(),
         peer: SocketAddr::from(([127, 0, 0, 1], 1)),
         local: None,

@@ -61,11 +61,12 @@ impl Asker {
     /// Requests over HTTP, whoever sends them.
     pub const REQUESTS: Self = Self(1);
 
-    /// The user of that name, within its tenant. Two that hash alike share a line, which harms neither.
+    /// Whoever has proved to be this, within its tenant: a name that a client may choose would give it as many lines as
+    /// it can think of names. Two that hash alike share a line, which harms neither.
     #[must_use]
-    pub fn of(user: &str) -> Self {
+    pub fn of(subject: &str) -> Self {
         let mut hasher = DefaultHasher::new();
-        user.hash(&mut hasher);
+        subject.hash(&mut hasher);
         Self(hasher.finish())
     }
 }

@@ -77,6 +77,10 @@ enum Woken {
 pub async fn run(admitted: Box<Admitted>, shared: Arc<Shared>) {
     let place = shared.clients.enter(introduction(&admitted));
     admitted.tenant.usage().logins.inc();
+    tracing::debug!(
+        peer = %admitted.peer, tenant = %admitted.tenant.id(), subject = ?admitted.identity.subject,
+        "a client has logged in"
+    );
     let client = Arc::clone(place.client());
     // Only now is it among those that a change looks at: what has changed since it logged in did not see it.
     if !shared.still_opens(&client.about.tenant, &client.about.credential) {
@@ -90,7 +94,7 @@ fn introduction(admitted: &Admitted) -> Introduction {
     let application = admitted.settings.iter().rev().find(|(name, _)| name == "application_name");
     Introduction {
         tenant: Arc::clone(&admitted.tenant),
-        user: admitted.user.as_str().into(),
+        subject: Arc::clone(&admitted.identity.subject),
         application: application.map_or("", |(_, value)| value.as_str()).into(),
         peer: admitted.peer,
         local: admitted.wire.local_addr(),

@@ -79,6 +79,14 @@ impl Claims {
         Self(claims)
     }
 
+    /// The same, where what a client has filled in is meant if nothing else names a tenant.
+    #[must_use]
+    pub fn as_meant(&self) -> Self {
+        let has_firm = self.firm().next().is_some();
+        let meant = |claim: &Claim| Claim { is_default: claim.is_default && has_firm, ..claim.clone() };
+        Self(self.0.iter().map(meant).collect())
+    }
+
     /// Those that name a tenant whatever the others do.
     pub fn firm(&self) -> impl Iterator<Item = &Claim> {
         self.0.iter().filter(|claim| !claim.is_default)

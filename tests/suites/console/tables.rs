@@ -164,6 +164,17 @@ async fn a_client_at_work_and_its_server_point_to_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_stands_there_as_whom_it_has_proved_to_be() {
+    let tenant = tenant("proved", 2).await;
+    let named = [("user", "app.proved"), ("database", "proved")];
+    let _worker = WireClient::login_as(&tenant.config(), &named).await.expect("let in");
+    let mut client = console(&stats()).await;
+    let shown = row(&mut client, "SHOW CLIENTS", "database", "proved").await.expect("a client");
+    assert_eq!(shown["user"].as_deref(), Some("app"));
+    assert!(row(&mut client, "SHOW USERS", "name", "app.proved").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_mode_of_a_pool_is_that_of_its_clients() {
     let tenant = tenant("modes", 4).await;
     let mut client = console(&stats()).await;

@@ -40,6 +40,14 @@ async fn a_tenants_own_issuer_vouches_for_it_alone() {
         let (status, _) = answer(sql(&names_other, "select 1").header("host", host)).await;
         assert!(matches!(status, 401 | 403), "{host}: {status}");
     }
+    // Also where the tenant is named only by what clients fill in for a database that is not given.
+    let mut filled_in = with_token(&mine, &mine.slug, &names_other);
+    filled_in.dbname(&mine.slug).options("-c tenantry.auth=token");
+    let before = STACK.metric("tenantry_cross_tenant_anomalies_total", &["first=\"token\""]).await;
+    assert_eq!(sqlstate(&filled_in).await, "28000");
+    assert!(STACK.metric("tenantry_cross_tenant_anomalies_total", &["first=\"token\""]).await > before);
+    let names_mine = oidc.token(&member_of(&mine));
+    assert!(connect(filled_in.password(&names_mine)).await.is_ok());
 }
 
 #[tokio::test]
@@ -104,6 +112,13 @@ async fn an_issuer_that_is_removed_or_changed_is_so_at_once() {
     eventually("its roles have other words", async || (status().await == 403).then_some(())).await;
     let boss = oidc.token(&json!({ "tenant_id": tenant.slug, "role": "boss" }));
     assert_eq!(answer(sql(&boss, "select 1")).await.0, 200);
+    let session = connect(&with_token(&tenant, "token", &boss)).await.unwrap();
+    session.simple_query("select 1").await.unwrap();
+    STACK.must(Method::PATCH, &one, Some(&json!({ "leeway_s": 10 }))).await;
+    eventually("a session ends with what its issuer was", async || {
+        session.simple_query("select 1").await.err().map(drop)
+    })
+    .await;
     let session = connect(&with_token(&tenant, "token", &boss)).await.unwrap();
     session.simple_query("select 1").await.unwrap();
     STACK.must(Method::DELETE, &one, None).await;

@@ -30,7 +30,7 @@ fn row(client: &Client) -> Row {
     let (wait, wait_us) = seconds_and_micros(waited);
     vec![
         "C".into(),
-        about.user.clone().into(),
+        about.subject.to_string().into(),
         about.tenant.usage().label().into(),
         "none".into(),
         doing.as_str().into(),

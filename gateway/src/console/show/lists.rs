@@ -7,6 +7,7 @@ use crate::pool::servers::Server;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub(super) const LISTS: &[Column] = columns! { list: Text, items: Int4 };
@@ -22,7 +23,7 @@ pub(super) const VERSION: &[Column] = columns! { version: Text };
 pub(super) fn lists(shared: &Shared) -> Rows {
     let clients = shared.clients.all();
     let users: HashSet<_> =
-        clients.iter().map(|client| (client.about.tenant.id(), client.about.user.clone())).collect();
+        clients.iter().map(|client| (client.about.tenant.id(), Arc::clone(&client.about.subject))).collect();
     // What we do not have cannot be counted as anything but none: peers, DNS, memory kept for the next client.
     let counts: [(&'static str, Value); 14] = [
         ("databases", shared.routes.len().into()),
@@ -67,12 +68,12 @@ pub(super) fn state(shared: &Shared) -> Rows {
     Box::new(states.into_iter().map(move |(key, value)| vec![key.into(), yes_or_no(value)]))
 }
 
-/// Users of tenants who are connected, by the name under which they can log in anywhere.
+/// Users of tenants who are connected, by whom they have proved to be.
 pub(super) fn users(shared: &Shared) -> Rows {
     let mut connected: BTreeMap<String, u32> = BTreeMap::new();
     for client in shared.clients.all() {
-        let (user, _suffix) = crate::resolve::agreement::split_user(&client.about.user);
-        *connected.entry(format!("{user}.{}", client.about.tenant.usage().label())).or_default() += 1;
+        let about = &client.about;
+        *connected.entry(format!("{}.{}", about.subject, about.tenant.usage().label())).or_default() += 1;
     }
     Box::new(connected.into_iter().map(|(name, clients)| {
         vec![

@@ -33,7 +33,7 @@ pub(super) async fn begin(
     place: ClientGuard,
     shared: Arc<Shared>,
 ) -> Option<(Session, Vec<u8>)> {
-    let asker = Asker::of(&admitted.user);
+    let asker = Asker::of(&admitted.identity.subject);
     let Admitted { wire, settings, pool_mode, tenant, identity, permit, .. } = *admitted;
     let access = identity.access;
     let (mut stream, early, mut out) = wire.into_parts();
