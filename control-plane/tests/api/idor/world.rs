@@ -3,7 +3,7 @@
 
 use crate::dns::NameServer;
 use crate::fixture::{Plane, TOKEN, servers};
-use catalog_schema::{Context, NewSession, NewUser, SessionMethod};
+use catalog_schema::{Context, NewSession, NewUser, SessionMethod, UserIdentity};
 use control_plane::failpoint::{Failpoints, NoFailpoints};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -136,6 +136,10 @@ impl World {
         let email = format!("{user}@{}.example", self.sides[side].slug).parse().unwrap();
         let new = NewUser { id: user, email, display_name: role.to_string(), password_hash: None };
         tx.user_create(&new).await.unwrap();
+        // An owner who has no way to sign in is none.
+        let identity =
+            UserIdentity { issuer: "https://idp.example/".to_owned(), subject: format!("of {user}") };
+        tx.user_identity_add(user, &identity).await.unwrap();
         let tenant: TenantId = self.sides[side].id.parse().unwrap();
         tx.membership_create(tenant, user, &MemberRole::BuiltIn(role)).await.unwrap();
         let (method, token_hash) = (SessionMethod::Password, Sha256::digest(token.as_bytes()).into());
