@@ -44,7 +44,7 @@ pub async fn identify(
         }
         (Some(key), _) => by_key(&key, &names, shared).await?,
         (None, Some(string)) => by_password(string, &names, shared).await?,
-        (None, None) => return Err(nobody(&names, shared).await?),
+        (None, None) => return Err(nobody(&names, shared)?),
     };
     names.refuse_header()?;
     shared.uses.note(&caller.identity.credential);
@@ -52,7 +52,11 @@ pub async fn identify(
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refusal::protocol("there are two authorizations"));
+    }
     let token = value.to_str().ok().and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
@@ -110,12 +114,13 @@ async fn by_password(
     Ok(Caller { tenant, identity })
 }
 
-/// What somebody hears who proves nothing: that no tenant was named, or else that a proof is missing.
-async fn nobody(names: &RequestNames, shared: &Shared) -> Result<Refusal, Refusal> {
-    let named = shared.court(Listener::Http).decide(&names.with_header(&shared.config), None).await?;
-    let refusal = match named {
-        Some(_) => Refusal::new(ErrorKind::Unauthenticated, "no credential was sent"),
-        None => Refusal::new(ErrorKind::TenantMissing, "no tenant was named"),
+/// What somebody hears who proves nothing: that no tenant was named, or else that a proof is missing. No tenant is looked
+/// up for it: how long that takes would tell which there are, and anybody could have the catalog asked.
+fn nobody(names: &RequestNames, shared: &Shared) -> Result<Refusal, Refusal> {
+    let claims = names.with_header(&shared.config);
+    let refusal = match shared.court(Listener::Http).names_any(&claims)? {
+        true => Refusal::new(ErrorKind::Unauthenticated, "no credential was sent"),
+        false => Refusal::new(ErrorKind::TenantMissing, "no tenant was named"),
     };
     Ok(refusal.hint(
         "send a connection string as Neon-Connection-String, or an API key as Authorization: Bearer tnt_…",
@@ -138,5 +143,10 @@ mod tests {
         assert_eq!(token("bearer  tnt_x"), Ok(Some("tnt_x".into())));
         assert_eq!(token("Basic dTpw"), Err(ErrorKind::Unauthenticated));
         assert!(matches!(bearer(&HeaderMap::new()), Ok(None)));
+        let mut two = HeaderMap::new();
+        for value in ["Bearer tnt_x", "Bearer tnt_y"] {
+            two.append(AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        assert_eq!(bearer(&two).expect_err("which one?").kind(), ErrorKind::ProtocolViolation);
     }
 }

@@ -87,6 +87,20 @@ impl Court<'_> {
         Ok(first.map(|(_, found)| found))
     }
 
+    /// Is any tenant named, be there such a one or not? Nobody is asked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CatalogUnavailable`] before it was ever known whose the domains are.
+    pub fn names_any(&self, claims: &Claims) -> Result<bool, Refusal> {
+        for claim in claims.firm().chain(claims.defaults()) {
+            match &claim.named {
+                Named::Domain(domain) if self.owner_of(domain)?.is_none() => {}
+                _ => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
     async fn hold_against(&self, source: Source, first: &Found, claim: &Claim) -> Result<(), Refusal> {
         let is_same = match first {
             Found::Tenant(tenant) => self.names(&claim.named, tenant)?,
@@ -108,7 +122,7 @@ impl Court<'_> {
         }
         self.anomalies.count(self.listener, source, claim.source);
         tracing::warn!(
-            listener = self.listener.as_str(), first = %source, first.tenant = %first.in_words(),
+            listener = self.listener.as_str(), first = %source, first.tenant = ?first.in_words(),
             second = %claim.source, second.tenant = ?second.in_words(),
             "a client names two different tenants"
         );

@@ -1,6 +1,7 @@
 //! What a connection string says of its tenant, as drivers send it in an HTTP header.
 //!
-//! `postgres://USER:PASSWORD@HOST/DATABASE?options=…`. Besides the places that a startup packet has, the
+//! `postgres://USER:PASSWORD@HOST/DATABASE?options=…`. Each place counts in which libpq takes host and database from, also
+//! where there are several hosts or parameters. Besides the places that a startup packet has, the
 //! host may name the tenant: `acme.db.example.com`, when `db.example.com` is the gateway's domain. Any
 //! other host is merely where the string leads elsewhere, and names nothing.
 //!
@@ -38,15 +39,18 @@ impl ConnectionString {
         let user_as_given = decoded(parts.user)?;
         let database = decoded(parts.database)?;
         let password = parts.password.map(decoded).transpose()?.map(Secret::new);
-        let option = option_tenant(parts.query)?;
+        let mut parameters = Parameters::read(parts.query)?;
+        for host in parts.hosts {
+            parameters.hosts.push(decoded(host)?);
+        }
+        parameters.databases.push(database);
         let (user, suffix) = agreement::split_user(&user_as_given);
-        let claims = [
-            hosts.claim(parts.host, Source::Host),
-            option.map(|name| Claim::name(Source::Option, &name)),
-            suffix.map(|name| Claim::name(Source::User, name)),
-            Claim::database(&database, &user_as_given),
-        ];
-        let claims = claims.into_iter().flatten().collect();
+        let of_hosts = parameters.hosts.iter().filter_map(|host| hosts.claim(host, Source::Host));
+        let of_options = parameters.tenants.iter().map(|name| Claim::name(Source::Option, name));
+        let of_user = suffix.map(|name| Claim::name(Source::User, name));
+        let of_databases =
+            parameters.databases.iter().filter_map(|name| Claim::database(name, &user_as_given));
+        let claims = of_hosts.chain(of_options).chain(of_user).chain(of_databases).collect();
         Ok(Self { claims, user: user.parse().ok(), password, user_as_given })
     }
 }
@@ -55,7 +59,7 @@ impl ConnectionString {
 struct Parts<'a> {
     user: &'a str,
     password: Option<&'a str>,
-    host: &'a str,
+    hosts: Vec<&'a str>,
     database: &'a str,
     query: &'a str,
 }
@@ -72,27 +76,45 @@ impl<'a> Parts<'a> {
             Some((user, password)) => (user, Some(password)),
             None => (credentials, None),
         };
-        let host = match address.strip_prefix('[') {
-            Some(v6) => v6.split_once(']')?.0,
-            None => address.split(':').next()?,
+        let host = |address: &'a str| match address.strip_prefix('[') {
+            Some(v6) => v6.split_once(']').map(|(address, _port)| address),
+            None => address.split(':').next(),
         };
-        Some(Self { user, password, host, database, query })
+        let hosts = address.split(',').map(host).collect::<Option<_>>()?;
+        Some(Self { user, password, hosts, database, query })
     }
 }
 
-fn option_tenant(query: &str) -> Result<Option<String>, Refusal> {
-    let mut tenant = None;
-    for options in query.split('&').filter_map(|pair| pair.strip_prefix("options=")) {
-        let options = percent_decoded(&options.replace('+', " ")).ok_or_else(malformed)?;
-        let settings = parse_options(&options).map_err(|_unreadable| malformed())?;
-        tenant = settings
-            .into_iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("tenant"))
-            .map(|(_, value)| value)
-            .next_back()
-            .or(tenant);
+/// What names a tenant behind the question mark.
+#[derive(Default)]
+struct Parameters {
+    tenants: Vec<String>,
+    hosts: Vec<String>,
+    databases: Vec<String>,
+}
+
+impl Parameters {
+    fn read(query: &str) -> Result<Self, Refusal> {
+        let mut read = Self::default();
+        let decoded = |text: &str| percent_decoded(text).ok_or_else(malformed);
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            match decoded(name)?.as_str() {
+                "options" => read.tenants.extend(tenants_of(&decoded(&value.replace('+', " "))?)?),
+                "host" => read.hosts.extend(decoded(value)?.split(',').map(str::to_owned)),
+                "dbname" => read.databases.push(decoded(value)?),
+                // They would go before those in front of the host, for which the password is checked.
+                "user" | "password" => return Err(malformed()),
+                _ => {}
+            }
+        }
+        Ok(read)
     }
-    Ok(tenant)
+}
+
+fn tenants_of(options: &str) -> Result<impl Iterator<Item = String>, Refusal> {
+    let settings = parse_options(options).map_err(|_unreadable| malformed())?;
+    let tenants = settings.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("tenant"));
+    Ok(tenants.map(|(_, value)| value))
 }
 
 /// Percent-decodes to text. `None`: a broken escape, or bytes that are no text.
@@ -148,6 +170,14 @@ mod tests {
             ("postgres://app@gateway?options=-c%20tenant%3Dacme", "option=acme"),
             ("postgres://app@gateway?application_name=x&options=-c+tenant%3Dacme", "option=acme"),
             ("postgres://app.acme:pw@one.localhost/other", "host=one user=acme database=other"),
+            ("postgres://app@a.localhost:1,b.localhost:2/", "host=a host=b"),
+            ("postgres://app@a%2elocalhost/", "host=a"),
+            (
+                "postgres://app@h/a?host=b.localhost,c.localhost&dbname=d",
+                "host=b host=c database=d database=a",
+            ),
+            ("postgres://app@h?opt%69ons=-ctenant%3Da&options=-c%20tenant%3Db", "option=a option=b"),
+            ("postgres://app@h?options=-ctenant%3Da%20-ctenant%3Db", "option=a option=b"),
         ] {
             assert_eq!(named(text), expected, "{text}");
         }
@@ -178,6 +208,8 @@ mod tests {
             "postgres://secret:%zz@h/d",
             "postgres://secret:%ff@h/d",
             "postgres://secret@[::1",
+            "postgres://app@h/d?user=secret",
+            "postgres://app@h/d?password=secret",
         ] {
             let refusal = ConnectionString::parse(text, Hosts::of(&config())).expect_err("not a string");
             assert_eq!(refusal.kind(), ErrorKind::ProtocolViolation, "{text}");

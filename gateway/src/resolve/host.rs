@@ -2,6 +2,7 @@
 
 use super::claims::Claim;
 use config::GatewayConfig;
+use std::net::Ipv6Addr;
 use tenancy::{DomainName, RESERVED_SLUGS, Source};
 
 /// Below this domain host names always name tenants: it is every machine's own (RFC 6761 §6.3).
@@ -50,6 +51,25 @@ impl<'a> Hosts<'a> {
     }
 }
 
+/// The host of `host[:port]` (RFC 9110 §7.2, RFC 3986 §3.2.2). `None` if it is none: a name that somebody else may read
+/// otherwise than we do must not count as no name.
+#[must_use]
+pub fn without_port(text: &str) -> Option<&str> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            (address, if port.is_empty() { port } else { port.strip_prefix(':')? })
+        }
+        None => {
+            let (host, port) = text.split_once(':').unwrap_or((text, ""));
+            let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+            (is_name.then_some(host)?, port)
+        }
+    };
+    port.bytes().all(|byte| byte.is_ascii_digit()).then_some(host)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +102,25 @@ mod tests {
                 None,
                 "{label}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_told_from_one_that_names_nobody() {
+        for (text, host) in [
+            ("acme.localhost:80", "acme.localhost"),
+            ("Acme.localhost.", "Acme.localhost."),
+            ("[::1]:8080", "::1"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("my_gateway:", "my_gateway"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(text), Some(host), "{text}");
+        }
+        for text in
+            ["acme.localhost:80:80", "a.localhost,b.localhost", "a b", "[::1]x", "[x]", "a@b", "a%2eb"]
+        {
+            assert_eq!(without_port(text), None, "{text}");
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::claims::{Claim, Claims};
 use super::connection_string::ConnectionString;
-use super::host::Hosts;
+use super::host::{Hosts, without_port};
 use crate::error::Refusal;
 use config::GatewayConfig;
 use hyper::HeaderMap;
@@ -34,7 +34,7 @@ impl RequestNames {
     /// Reads them. `tenant_in_path` is the name in the path, if there is one.
     ///
     /// # Errors
-    /// The connection string or the header cannot be read.
+    /// The host, the connection string or the header cannot be read, or there are two connection strings.
     pub fn read(
         parts: &Parts,
         tenant_in_path: Option<&str>,
@@ -42,8 +42,11 @@ impl RequestNames {
     ) -> Result<Self, Refusal> {
         let hosts = Hosts::of(config);
         let connection_string = connection_string(&parts.headers, hosts)?;
+        let given = hosts_of(parts)
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| Refusal::protocol("the request's host is no host name or address"))?;
         let mut claims: Vec<Claim> =
-            hosts_of(parts).filter_map(|host| hosts.claim(host, Source::Host)).collect();
+            given.into_iter().filter_map(|host| hosts.claim(host, Source::Host)).collect();
         claims.extend(tenant_in_path.map(|name| Claim::name(Source::Path, name)));
         claims.extend(connection_string.iter().flat_map(|string| string.claims.clone()));
         let header = parts.headers.get_all(TENANT_HEADER).iter();
@@ -81,22 +84,19 @@ impl RequestNames {
     }
 }
 
-/// Every host that the request says it is for: one, if its sender is honest.
-fn hosts_of(parts: &Parts) -> impl Iterator<Item = &str> {
-    let authority = parts.uri.host();
-    let headers = parts.headers.get_all(HOST).iter().filter_map(|value| value.to_str().ok());
-    authority.into_iter().chain(headers.map(without_port))
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
+/// Every host that the request says it is for: one, if its sender is honest. `None` for what is none.
+fn hosts_of(parts: &Parts) -> impl Iterator<Item = Option<&str>> {
+    let authority = parts.uri.host().map(Some);
+    let headers = parts.headers.get_all(HOST).iter().map(|value| value.to_str().ok());
+    authority.into_iter().chain(headers).map(|host| host.and_then(without_port))
 }
 
 fn connection_string(headers: &HeaderMap, hosts: Hosts<'_>) -> Result<Option<ConnectionString>, Refusal> {
-    let Some(value) = headers.get(CONNECTION_STRING) else { return Ok(None) };
+    let mut values = headers.get_all(CONNECTION_STRING).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refusal::protocol("there are two connection strings"));
+    }
     let text = std::str::from_utf8(value.as_bytes())
         .map_err(|_not_utf8| Refusal::protocol("the connection string is not valid UTF-8"))?;
     ConnectionString::parse(text, hosts).map(Some)
@@ -142,6 +142,20 @@ mod tests {
         let config = GatewayConfig::default();
         let two = names("http://a.localhost/sql", &[("host", "b.localhost"), ("host", "c.localhost")], None);
         assert_eq!(words(&two.without_header(&config)), "host=a host=b host=c");
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        let string = ("neon-connection-string", "postgres://app@h/a");
+        for headers in [&[("host", "acme.localhost:80:80")][..], &[("host", "a.x,b.x")], &[string, string]] {
+            let mut request = Request::builder().uri("/sql");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (parts, ()) = request.body(()).expect("a request").into_parts();
+            let read = RequestNames::read(&parts, None, &GatewayConfig::default());
+            assert_eq!(read.expect_err("refused").kind(), ErrorKind::ProtocolViolation, "{headers:?}");
+        }
     }
 
     #[test]

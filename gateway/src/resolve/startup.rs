@@ -49,16 +49,16 @@ pub fn read(
         Refusal::new(ErrorKind::Unauthenticated, "no PostgreSQL user name specified in startup packet")
     })?;
     refuse_replication(startup)?;
-    let Wishes { settings, tenant: option_tenant, pool_mode, shows_token } = wishes(startup)?;
+    let Wishes { settings, tenants, pool_mode, shows_token } = wishes(startup)?;
     let (user, suffix) = agreement::split_user(user_as_given);
-    let claims = [
+    let named = [
         server_name.and_then(|name| hosts.claim(name, Source::ServerName)),
-        option_tenant.map(|name| Claim::name(Source::Option, &name)),
         suffix.map(|name| Claim::name(Source::User, name)),
         startup.get("database").and_then(|name| Claim::database(name, user_as_given)),
     ];
+    let options = tenants.iter().map(|name| Claim::name(Source::Option, name));
     Ok(Target {
-        claims: Claims::in_order(claims.into_iter().flatten(), order),
+        claims: Claims::in_order(named.into_iter().flatten().chain(options), order),
         user: user.parse().ok(),
         user_as_given: user_as_given.to_owned(),
         settings,
@@ -70,13 +70,15 @@ pub fn read(
 /// What a startup packet asks for beside user and database.
 struct Wishes {
     settings: Vec<(String, String)>,
-    tenant: Option<String>,
+    /// Each that is named: which of two is meant is not for us to choose.
+    tenants: Vec<String>,
     pool_mode: Option<PoolMode>,
     shows_token: bool,
 }
 
 fn wishes(startup: &Startup) -> Result<Wishes, Refusal> {
-    let mut wishes = Wishes { settings: Vec::new(), tenant: None, pool_mode: None, shows_token: false };
+    let mut wishes =
+        Wishes { settings: Vec::new(), tenants: Vec::new(), pool_mode: None, shows_token: false };
     let options = options_of(startup)?.into_iter().map(|option| (option, true));
     let parameters = startup
         .parameters
@@ -85,7 +87,7 @@ fn wishes(startup: &Startup) -> Result<Wishes, Refusal> {
         .map(|parameter| (parameter.clone(), false));
     for ((name, value), is_option) in options.chain(parameters) {
         if is_option && name.eq_ignore_ascii_case("tenant") {
-            wishes.tenant = Some(value);
+            wishes.tenants.push(value);
         } else if pool_mode::is_asked_by(&name) {
             wishes.pool_mode = Some(pool_mode::parse(&value)?);
         } else if name.eq_ignore_ascii_case(AUTH_OPTION) {
@@ -160,6 +162,8 @@ mod tests {
         assert_eq!(named(&[("user", "app")], Some("acme.localhost")), "server-name=acme");
         assert_eq!(named(&[("user", "app")], Some("sql.acme.org")), "custom-domain");
         assert_eq!(named(&[("user", "app")], None), "");
+        let twice = [("user", "app"), ("options", "-c tenant=acme --tenant=other")];
+        assert_eq!(named(&twice, None), "option=acme option=other");
         let all = [("user", "app.acme"), ("database", "other"), ("options", "-ctenant=third")];
         assert_eq!(named(&all, None), "option=third user=acme database=other");
     }

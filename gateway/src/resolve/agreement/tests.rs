@@ -113,6 +113,20 @@ async fn a_foreign_host_names_nobody_and_nobody_is_asked() {
 }
 
 #[tokio::test]
+async fn whoever_proves_nothing_has_nobody_looked_up() {
+    let world = World::new().await;
+    let World { routes, installation, anomalies, .. } = &world;
+    let court = Court { routes, installation, anomalies, listener: Listener::Http };
+    let names_any = |claim: Claim| court.names_any(&Claims::in_order([claim], &Source::ALL)).ok();
+    let unknown = TenantId::generate().to_string();
+    assert_eq!(names_any(Claim::id_or_name(Source::Header, &unknown)), Some(true));
+    assert_eq!(names_any(name(Source::Host, "nobody-knows")), Some(true));
+    assert_eq!(names_any(Claim::domain(domain("sql.far.org"))), Some(true));
+    assert_eq!(names_any(Claim::domain(domain("gateway.example.com"))), Some(false));
+    assert_eq!(routes.misses.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn a_domain_of_a_tenant_that_cannot_be_looked_up_is_another_tenants_all_the_same() {
     let world = World::new().await;
     let far = Claim::domain(domain("sql.far.org"));
