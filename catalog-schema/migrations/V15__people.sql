@@ -7,11 +7,15 @@ create table catalog.users (
   display_name  text not null check (octet_length(display_name) <= 1000),
   password_hash text check (password_hash like '$argon2id$%'),
   disabled_at   timestamptz,
+  -- The tenant whose invite made the account; none if the operator did. Whoever made the invite could accept it: nobody
+  -- has vouched that the address is the account's holder's. No foreign key: the tenant may be gone.
+  made_by_invite_of uuid,
   version       bigint not null default 1,
   created_at    timestamptz not null default now(),
   updated_at    timestamptz not null default now(),
   constraint users_email_key unique (email)
 );
+create index users_made_by_invite_idx on catalog.users (created_at) where made_by_invite_of is not null;
 create trigger users_version before update on catalog.users
 for each row when (old.* is distinct from new.*) execute function catalog.raise_version();
 
@@ -95,18 +99,18 @@ create table catalog.sessions (
 create index sessions_user_idx on catalog.sessions (user_id, id);
 create index sessions_expiry_idx on catalog.sessions (expires_at);
 
--- Where a session has gateway tokens, so that its end is told there and nowhere else.
+-- Where a session has had gateway tokens, so that its end is told there and nowhere else. For as long as the session: a
+-- connection that was opened by such a token outlives the token.
 create table catalog.session_tenants (
-  session_id   uuid not null references catalog.sessions on delete cascade,
-  tenant_id    uuid not null references catalog.tenants,
-  issued_at    timestamptz not null, -- as the latest of them says
-  tokens_until timestamptz not null,
+  session_id uuid not null references catalog.sessions on delete cascade,
+  tenant_id  uuid not null references catalog.tenants,
+  issued_at  timestamptz not null, -- as the latest of them says
   primary key (session_id, tenant_id)
 );
 create index session_tenants_tenant_idx on catalog.session_tenants (tenant_id);
 
 -- Gateway tokens that are refused before their time: a session's, a user's, or, where neither is named, all of the
--- tenant's. Part of the tenant's route for as long as such a token could live.
+-- tenant's. Part of the tenant's route for as long as a connection that was opened by such a token could last.
 create table catalog.token_revocations (
   id         bigint primary key generated always as identity,
   tenant_id  uuid not null references catalog.tenants,
@@ -122,8 +126,19 @@ create index token_revocations_expiry_idx on catalog.token_revocations (expires_
 create constraint trigger token_revocations_route after insert on catalog.token_revocations
 deferrable initially deferred for each row execute function catalog.route_changed('tenant_id');
 
+-- One refusal for each user in place of one for each of their sessions.
+create function catalog.revoke_by_user(tenant uuid) returns void
+language sql as $$
+  with gone as (
+    delete from catalog.token_revocations r where r.tenant_id = tenant and r.session_id is not null
+    returning r.user_id, r.before, r.expires_at)
+  insert into catalog.token_revocations (tenant_id, user_id, before, expires_at)
+    select tenant, g.user_id, max(g.before), max(g.expires_at) from gone g group by g.user_id;
+$$;
+
 -- A token says when it was issued in whole seconds, so those of this very second are refused too, and those that were
--- dated ahead because of that; whoever issues the next one dates it behind. Kept for the ten minutes that a token lives
+-- dated ahead because of that; whoever issues the next one dates it behind. What such a token opened lasts as long as its
+-- session at most, and a gateway may be cut off until then: so long it is kept, or for the ten minutes that a token lives,
 -- and five in which clocks may differ.
 create function catalog.revoke_tokens(tenant uuid, subject uuid, session uuid) returns void
 language plpgsql as $$
@@ -131,25 +146,48 @@ declare
   at     timestamptz := clock_timestamp();
   kept   integer;
   latest timestamptz; -- that any of those tokens may say
+  last   timestamptz; -- that any of their sessions lasts
   floor  timestamptz; -- below which nothing may be believed again
+  needed timestamptz; -- until when that was to be kept
 begin
-  delete from catalog.token_revocations r where r.tenant_id = tenant and r.expires_at <= at;
-  select count(*), max(r.before) into kept, floor from catalog.token_revocations r where r.tenant_id = tenant;
-  if kept >= 256 then
-    -- A route is kept in every gateway's memory. Rather than grow it without end, all have to ask anew.
-    delete from catalog.token_revocations r where r.tenant_id = tenant;
-    subject := null;
-    session := null;
-  else
-    floor := null;
+  if (select t.state from catalog.tenants t where t.id = tenant) in ('purging', 'deleted') then
+    return; -- no gateway lets anybody in any more
   end if;
-  select max(t.issued_at) into latest
+  delete from catalog.token_revocations r where r.tenant_id = tenant and r.expires_at <= at;
+  select count(*) into kept from catalog.token_revocations r
+    where r.tenant_id = tenant and r.user_id = subject and r.session_id <> session;
+  if kept >= 8 then
+    -- Who comes and goes without end has to ask anew, and nobody else.
+    session := null;
+  end if;
+  select count(*) into kept from catalog.token_revocations r where r.tenant_id = tenant
+    and not coalesce(r.user_id = subject and (session is null or r.session_id = session), subject is null);
+  if kept >= 256 then
+    -- A route is kept in every gateway's memory. Rather than grow it without end, those have to ask anew who have ended
+    -- a session; and all, when even so many are too many.
+    perform catalog.revoke_by_user(tenant);
+    session := null;
+    select count(*) into kept from catalog.token_revocations r
+      where r.tenant_id = tenant and r.user_id is distinct from subject;
+    if kept >= 256 then
+      subject := null;
+    end if;
+  end if;
+  -- What these say, the new one says too.
+  with gone as (
+    delete from catalog.token_revocations r
+    where r.tenant_id = tenant and (subject is null or r.user_id = subject)
+      and (session is null or r.session_id = session)
+    returning r.before, r.expires_at)
+  select max(g.before), max(g.expires_at) into floor, needed from gone g;
+  select max(t.issued_at), max(s.expires_at) into latest, last
     from catalog.session_tenants t join catalog.sessions s on s.id = t.session_id
     where t.tenant_id = tenant and (subject is null or s.user_id = subject) and (session is null or s.id = session);
   latest := greatest(date_trunc('second', at), latest) + interval '1 second';
   latest := greatest(latest, floor);
+  needed := greatest(latest + interval '15 minutes', last + interval '5 minutes', needed);
   insert into catalog.token_revocations (tenant_id, user_id, session_id, before, expires_at)
-    values (tenant, subject, session, latest, latest + interval '15 minutes');
+    values (tenant, subject, session, latest, needed);
 end $$;
 
 -- The lock makes two owners who leave at once take turns; each then counts afresh. Before the change, so that who
@@ -162,7 +200,8 @@ begin
   select t.state into standing from catalog.tenants t where t.id = tenant for no key update;
   if standing not in ('purging', 'deleted') and not exists (
        select from catalog.memberships m join catalog.users u on u.id = m.user_id
-       where m.tenant_id = tenant and m.user_id <> leaving and m.role = 'owner' and u.disabled_at is null) then
+       where m.tenant_id = tenant and m.user_id <> leaving and m.role = 'owner' and u.disabled_at is null
+         and (u.password_hash is not null or exists (select from catalog.user_identities i where i.user_id = u.id))) then
     perform catalog.refuse('memberships_last_owner', 'the last owner stays');
   end if;
 end $$;
@@ -195,11 +234,16 @@ execute function catalog.memberships_revoke();
 create trigger memberships_revoke_delete after delete on catalog.memberships
 for each row execute function catalog.memberships_revoke();
 
+-- Each refusal is looked for among all the others: many at once are one for all of the tenant's people.
 create function catalog.custom_roles_revoke() returns trigger
 language plpgsql as $$
 begin
-  perform catalog.revoke_tokens(m.tenant_id, m.user_id, null)
-    from catalog.memberships m where m.custom_role = new.id;
+  if (select count(*) from catalog.memberships m where m.custom_role = new.id) > 16 then
+    perform catalog.revoke_tokens(new.tenant_id, null, null);
+  else
+    perform catalog.revoke_tokens(m.tenant_id, m.user_id, null)
+      from catalog.memberships m where m.custom_role = new.id;
+  end if;
   return null;
 end $$;
 
@@ -210,7 +254,7 @@ create function catalog.sessions_revoke() returns trigger
 language plpgsql as $$
 begin
   perform catalog.revoke_tokens(t.tenant_id, new.user_id, new.id)
-    from catalog.session_tenants t where t.session_id = new.id and t.tokens_until > clock_timestamp();
+    from (select s.tenant_id from catalog.session_tenants s where s.session_id = new.id order by s.tenant_id) t;
   return null;
 end $$;
 
@@ -233,11 +277,32 @@ execute function catalog.users_before_leave();
 create trigger users_before_delete before delete on catalog.users
 for each row execute function catalog.users_before_leave();
 
+-- Whoever has no password signs in by an identity only, and has left with the last one. Not when the user goes: they are
+-- gone by then, and were looked at before.
+create function catalog.user_identities_before_delete() returns trigger
+language plpgsql as $$
+begin
+  if exists (select from catalog.users u where u.id = old.user_id and u.password_hash is null and u.disabled_at is null)
+     and not exists (select from catalog.user_identities i where i.user_id = old.user_id
+                     and (i.issuer, i.subject) <> (old.issuer, old.subject)) then
+    perform catalog.keep_an_owner(o.tenant_id, old.user_id)
+      from (select m.tenant_id from catalog.memberships m
+            where m.user_id = old.user_id and m.role = 'owner' order by m.tenant_id) o;
+  end if;
+  return old;
+end $$;
+
+create trigger user_identities_before_delete before delete on catalog.user_identities
+for each row execute function catalog.user_identities_before_delete();
+
 create function catalog.users_end_sessions() returns trigger
 language plpgsql as $$
 begin
   update catalog.sessions set revoked_at = clock_timestamp()
     where user_id = new.id and revoked_at is null and expires_at > clock_timestamp();
+  -- One for each tenant in place of one for each session there.
+  perform catalog.revoke_tokens(o.tenant_id, new.id, null)
+    from (select m.tenant_id from catalog.memberships m where m.user_id = new.id order by m.tenant_id) o;
   return null;
 end $$;
 

@@ -72,7 +72,8 @@ impl Shared {
     /// Does the credential open the tenant by all that is known now?
     #[must_use]
     pub fn still_opens(&self, tenant: &Tenant, credential: &CredentialRef) -> bool {
-        let is_known = self.installation.known().is_none_or(|known| credential.is_known_to(&known));
+        let is_known =
+            self.installation.known().is_none_or(|known| credential.is_known_to(&known, tenant.id()));
         is_known && credential.opens(&tenant.route())
     }
 

@@ -43,6 +43,10 @@ pub struct GatewayToken {
     pub access: Access,
     /// The session that it was given to.
     pub session: SessionId,
+    /// When that session ends, in seconds since 1970: nothing that the token opens lasts longer.
+    pub session_ends: u64,
+    /// What signed it.
+    pub key: Box<str>,
     /// Its own id.
     pub id: Arc<str>,
     /// When it was made, in seconds since 1970: a revocation counts for what was made before it.
@@ -70,6 +74,7 @@ pub fn verify(token: &Token<'_>, keys: &[OwnKey]) -> Result<GatewayToken, TokenE
     }
     let known = |key: &&OwnKey| token.key_id() == Some(key.id.as_str()) && key.verifies_until > now();
     let key = keys.iter().find(known).ok_or(TokenError::UnknownKey)?;
+    let signed_with = Box::from(key.id.as_str());
     let keys = KeySet::of_ed25519(&key.id, &key.public);
     let audiences = [OWN_AUDIENCE.to_owned()];
     let expected = expected(OWN_ISSUER, &audiences, LEEWAY_S, SigningAlgorithm::EdDsa);
@@ -85,6 +90,8 @@ pub fn verify(token: &Token<'_>, keys: &[OwnKey]) -> Result<GatewayToken, TokenE
         tenant: text("tenant_id")?.parse().map_err(|_| TokenError::Tenant)?,
         access: text("access")?.parse().map_err(|_| TokenError::Role)?,
         session: text("sid")?.parse().map_err(|_| TokenError::Claims)?,
+        session_ends: time("session_exp")?,
+        key: signed_with,
         id: text("jti")?.into(),
         issued_at,
         expires_at,

@@ -6,7 +6,7 @@ use crate::error::CatalogError;
 use crate::read::domains::DOMAINS_VERIFIED;
 use crate::read::issuers::{ISSUER_JSON, issuers_of_json};
 use crate::read::services::{SERVICES_LIVE, ServiceRecord, service_record_of_row};
-use crate::read::signing_keys::{SIGNING_KEYS, SigningKeyRecord, signing_key_of_row};
+use crate::read::signing_keys::{SIGNING_KEYS_KNOWN, SigningKeyRecord, signing_key_of_row};
 use crate::row::Columns;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct IdentityDocument {
     pub issuers: Vec<Arc<Issuer>>,
     /// Programs that act for tenants which their requests name.
     pub services: Vec<ServiceRecord>,
-    /// The public halves of the control plane's own keys.
+    /// The public halves of the control plane's own keys, of those too whose signatures are believed no more.
     pub signing_keys: Vec<SigningKeyRecord>,
     /// Whose the verified domains are. There are no more than [`crate::DOMAINS_VERIFIED_MAX`].
     pub domains: HashMap<DomainName, TenantId>,
@@ -42,7 +42,7 @@ impl Catalog {
         );
         let row = self.row(&sql, &[]).await?;
         let row = row.ok_or_else(|| CatalogError::corrupt("identity_version", "its row is missing"))?;
-        let keys = self.rows(SIGNING_KEYS, &[]).await?;
+        let keys = self.rows(SIGNING_KEYS_KNOWN, &[]).await?;
         let services = self.rows(SERVICES_LIVE, &[]).await?;
         let domains = self.rows(DOMAINS_VERIFIED, &[]).await?;
         let owner = |row: &Row| Ok((row.word("domain")?, row.id("tenant_id")?));

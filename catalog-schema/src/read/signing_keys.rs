@@ -47,6 +47,11 @@ pub(crate) fn signing_context(id: SigningKeyId) -> String {
 pub(crate) const SIGNING_KEYS: &str = "select id, public_key, signs_from, signs_until, verifies_until
   from catalog.signing_keys where verifies_until > now() order by signs_from, id";
 
+/// Those too whose signatures are believed no more: what they opened may last. One that was forgotten is not among
+/// them, and takes what it opened with it.
+pub(crate) const SIGNING_KEYS_KNOWN: &str = "select id, public_key, signs_from, signs_until, verifies_until
+  from catalog.signing_keys order by signs_from, id";
+
 impl Catalog {
     /// The public halves of all keys whose signatures are believed now or will be, in the order in which they sign.
     ///

@@ -45,6 +45,8 @@ pub struct TokenGrant {
     pub issued_at: Timestamp,
     /// The token's end, at the latest.
     pub until: Timestamp,
+    /// The session's end, and with it that of whatever the token opens.
+    pub session_ends: Timestamp,
 }
 
 impl Tx {
@@ -135,14 +137,12 @@ impl Tx {
         let role = self.member_for_token(tenant, user).await?;
         let issued_at = self.time_of_issue(tenant, user, session).await?;
         let until = issued_at.checked_add(lasts).unwrap_or(Timestamp::MAX).min(session_ends);
-        let note = "insert into catalog.session_tenants (session_id, tenant_id, issued_at, tokens_until)
-                    values ($1, $2, $3, $4)
+        let note = "insert into catalog.session_tenants (session_id, tenant_id, issued_at) values ($1, $2, $3)
                     on conflict (session_id, tenant_id) do update
-                      set issued_at = greatest(session_tenants.issued_at, excluded.issued_at),
-                          tokens_until = greatest(session_tenants.tokens_until, excluded.tokens_until)";
-        let args = [uuid(session.as_uuid()), uuid(tenant.as_uuid()), timestamp(issued_at), timestamp(until)];
+                      set issued_at = greatest(session_tenants.issued_at, excluded.issued_at)";
+        let args = [uuid(session.as_uuid()), uuid(tenant.as_uuid()), timestamp(issued_at)];
         self.execute(note, &args).await?;
-        Ok(TokenGrant { role, issued_at, until })
+        Ok(TokenGrant { role, issued_at, until, session_ends })
     }
 
     /// Now, or as soon as nothing refuses what is issued then. In a statement of its own: it sees what those have

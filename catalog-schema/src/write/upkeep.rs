@@ -99,9 +99,11 @@ async fn prune_people(session: &Session, retention: &Retention) -> Result<u64, C
         "delete from catalog.token_revocations where ctid = any (array(
            select ctid from catalog.token_revocations where expires_at < now() limit $1))",
         "delete from catalog.session_tenants where ctid = any (array(
-           select ctid from catalog.session_tenants where tokens_until < now() - interval '1 hour' limit $1))",
+           select t.ctid from catalog.session_tenants t join catalog.sessions s on s.id = t.session_id
+           where least(s.expires_at, s.revoked_at) < now() - interval '1 hour' limit $1))",
+        // What a key opened lasts as long as a session, which is thirty days at most (`people.session_s`).
         "delete from catalog.signing_keys where id in
-           (select id from catalog.signing_keys where verifies_until < now() limit $1)",
+           (select id from catalog.signing_keys where verifies_until < now() - interval '31 days' limit $1)",
     ];
     let mut removed = 0;
     for sql in ended {

@@ -19,15 +19,18 @@ pub(crate) struct SigningError;
 /// What a gateway token says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statement {
+    /// The token's own id, by which it is known in the log.
+    pub(crate) id: Uuid,
     pub(crate) user: UserId,
     pub(crate) tenant: TenantId,
     pub(crate) access: Access,
     pub(crate) session: SessionId,
+    pub(crate) session_ends: Timestamp,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
 }
 
-/// A statement as the token has it: claims of RFC 7519 §4.1, and `sid` as OpenID Connect has it.
+/// A statement as the token has it: claims of RFC 7519 §4.1, `sid` as OpenID Connect has it, and that session's end.
 #[derive(Serialize)]
 struct Claims {
     iss: &'static str,
@@ -36,6 +39,7 @@ struct Claims {
     tenant_id: TenantId,
     access: Access,
     sid: SessionId,
+    session_exp: i64,
     jti: Uuid,
     iat: i64,
     exp: i64,
@@ -50,7 +54,8 @@ pub(crate) fn sign(key: &SigningKey, statement: &Statement) -> Result<Secret, Si
         tenant_id: statement.tenant,
         access: statement.access,
         sid: statement.session,
-        jti: Uuid::now_v7(),
+        session_exp: statement.session_ends.as_second(),
+        jti: statement.id,
         iat: statement.issued_at.as_second(),
         exp: statement.expires_at.as_second(),
     };
@@ -79,10 +84,12 @@ mod tests {
 
     fn statement(issued_at: Timestamp) -> Statement {
         Statement {
+            id: Uuid::now_v7(),
             user: UserId::generate(),
             tenant: TenantId::generate(),
             access: Access::Write,
             session: SessionId::generate(),
+            session_ends: issued_at + Duration::from_secs(3600),
             issued_at,
             expires_at: issued_at + Duration::from_secs(300),
         }
@@ -103,6 +110,8 @@ mod tests {
         assert_eq!(read.user, said.user);
         assert_eq!((read.tenant, read.access), (said.tenant, said.access));
         assert_eq!(read.session, said.session);
+        assert_eq!(*read.key, *key.id.to_string());
+        assert_eq!(i64::try_from(read.session_ends).unwrap(), said.session_ends.as_second());
         assert_eq!(i64::try_from(read.issued_at).unwrap(), said.issued_at.as_second());
     }
 

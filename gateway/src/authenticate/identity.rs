@@ -1,12 +1,12 @@
 //! Who a client has proved to be, and what that lets it do.
 
-use super::is_live;
+use super::{is_future, is_live};
 use crate::resolve::installation::Known;
 use catalog_schema::{CredentialKind, CredentialRecord, RouteRecord};
 use jiff::Timestamp;
 use pgwire::scram::Verifier;
 use std::sync::Arc;
-use tenancy::{Access, CredentialId, IssuerId, ServiceId, SessionId, UserId, UserName};
+use tenancy::{Access, CredentialId, Issuer, IssuerId, ServiceId, SessionId, TenantId, UserId, UserName};
 
 /// Who a client has proved to be. There is none without a proof: whoever holds one has been authenticated for
 /// the tenant at hand.
@@ -25,12 +25,19 @@ pub struct Identity {
 pub enum CredentialRef {
     /// A password or an API key of the tenant's.
     Own(CredentialId),
-    /// A certificate in place of this user's passwords.
-    Certificate(UserName),
+    /// A certificate in place of a user's passwords.
+    Certificate {
+        /// The user.
+        user: UserName,
+        /// What it let them do.
+        access: Access,
+    },
     /// A token of an identity provider's.
     Token {
         /// Whose.
         issuer: IssuerId,
+        /// Of the issuer as it was then: what its tokens are worth may be another matter since.
+        version: i64,
         /// The issuer is the tenant's own.
         is_tenants: bool,
         /// What the issuer called the tenant, if that is how it named it.
@@ -44,6 +51,10 @@ pub enum CredentialRef {
         session: SessionId,
         /// When.
         issued_at: Timestamp,
+        /// When that session ends.
+        session_ends: Timestamp,
+        /// The key that signed it.
+        key: Box<str>,
     },
     /// A service credential.
     Service(ServiceId),
@@ -56,28 +67,47 @@ impl CredentialRef {
     pub fn opens(&self, route: &RouteRecord) -> bool {
         match self {
             Self::Own(id) => live(route).any(|credential| credential.id == *id),
-            Self::Certificate(user) => passwords_of(route, user).next().is_some(),
-            Self::Token { issuer, is_tenants, external } => {
-                let is_there = !is_tenants || route.issuers.iter().any(|known| known.id == *issuer);
+            Self::Certificate { user, access } => {
+                Identity::by_certificate(route, user).is_some_and(|now| now.access == *access)
+            }
+            Self::Token { issuer, version, is_tenants, external } => {
+                let is_it = |known: &Arc<Issuer>| known.id == *issuer && known.version == *version;
+                let is_there = !is_tenants || route.issuers.iter().any(is_it);
                 let is_called = |name: &str| {
                     route.external_ids.iter().any(|id| id.issuer == *issuer && id.external == name)
                 };
                 is_there && external.as_deref().is_none_or(is_called)
             }
-            Self::GatewayToken { user, session, issued_at } => {
-                !route.refuses_token(*user, *session, *issued_at)
+            Self::GatewayToken { user, session, issued_at, session_ends, .. } => {
+                is_future(*session_ends) && !route.refuses_token(*user, *session, *issued_at)
             }
             Self::Service(_) => true,
         }
     }
 
-    /// Does the installation still know it, as far as that is not for the tenant's route to say?
+    /// Does the installation still know it as something that opens `tenant`, as far as that is not for the tenant's
+    /// route to say?
     #[must_use]
-    pub fn is_known_to(&self, installation: &Known) -> bool {
+    pub fn is_known_to(&self, installation: &Known, tenant: TenantId) -> bool {
         match self {
-            Self::Token { issuer, is_tenants: false, .. } => installation.has_issuer(*issuer),
-            Self::Service(id) => installation.has_service(*id),
-            Self::Token { .. } | Self::Own(_) | Self::Certificate(_) | Self::GatewayToken { .. } => true,
+            Self::Token { issuer, version, is_tenants: false, .. } => {
+                installation.has_issuer(*issuer, *version)
+            }
+            Self::GatewayToken { key, .. } => installation.has_own_key(key),
+            Self::Service(id) => installation
+                .service_of(*id)
+                .is_some_and(|service| is_future(service.expires_at) && service.acts_for(tenant)),
+            Self::Token { .. } | Self::Own(_) | Self::Certificate { .. } => true,
+        }
+    }
+
+    /// From when on it opens nothing, whatever anybody says until then; `None` if that is for the tenant's route to
+    /// say.
+    #[must_use]
+    pub const fn ends_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::GatewayToken { session_ends, .. } => Some(*session_ends),
+            Self::Own(_) | Self::Certificate { .. } | Self::Token { .. } | Self::Service(_) => None,
         }
     }
 }
@@ -109,8 +139,9 @@ impl Identity {
     #[must_use]
     pub fn by_certificate(route: &RouteRecord, user: &UserName) -> Option<Self> {
         let latest = passwords_of(route, user).max_by_key(|credential| credential.id)?;
-        let credential = CredentialRef::Certificate(user.clone());
-        Some(Self { credential, ..Self::of(latest, user.as_str()) })
+        let known = Self::of(latest, user.as_str());
+        let credential = CredentialRef::Certificate { user: user.clone(), access: known.access };
+        Some(Self { credential, ..known })
     }
 
     fn of(credential: &CredentialRecord, subject: &str) -> Self {
@@ -178,5 +209,17 @@ mod tests {
         assert!(!first.opens(&route) && certificate.opens(&route));
         route.credentials.pop();
         assert!(!certificate.opens(&route));
+    }
+
+    #[test]
+    fn a_certificate_does_not_keep_the_access_of_a_password_that_is_gone() {
+        let mut route = route();
+        route.credentials = vec![password("app", Role::Viewer, "one"), password("app", Role::Owner, "two")];
+        let user: UserName = "app".parse().expect("a user");
+        let known = Identity::by_certificate(&route, &user).expect("it is there");
+        assert!(known.access == Access::Owner && known.credential.opens(&route));
+        route.credentials.pop();
+        assert!(!known.credential.opens(&route), "a viewer's is left");
+        assert!(Identity::by_certificate(&route, &user).is_some_and(|now| now.access == Access::Read));
     }
 }

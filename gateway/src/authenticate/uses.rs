@@ -37,7 +37,7 @@ impl Uses {
         let key = match credential {
             CredentialRef::Own(id) => id.as_uuid(),
             CredentialRef::Service(id) => id.as_uuid(),
-            CredentialRef::Certificate(_)
+            CredentialRef::Certificate { .. }
             | CredentialRef::Token { .. }
             | CredentialRef::GatewayToken { .. } => return,
         };

@@ -5,9 +5,11 @@
 //! followed by a catch-up. What this gateway has applied is reported with its heartbeat: the control
 //! plane waits for it before it relies on a change.
 //!
-//! While the catalog is away nothing is dropped: what is cached stays in force.
+//! While the catalog is away nothing is dropped: what is cached stays in force, until it expires.
 
 mod shares;
+mod telling;
+mod withdrawal;
 
 use super::{Installation, Routes};
 use crate::authenticate::uses::Uses;
@@ -21,8 +23,10 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use telling::Telling;
 use tenancy::{Revision, TenantId};
 use tokio_util::sync::CancellationToken;
+use withdrawal::Withdrawal;
 
 /// Pauses between attempts to reach a catalog that is away.
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -111,9 +115,12 @@ impl Follower {
         let interval = self.settings.heartbeat_interval();
         let (pools, progress) = (Arc::clone(&self.pools), Arc::clone(&self.progress));
         let shares = Shares::new(self.heartbeat.id, pools, progress, interval);
+        let (withdrawal, telling) = (self.withdrawal(), self.telling());
         tokio::select! {
             () = self.keep_following(&shares, &stop) => {}
             () = shares.expire_in_time() => {}
+            () = withdrawal.expire_in_time() => {}
+            () = telling.keep_telling() => {}
         }
         // What is given back is given to others at once.
         if tokio::time::timeout(LET_GO_MAX, self.pools.all_closed()).await.is_err() {
@@ -188,11 +195,7 @@ impl Follower {
                 () = shares.wanting() => self.renew(shares).await?,
                 doubted = doubts.next() => self.look_again(doubted).await?,
                 _ = resync.tick() => { self.catch_up().await?; }
-                _ = heartbeat.tick() => {
-                    self.end_withdrawn(&self.routes.expired());
-                    self.beat(shares).await?;
-                    self.tell_uses().await?;
-                }
+                _ = heartbeat.tick() => self.beat(shares).await?,
             }
         }
     }
@@ -203,9 +206,7 @@ impl Follower {
         let changes = self.catalog.route_changes_since(applied).await?;
         if self.installation.is_behind(changes.identity) {
             self.installation.replace(self.catalog.identity().await?);
-            if let Some(known) = self.installation.known() {
-                self.clients.end_withdrawn(|about| about.credential.is_known_to(&known));
-            }
+            self.withdrawal().end_unknown();
         }
         if changes.revision == applied {
             return Ok(false);
@@ -239,17 +240,22 @@ impl Follower {
                 refreshed.apply(&self.pools);
             }
         }
-        self.end_withdrawn(&ids);
+        self.withdrawal().end_among(&ids);
         Ok(())
     }
 
-    /// Ends the clients of these tenants whose credential opens them no more. The new routes are in force: who logs in
-    /// meanwhile is checked against them.
-    fn end_withdrawn(&self, tenants: &HashSet<TenantId>) {
-        if !tenants.is_empty() {
-            self.clients.end_withdrawn(|about| {
-                !tenants.contains(&about.tenant.id()) || about.credential.opens(&about.tenant.route())
-            });
+    fn withdrawal(&self) -> Withdrawal {
+        let (routes, clients) = (Arc::clone(&self.routes), Arc::clone(&self.clients));
+        Withdrawal { routes, installation: Arc::clone(&self.installation), clients }
+    }
+
+    fn telling(&self) -> Telling {
+        let (uses, progress) = (Arc::clone(&self.uses), Arc::clone(&self.progress));
+        Telling {
+            catalog: self.catalog.clone(),
+            uses,
+            progress,
+            interval: self.settings.heartbeat_interval(),
         }
     }
 
@@ -268,15 +274,6 @@ impl Follower {
         self.renew(shares).await?;
         self.peers.alive(self.catalog.gateway_addresses().await?);
         Ok(())
-    }
-
-    async fn tell_uses(&self) -> Result<(), CatalogError> {
-        let uses = self.uses.take();
-        let told = self.catalog.note_uses(&uses).await;
-        if told.is_err() {
-            self.uses.give_back(uses);
-        }
-        told
     }
 
     /// The part of the heartbeat that does not wait for its turn: what this gateway holds, and may hold.

@@ -82,10 +82,10 @@ impl Known {
         self.issuers.get(iss)
     }
 
-    /// Is this one of the installation's issuers?
+    /// Is this one of the installation's issuers, unchanged?
     #[must_use]
-    pub fn has_issuer(&self, id: IssuerId) -> bool {
-        self.issuers.values().any(|issuer| issuer.id == id)
+    pub fn has_issuer(&self, id: IssuerId, version: i64) -> bool {
+        self.issuers.values().any(|issuer| issuer.id == id && issuer.version == version)
     }
 
     /// The service credential whose key has this hash. It may have expired.
@@ -94,10 +94,10 @@ impl Known {
         self.services.get(hash)
     }
 
-    /// Is there such a service credential?
+    /// The service credential with this id. It may have expired.
     #[must_use]
-    pub fn has_service(&self, id: ServiceId) -> bool {
-        self.services.values().any(|service| service.id == id)
+    pub fn service_of(&self, id: ServiceId) -> Option<&ServiceRecord> {
+        self.services.values().find(|service| service.id == id)
     }
 
     /// Whose own the domain is; nobody's, if there is none.
@@ -106,7 +106,13 @@ impl Known {
         self.domains.get(domain).copied()
     }
 
-    /// The control plane's public keys.
+    /// Is this a key of the control plane's, be it one that signs no more? One that got into other hands is not.
+    #[must_use]
+    pub fn has_own_key(&self, id: &str) -> bool {
+        self.own_keys.iter().any(|key| key.id == id)
+    }
+
+    /// The control plane's public keys, those too whose signatures are believed no more.
     #[must_use]
     pub fn own_keys(&self) -> &[OwnKey] {
         &self.own_keys

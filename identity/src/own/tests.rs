@@ -16,7 +16,7 @@ fn header() -> Value {
 fn claims(tenant: TenantId) -> Value {
     json!({
         "iss": OWN_ISSUER, "aud": OWN_AUDIENCE, "sub": UserId::generate(), "tenant_id": tenant, "access": "write",
-        "sid": SessionId::generate(),
+        "sid": SessionId::generate(), "session_exp": now() + 3600,
         "jti": "j", "iat": now(), "exp": now() + 600,
     })
 }
@@ -34,6 +34,7 @@ fn a_good_one_says_who_where_and_what() {
     assert_eq!((token.tenant, token.access, &*token.id), (tenant, Access::Write, "j"));
     assert_eq!(claims["sub"], token.user.to_string());
     assert_eq!(claims["sid"], token.session.to_string());
+    assert_eq!((&claims["session_exp"], &*token.key), (&json!(token.session_ends), "k1"));
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn what_is_not_exactly_one_is_none() {
     assert_eq!(with("exp", json!(now() + 3600)), TokenError::Claims, "longer than they live");
     assert_eq!(with("access", json!("admin")), TokenError::Role);
     assert_eq!(with("tenant_id", json!("acme")), TokenError::Tenant);
-    for missing in ["sub", "tenant_id", "access", "sid", "jti", "iat"] {
+    for missing in ["sub", "tenant_id", "access", "sid", "session_exp", "jti", "iat"] {
         assert_eq!(with(missing, Value::Null), TokenError::Claims, "{missing}");
     }
     let mut plain = header();

@@ -43,7 +43,7 @@ impl FormerKey {
         let issued_at = now() - age;
         let claims = json!({
             "iss": "tenantry", "aud": "tenantry-gateway", "sub": person.id, "tenant_id": tenant, "access": "write",
-            "sid": person.id, "jti": "door", "iat": issued_at, "exp": issued_at + 300,
+            "sid": person.id, "session_exp": issued_at + 3600, "jti": "door", "iat": issued_at, "exp": issued_at + 300,
         });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(&header), part(&claims));

@@ -101,7 +101,7 @@ async fn nobody_else_signs_for_the_control_plane() {
     let keys = STACK.client().list(&path(&["signing-keys"])).await.unwrap();
     let claims = json!({
         "iss": "tenantry", "aud": "tenantry-gateway", "sub": person.id, "tenant_id": tenant.id, "access": "owner",
-        "sid": person.id, "jti": "x", "iat": now(), "exp": now() + 300,
+        "sid": person.id, "session_exp": now() + 3600, "jti": "x", "iat": now(), "exp": now() + 300,
     });
     for algorithm in ["ES256", "EdDSA", "none", "HS256"] {
         let header = json!({ "alg": algorithm, "typ": "tenantry+jwt", "kid": keys[0]["id"] });

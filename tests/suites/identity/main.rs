@@ -5,12 +5,13 @@
 //! [`gateway_tokens`] those of the control plane itself.
 //! [`sources`] is which tenant is meant, [`domains`] and [`renames`] what else it is called,
 //! [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
-//! header, [`withdrawal`] what becomes of sessions, [`timing`] that strangers learn nothing by the clock.
+//! header, [`withdrawal`] and [`endings`] what becomes of sessions, [`timing`] that strangers learn nothing by the clock.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
 mod attacks;
 mod domains;
+mod endings;
 mod gateway_tokens;
 mod issuers;
 mod keys;

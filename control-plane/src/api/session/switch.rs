@@ -65,13 +65,19 @@ pub(in super::super) async fn session_switch(
     let access = grant.role.permissions().access().ok_or(ProblemKind::NoDataAccess)?;
     tx.commit().await?;
     let statement = Statement {
+        id: Uuid::now_v7(),
         user: signed_in.user,
         tenant,
         access,
         session: signed_in.session,
+        session_ends: grant.session_ends,
         issued_at: grant.issued_at,
         expires_at: grant.until,
     };
+    tracing::info!(
+        user = %signed_in.user, tenant = %tenant, access = %access, session = %signed_in.session, jti = %statement.id,
+        "a gateway token is issued"
+    );
     let token = signing::sign(&key, &statement).map_err(|error| internal(&error))?;
     shown(&GatewayToken {
         token: token.expose().to_owned(),

@@ -1,6 +1,6 @@
 //! Users' and tenants' ends, and what is kept of secrets.
 
-use super::{PASSWORD, sign_in, try_sign_in};
+use super::{PASSWORD, at, sign_in, try_sign_in};
 use crate::fixture::Plane;
 use reqwest::Method;
 use serde_json::json;
@@ -64,6 +64,43 @@ async fn a_user_is_changed_disabled_and_deleted() {
     plane.expect(200, plane.delete(&path)).await;
     assert_eq!(plane.refused(plane.get(&path)).await, "user-not-found");
     assert_eq!(plane.sql("select 1 from catalog.memberships").await, 0);
+}
+
+/// A gateway may be cut off for as long as what a token has opened lasts, and has to hear of its end all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_refuses_tokens_is_kept_as_long_as_their_session_would_have_lasted() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let ann = plane.member("ann", "acme", "viewer").await;
+    let long = "select 1 from catalog.token_revocations r where r.expires_at > now() + interval '11 hours'
+                and r.expires_at >= (select max(expires_at) from catalog.sessions)";
+    ann.switch(&plane, "acme").await;
+    ann.again(&plane).await.switch(&plane, "acme").await;
+    for role in ["member", "admin", "viewer"] {
+        plane.expect(200, plane.patch(&at("acme", &ann), json!({ "role": role }))).await;
+        assert_eq!(plane.sql(long).await, 1, "one says what those before it said");
+        assert_eq!(plane.sql("select 1 from catalog.token_revocations").await, 1);
+    }
+    plane.expect(200, plane.patch(&format!("/v1/users/{}", ann.email), json!({ "disabled": true }))).await;
+    let whole = format!("{long} and r.session_id is null and r.user_id is not null");
+    assert_eq!(plane.sql(&whole).await, 1);
+    assert_eq!(plane.sql("select 1 from catalog.token_revocations").await, 1, "none for each session");
+}
+
+/// What it has opened may last, though the token itself is long of no use.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_long_after_its_last_token_is_told_of_too() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let ann = plane.member("ann", "acme", "viewer").await;
+    ann.switch(&plane, "acme").await;
+    let age = "with aged as (update catalog.session_tenants set issued_at = issued_at - interval '3 hours' returning 1)
+               select * from aged";
+    assert_eq!(plane.sql(age).await, 1);
+    plane.catalog.prune(&catalog_schema::Retention::default()).await.unwrap();
+    assert_eq!(plane.sql("select 1 from catalog.session_tenants").await, 1);
+    plane.expect(204, ann.asks(&plane, Method::DELETE, "/v1/session")).await;
+    assert_eq!(plane.sql("select 1 from catalog.token_revocations where session_id is not null").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
