@@ -23,8 +23,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use net::Lingering;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use tenancy::{Access, ErrorKind};
+use tenancy::ErrorKind;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -45,17 +44,17 @@ pub async fn answer(
     );
     let answered = async {
         let caller = timeout_at(deadline, caller::identify(&parts, tenant_in_path, shared));
-        let Caller { tenant, identity } = match caller.await.unwrap_or_else(|_elapsed| Err(too_slow())) {
+        let caller = match caller.await.unwrap_or_else(|_elapsed| Err(too_slow())) {
             Ok(caller) => caller,
             Err(refusal) => return refused(refusal.into(), None, shared),
         };
         let current = tracing::Span::current();
-        current.record("tenant.id", tracing::field::display(tenant.id()));
-        current.record("tenant.slug", &*tenant.usage().label());
-        current.record("subject", &*identity.subject);
-        match work(&parts, body, &tenant, identity.access, deadline, shared).await {
+        current.record("tenant.id", tracing::field::display(caller.tenant.id()));
+        current.record("tenant.slug", &*caller.tenant.usage().label());
+        current.record("subject", &*caller.identity.subject);
+        match work(&parts, body, &caller, deadline, shared).await {
             Ok(reply) => reply,
-            Err(failure) => refused(failure, Some(&tenant), shared),
+            Err(failure) => refused(failure, Some(&caller.tenant), shared),
         }
     };
     reply::on_sql(answered.instrument(span).await, id)
@@ -70,16 +69,16 @@ pub fn turn_away(request: Request<Lingering<Incoming>>, shared: &Shared) -> Repl
 async fn work(
     parts: &Parts,
     body: Lingering<Incoming>,
-    tenant: &Arc<Tenant>,
-    access: Access,
+    caller: &Caller,
     deadline: Instant,
     shared: &Shared,
 ) -> Result<Reply, Failure> {
-    let limits = &shared.config.limits;
+    let (limits, tenant) = (&shared.config.limits, &caller.tenant);
     let permit = admit::admit(tenant, &shared.routes)?;
     let body = timeout_at(deadline, read(body, limits.http_body_bytes_max))
         .await
         .unwrap_or_else(|_elapsed| Err(too_slow()))?;
+    still_let_in(caller, shared)?;
     let work = request::parse(&parts.headers, &body)?;
     let script = Script::new(&work)?;
     if let Some(refusal) = Policy::new(&shared.config.state).refusal(script.effects()) {
@@ -92,7 +91,7 @@ async fn work(
     drop(body);
     let cut_off = tenant.gate().cut_off();
     let run = async {
-        let lease = leased(tenant, access, shared).await?;
+        let lease = leased(caller, shared).await?;
         query::run(lease, &script, results, &shared.usage).await
     };
     let body = tokio::select! {
@@ -107,17 +106,30 @@ async fn work(
 }
 
 /// A connection, once no operator keeps the tenant waiting.
-async fn leased(tenant: &Arc<Tenant>, access: Access, shared: &Shared) -> Result<Lease, Refusal> {
+async fn leased(caller: &Caller, shared: &Shared) -> Result<Lease, Refusal> {
+    let (tenant, access) = (&caller.tenant, caller.identity.access);
     let wait_max = shared.config.console.pause_timeout();
     loop {
         gate::passage(tenant, &shared.gate, wait_max).await?;
         match shared.pools.checkout(tenant, access, Asker::REQUESTS).await {
             Ok(lease) if lease.access() != access => return Err(lease.of_another_access()),
-            Ok(lease) if tenant.gate().is_open() && shared.gate.is_open() => return Ok(lease),
+            Ok(lease) if tenant.gate().is_open() && shared.gate.is_open() => {
+                still_let_in(caller, shared)?;
+                return Ok(lease);
+            }
             Ok(_) | Err(CheckoutError::HeldBack) => {}
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Both the body and the lease may have been waited for: what was withdrawn meanwhile runs nothing any more.
+fn still_let_in(caller: &Caller, shared: &Shared) -> Result<(), Refusal> {
+    if shared.still_opens(&caller.tenant, &caller.identity.credential) {
+        return Ok(());
+    }
+    Err(Refusal::new(ErrorKind::Unauthenticated, "the credential was revoked or has expired")
+        .hint("send the request again with one that is good"))
 }
 
 /// Reads a body of bounded size. One that announces more is refused before it is sent.

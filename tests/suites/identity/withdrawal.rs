@@ -1,10 +1,13 @@
-//! What becomes of sessions whose credential is withdrawn.
+//! What becomes of sessions and requests whose credential is withdrawn.
 
 use super::STACK;
 use super::keys::{make, revoke};
-use harness::{Tenant, eventually, log_in};
+use harness::{Knock, Tenant, eventually, log_in};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use suites::plans;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 
@@ -67,4 +70,71 @@ async fn a_session_ends_when_its_credential_expires() {
     let brief = make(&tenant, body).await;
     let client = session(&brief).await;
     assert_eq!(ends(&client).await, SqlState::ADMIN_SHUTDOWN);
+}
+
+async fn api_key(tenant: &Tenant) -> Value {
+    make(tenant, json!({ "kind": "api-key" })).await
+}
+
+/// Revokes a key, and waits until the gateway knows.
+async fn is_revoked(tenant: &Tenant, key: &Value) {
+    revoke(tenant, id_of(key)).await;
+    let knock = Knock::new().bearer(key["api_key"].as_str().unwrap());
+    eventually("the key is refused", async || (knock.status(&STACK).await == 401).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_request_runs_nothing_when_its_key_was_revoked_while_its_body_came() {
+    let tenant = STACK.create_tenant("slow-body", "eu").await;
+    let key = api_key(&tenant).await;
+    let gateway = STACK.descriptor().gateway.http.clone();
+    let mut stream = TcpStream::connect(gateway.trim_start_matches("http://")).await.unwrap();
+    let body = json!({ "query": "create table late (n int)" }).to_string();
+    let head = format!(
+        "POST /sql HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\nexpect: 100-continue\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n",
+        key["api_key"].as_str().unwrap(),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // The body is asked for once its sender is known.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&go_on));
+    is_revoked(&tenant, &key).await;
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let made = tenant.connect().await.query_one("select to_regclass('late') is null", &[]).await.unwrap();
+    assert!(made.get::<_, bool>(0), "it ran nothing");
+}
+
+#[tokio::test]
+async fn a_request_runs_nothing_when_its_key_was_revoked_while_it_waited_its_turn() {
+    plans::add(&STACK, "one-place", plans::limits(1, 20, 20, 60_000)).await;
+    let body = json!({ "slug": "long-queue", "region": "eu", "plan": "one-place" });
+    let tenant = STACK.create_tenant_with(body).await;
+    let key = api_key(&tenant).await;
+    let holder = tenant.connect().await;
+    holder.batch_execute("begin").await.unwrap();
+    let request = {
+        let knock = Knock::new().bearer(key["api_key"].as_str().unwrap());
+        tokio::spawn(async move { knock.ask(&STACK, "create table late (n int)").await })
+    };
+    let waits = async || {
+        let labels = ["tenant=\"long-queue\""];
+        (STACK.metric("tenantry_pool_waiting_clients", &labels).await >= 1.0).then_some(())
+    };
+    eventually("it waits for the connection", waits).await;
+    // While it waits, nobody can be asked whether the gateway knows.
+    revoke(&tenant, id_of(&key)).await;
+    let applied = "select 1 from catalog.gateways g, catalog.revision r where g.applied_revision >= r.value";
+    let catalog = STACK.catalog_admin().await;
+    eventually("the gateway knows", async || catalog.query_opt(applied, &[]).await.unwrap()).await;
+    holder.batch_execute("commit").await.unwrap();
+    let (status, answer) = request.await.unwrap();
+    assert_eq!(status, 401, "{answer:#}");
+    let made = holder.query_one("select to_regclass('late') is null", &[]).await.unwrap();
+    assert!(made.get::<_, bool>(0), "it ran nothing");
 }
