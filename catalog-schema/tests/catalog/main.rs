@@ -5,6 +5,7 @@
 
 mod access_roles;
 mod audit;
+mod domains;
 mod fixture;
 mod gateways;
 mod idempotency;
@@ -19,3 +20,4 @@ mod routes;
 mod secrets;
 mod tenants;
 mod tls;
+mod uses;
