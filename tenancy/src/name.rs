@@ -3,6 +3,7 @@
 //! A value of one of these types can stand in a host name, a connection string, a label or (quoted)
 //! in SQL without a second look.
 
+use crate::TenantId;
 use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -93,6 +94,10 @@ fn check_slug(kind: &'static str, text: &str) -> Result<(), NameError> {
     check_label(kind, text)?;
     if RESERVED_SLUGS.contains(&text) {
         return Err(NameError::Reserved { kind, name: text.to_owned() });
+    }
+    // Where a tenant may be named by either, it would be another tenant's.
+    if text.parse::<TenantId>().is_ok() {
+        return Err(NameError::BadCharacter { kind, rule: "does not look like an id" });
     }
     Ok(())
 }
@@ -223,6 +228,14 @@ checked_name!(
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_slug_is_never_an_id() {
+        let id = TenantId::generate().to_string();
+        for text in [id.replace('-', ""), id] {
+            assert!(matches!(text.parse::<Slug>(), Err(NameError::BadCharacter { .. })), "{text}");
+        }
+    }
 
     #[test]
     fn slugs_are_dns_labels() {

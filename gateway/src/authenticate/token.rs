@@ -43,6 +43,8 @@ pub struct TokenChecks {
 /// Why a token lets nobody in.
 enum No {
     Token(TokenError),
+    /// As above, and the client is not told which: that there is such an issuer is a tenant's own affair.
+    Unsaid(TokenError),
     Refused(Refusal),
 }
 
@@ -107,12 +109,15 @@ impl TokenChecks {
                 Ok(known)
             }
             Err(No::Refused(refusal)) => Err(refusal),
-            Err(No::Token(error)) => {
-                self.counts.refuse(error);
-                tracing::info!(reason = error.as_str(), "a token was refused");
-                Err(refusal(error))
-            }
+            Err(No::Token(error)) => Err(self.refused(error, error)),
+            Err(No::Unsaid(error)) => Err(self.refused(error, TokenError::UnknownIssuer)),
         }
+    }
+
+    fn refused(&self, error: TokenError, told: TokenError) -> Refusal {
+        self.counts.refuse(error);
+        tracing::info!(reason = error.as_str(), "a token was refused");
+        refusal(told)
     }
 
     async fn check(
@@ -150,7 +155,10 @@ impl TokenChecks {
         let route = tenant.route();
         let issuer = route.issuers.iter().find(|issuer| issuer.iss == token.issuer());
         let issuer = issuer.ok_or(TokenError::UnknownIssuer)?;
-        let verified = self.verify(token, issuer).await?;
+        let verified = self.verify(token, issuer).await.map_err(|error| match error {
+            TokenError::KeysUnavailable => No::Unsaid(error),
+            error => No::Token(error),
+        })?;
         if let Some(name) = &verified.tenant {
             let named = named(name, issuer.id, court.routes).await?;
             // Who named it only by what a client fills in has named it all the same.

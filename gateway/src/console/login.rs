@@ -5,12 +5,13 @@ use crate::authenticate::scram;
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
 use crate::resolve::host::Hosts;
+use crate::resolve::{Installation, Named};
 use crate::shared::Shared;
 use config::ConsoleRole;
 use pgwire::startup::Startup;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tenancy::ErrorKind;
+use tenancy::{ErrorKind, Source};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Somebody who has logged in at the console.
@@ -90,20 +91,44 @@ fn refuse_what_is_not_offered(console: &Console, startup: &Startup) -> Result<()
 
 /// A host name that names a tenant and the console's database are two that disagree.
 fn refuse_a_tenants_host(wire: &ClientWire, shared: &Shared) -> Result<(), Refusal> {
-    let name = wire.tls().server_name.as_deref();
-    match name.and_then(|name| Hosts::of(&shared.config).tenant_of(name)) {
-        Some(_tenant) => Err(Refusal::new(
+    let (name, hosts) = (wire.tls().server_name.as_deref(), Hosts::of(&shared.config));
+    match name.is_some_and(|name| is_a_tenants(name, hosts, &shared.installation)) {
+        true => Err(Refusal::new(
             ErrorKind::TenantConflict,
             "the host name names a tenant, the database the console",
         )
         .hint("connect to the console by an address or a name that is no tenant's")),
-        None => Ok(()),
+        false => Ok(()),
+    }
+}
+
+/// As long as nobody knows whose the domains are, they are nobody's: operators get in also before the catalog does.
+fn is_a_tenants(name: &str, hosts: Hosts<'_>, installation: &Installation) -> bool {
+    match hosts.claim(name, Source::ServerName).map(|claim| claim.named) {
+        None => false,
+        Some(Named::Domain(domain)) => {
+            installation.known().is_some_and(|known| known.owner_of(&domain).is_some())
+        }
+        Some(Named::Name(_) | Named::Id(_)) => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catalog_schema::IdentityDocument;
+    use config::GatewayConfig;
+    use tenancy::TenantId;
+
+    #[test]
+    fn a_tenants_host_is_also_a_domain_of_its_own() {
+        let (config, installation) = (GatewayConfig::default(), Installation::default());
+        let is_a_tenants = |name| is_a_tenants(name, Hosts::of(&config), &installation);
+        assert!(is_a_tenants("acme.localhost") && !is_a_tenants("sql.acme.org"));
+        let domains = [("sql.acme.org".parse().expect("a domain"), TenantId::generate())];
+        installation.replace(IdentityDocument { domains: domains.into(), ..IdentityDocument::default() });
+        assert!(is_a_tenants("SQL.acme.org") && !is_a_tenants("gateway.example.com"));
+    }
 
     fn startup(parameters: &[(&str, &str)]) -> Startup {
         let parameters = parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

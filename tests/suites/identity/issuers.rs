@@ -50,6 +50,26 @@ async fn a_tenants_own_issuer_vouches_for_it_alone() {
     assert!(connect(filled_in.password(&names_mine)).await.is_ok());
 }
 
+/// Nothing of an issuer's can be had from there: the discard port is reserved.
+const NOWHERE: &str = "http://127.0.0.1:9/keys";
+
+#[tokio::test]
+async fn whether_a_tenant_has_an_issuer_of_its_own_is_not_told_by_its_keys() {
+    let tenant = STACK.create_tenant("own-keyless", "eu").await;
+    STACK.create_tenant("own-none", "eu").await;
+    let oidc = Oidc::start().await;
+    register_own(&tenant, &oidc, json!({ "jwks_url": NOWHERE })).await;
+    let token = oidc.token(&json!({ "role": "member" }));
+    let at = |slug: &str| sql(&token, "select 1").header("host", format!("{slug}.localhost"));
+    let unavailable = ["result=\"keys-unavailable\""];
+    eventually("its keys are asked for", async || {
+        answer(at("own-keyless")).await;
+        (STACK.metric("tenantry_tokens_total", &unavailable).await > 0.0).then_some(())
+    })
+    .await;
+    assert_eq!(refused(at("own-keyless"), 401).await, refused(at("own-none"), 401).await);
+}
+
 #[tokio::test]
 async fn two_tenants_issuers_of_one_name_are_two() {
     let (one, two) =

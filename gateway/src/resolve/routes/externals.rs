@@ -65,6 +65,7 @@ impl Routes {
         if self.externals.is_missing(id, self.settings.negative_ttl()) {
             return Ok(None);
         }
+        let seen = *self.changes_seen();
         let found = {
             let _turn = self.loads.acquire().await;
             let found = self.catalog.tenant_of_external(id.issuer, &id.external).await;
@@ -74,7 +75,7 @@ impl Routes {
             // The cached route may be behind, and then the catalog has just said it.
             Some(tenant) => self.by_id(tenant).await,
             None => {
-                self.externals.remember_missing(id);
+                self.if_unchanged(seen, || self.externals.remember_missing(id));
                 Ok(None)
             }
         }

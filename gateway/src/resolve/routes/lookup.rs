@@ -32,6 +32,7 @@ impl Routes {
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let loading = Loading::begin(&self.loading, slug);
+        let seen = *self.changes_seen();
         let found = {
             let _single_flight = loading.gate.lock().await;
             match self.cached_by_slug(slug) {
@@ -40,7 +41,7 @@ impl Routes {
             }
         };
         if matches!(found, Ok(None)) {
-            remember_missing(&self.missing_slugs, slug.clone());
+            self.if_unchanged(seen, || remember_missing(&self.missing_slugs, slug.clone()));
         }
         found
     }
@@ -68,12 +69,13 @@ impl Routes {
         if is_missing(&self.missing_keys, hash, self.settings.negative_ttl()) {
             return Ok(None);
         }
+        let seen = *self.changes_seen();
         let owner = {
             let _turn = self.loads.acquire().await;
             self.catalog.tenant_of_api_key(hash).await.map_err(|error| unavailable(&error))?
         };
         let Some(id) = owner else {
-            remember_missing(&self.missing_keys, *hash);
+            self.if_unchanged(seen, || remember_missing(&self.missing_keys, *hash));
             return Ok(None);
         };
         match self.cached(id) {
@@ -94,6 +96,14 @@ impl Routes {
     pub(super) fn cached_by_slug(&self, slug: &Slug) -> Option<Arc<Tenant>> {
         let id = *self.slugs.get(slug)?;
         self.cached(id).filter(|tenant| names_of(&tenant.route()).any(|name| name == slug))
+    }
+
+    /// Remembers what a read has not found, if nothing has changed since before it: what it did not see may be there.
+    pub(super) fn if_unchanged(&self, seen: u64, remember: impl FnOnce()) {
+        let now = self.changes_seen();
+        if *now == seen {
+            remember();
+        }
     }
 
     /// Reads a route and caches it; reads again while changes arrive in between.

@@ -38,6 +38,18 @@ async fn a_read_that_overlaps_a_change_is_repeated_and_only_the_last_is_cached()
 }
 
 #[tokio::test]
+async fn what_was_not_found_amid_a_change_is_not_remembered() {
+    let routes = routes(9).await;
+    let remembered = AtomicU64::new(0);
+    let remember = || _ = remembered.fetch_add(1, Ordering::AcqRel);
+    let seen = *routes.changes_seen();
+    routes.if_unchanged(seen, remember);
+    routes.changes_begin();
+    routes.if_unchanged(seen, remember);
+    assert_eq!(remembered.load(Ordering::Acquire), 1);
+}
+
+#[tokio::test]
 async fn a_tenant_that_made_room_admits_nobody_and_one_with_clients_makes_none() {
     let routes = routes(1).await;
     let first = routes.insert(named("one"));
