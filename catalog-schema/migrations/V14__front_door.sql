@@ -11,6 +11,7 @@ create table catalog.custom_domains (
   verified_at timestamptz, -- since when it leads to the tenant
   checked_at  timestamptz, -- when its record was looked for last
   found_at    timestamptz, -- when its record was last there
+  missed_since timestamptz, -- since when it has been found to be gone
   primary key (tenant_id, domain),
   constraint custom_domains_found check (verified_at is null or found_at is not null)
 );
@@ -51,6 +52,8 @@ begin
              and (c.expires_at is null or c.expires_at > now())) then
     perform catalog.refuse('credentials_rotating', 'the credential that this one replaced is still good');
   end if;
+  -- One that has expired takes no place any more; the index cannot know the time.
+  update catalog.credentials set replaces = null where replaces = new.replaces and expires_at <= now();
   return new;
 end $$;
 create trigger credentials_before_replacing before insert on catalog.credentials

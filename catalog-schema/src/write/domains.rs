@@ -53,7 +53,8 @@ impl Tx {
     ) -> Result<DomainRecord, CatalogError> {
         let slug = self.lock_living_tenant(tenant).await?.slug;
         let sql = "update catalog.custom_domains
-                     set verified_at = coalesce(verified_at, now()), checked_at = now(), found_at = now()
+                     set verified_at = coalesce(verified_at, now()), checked_at = now(), found_at = now(),
+                       missed_since = null
                    where tenant_id = $1 and domain = $2 returning *, verified_at = now() as is_new";
         let row = self.row(sql, &[uuid(tenant.as_uuid()), text(domain.as_str())]).await?;
         let row = row.ok_or(CatalogError::NotFound { what: "custom domain" })?;
@@ -91,8 +92,9 @@ impl Tx {
                      select verified_at is not null as was_verified from catalog.custom_domains
                      where tenant_id = $1 and domain = $2)
                    update catalog.custom_domains d set checked_at = now(),
-                     verified_at = case when $3 and d.found_at <= now() - $4 * interval '1 millisecond' then null
-                                        else d.verified_at end
+                     missed_since = case when $3 then coalesce(d.missed_since, now()) else d.missed_since end,
+                     verified_at = case when $3 and coalesce(d.missed_since, now()) <= now() - $4 * interval '1 millisecond'
+                                        then null else d.verified_at end
                    from before where d.tenant_id = $1 and d.domain = $2
                    returning d.*, before.was_verified and d.verified_at is null as is_lost";
         let args = [uuid(tenant.as_uuid()), text(domain.as_str()), boolean(is_gone), millis(grace)];

@@ -47,6 +47,9 @@ pub struct TenantPatch {
     pub allowed_regions: Option<Vec<RegionName>>,
 }
 
+/// Former names that lead to one tenant at a time. They are part of its route, and nobody else gets them.
+pub const ALIASES_MAX: u32 = 8;
+
 impl Tx {
     /// Reserves a tenant's name, in state `provisioning`.
     ///
@@ -180,6 +183,12 @@ impl Tx {
         self.execute(own, &[text(new.as_str()), uuid(id.as_uuid())]).await?;
         if keep.is_zero() {
             return Ok(());
+        }
+        let count = "select count(*) as count from catalog.slug_aliases
+                     where tenant_id = $1 and slug <> $2 and expires_at > now()";
+        let row = self.row(count, &[uuid(id.as_uuid()), text(old.as_str())]).await?;
+        if row.map_or(Ok(0), |row| row.number::<u32>("count"))? >= ALIASES_MAX {
+            return Err(CatalogError::LimitReached { what: "former names of this tenant", max: ALIASES_MAX });
         }
         let sql = "insert into catalog.slug_aliases (slug, tenant_id, expires_at)
                    values ($1, $2, now() + $3 * interval '1 millisecond')

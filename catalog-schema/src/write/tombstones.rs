@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tenancy::{TenantId, TenantState};
 
 impl Tx {
-    /// Marks a tenant deleted, removes what is left of it (credentials, own limits, aliases, the name
-    /// for people) and writes its tombstone. Its place must be gone before. One that is deleted
+    /// Marks a tenant deleted, removes what is left of it (credentials, own limits, aliases, issuers and
+    /// their names for it, the name for people) and writes its tombstone. Its place must be gone before. One that is deleted
     /// already stays as it is, so a step may do this twice.
     ///
     /// # Errors
@@ -31,6 +31,7 @@ impl Tx {
             let sql = format!("delete from catalog.{table} where tenant_id = $1");
             self.execute(&sql, &[uuid(id.as_uuid())]).await?;
         }
+        self.tenant_issuers_delete(id).await?;
         let sql = "update catalog.tenants set state = 'deleted', deleted_at = now(), display_name = '' where id = $1";
         self.execute(sql, &[uuid(id.as_uuid())]).await?;
         self.people_delete(id).await?;

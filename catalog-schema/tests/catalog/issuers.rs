@@ -1,7 +1,9 @@
 //! Identity providers, and what gateways hear of them.
 
 use crate::fixture::{Fixture, slug};
-use catalog_schema::{CatalogError, Changed, Constraint, ExternalId, Page, TENANT_ISSUERS_MAX};
+use catalog_schema::{
+    CatalogError, Changed, Constraint, ExternalId, Page, TENANT_ISSUERS_BYTES_MAX, TENANT_ISSUERS_MAX,
+};
 use std::collections::BTreeMap;
 use tenancy::{ClaimShape, Issuer, IssuerId, Role, SigningAlgorithm, TenantForm, TenantId};
 
@@ -138,4 +140,42 @@ async fn a_route_does_not_grow_without_end() {
     let mut tx = fixture.tx().await;
     assert_eq!(tx.tenant_issuers_delete(tenant).await.unwrap(), u64::from(TENANT_ISSUERS_MAX));
     tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn nor_by_what_is_on_record_of_its_issuers() {
+    let fixture = Fixture::new().await;
+    let tenant = fixture.active_tenant("acme").await;
+    let half = "x".repeat(usize::try_from(TENANT_ISSUERS_BYTES_MAX / 2).unwrap());
+    let of = |iss: &str, whose, ca: &str| Issuer { jwks_ca: Some(ca.to_owned()), ..issuer(iss, whose) };
+    let first = of("https://1.example.com/", Some(tenant), &half);
+    create(&fixture, &first).await.unwrap();
+    let too_large =
+        |outcome| matches!(outcome, Err(CatalogError::LimitReached { max: TENANT_ISSUERS_BYTES_MAX, .. }));
+    assert!(too_large(create(&fixture, &of("https://2.example.com/", Some(tenant), &half)).await));
+    let mut tx = fixture.tx().await;
+    let grown = Issuer { jwks_ca: Some(half.repeat(2)), ..first };
+    assert!(too_large(tx.issuer_update(&grown).await.map(drop)));
+    drop(tx);
+    create(&fixture, &of("https://2.example.com/", Some(tenant), "small")).await.unwrap();
+    let other = fixture.active_tenant("other").await;
+    create(&fixture, &of("https://2.example.com/", Some(other), &half)).await.unwrap();
+    create(&fixture, &of("https://2.example.com/", None, &half.repeat(2))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_that_never_began_to_live_leaves_neither_issuers_nor_names() {
+    let fixture = Fixture::new().await;
+    let everybodys = issuer("https://all.example.com/", None);
+    create(&fixture, &everybodys).await.unwrap();
+    let tenant = fixture.tenant("acme").await;
+    create(&fixture, &issuer("https://own.example.com/", Some(tenant))).await.unwrap();
+    let named = external(&everybodys, "org_1");
+    tie(&fixture, tenant, &named).await.unwrap();
+    let mut tx = fixture.tx().await;
+    tx.tenant_bury(tenant, &serde_json::json!({})).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(fixture.catalog.issuers(Some(tenant), &Page::first(10)).await.unwrap().is_empty());
+    let next = fixture.tenant("acme").await;
+    tie(&fixture, next, &named).await.expect("the provider's name for it is free again");
 }

@@ -1,8 +1,11 @@
 //! Tenants from creation to tombstone.
 
 use crate::fixture::{Fixture, name, password, slug, tenant};
-use catalog_schema::{CatalogError, Constraint, NameKind, Page, TenantFilter, TenantPatch, TenantRecord};
+use catalog_schema::{
+    ALIASES_MAX, CatalogError, Constraint, NameKind, Page, TenantFilter, TenantPatch, TenantRecord,
+};
 use serde_json::json;
+use std::time::Duration;
 use tenancy::{TenantId, TenantState};
 
 fn conflict(constraint: Constraint) -> CatalogError {
@@ -65,6 +68,23 @@ async fn a_former_name_is_kept_for_its_tenant_while_it_leads_there() {
     assert_eq!(route.aliases, [slug("umbrella")]);
     fixture.raw().await.batch_execute("update catalog.slug_aliases set expires_at = now()").await.unwrap();
     fixture.tenant("umbrella").await;
+}
+
+#[tokio::test]
+async fn a_tenant_keeps_so_many_former_names_and_no_more() {
+    let fixture = Fixture::new().await;
+    let id = fixture.tenant("name-0").await;
+    let rename = |to: &str| TenantPatch { slug: Some(slug(to)), ..TenantPatch::default() };
+    for number in 1..=ALIASES_MAX {
+        update(&fixture, id, rename(&format!("name-{number}"))).await.unwrap();
+    }
+    let refused = update(&fixture, id, rename("one-more")).await.unwrap_err();
+    assert!(matches!(refused, CatalogError::LimitReached { max: ALIASES_MAX, .. }), "{refused:?}");
+    let leaving = TenantPatch { keep_slug: Some(Duration::ZERO), ..rename("one-more") };
+    update(&fixture, id, leaving).await.expect("a name that is not kept costs nothing");
+    update(&fixture, id, rename("name-1")).await.expect("one that it takes back is a former one no more");
+    let route = fixture.catalog.route_by_id(id).await.unwrap().unwrap();
+    assert_eq!(u32::try_from(route.aliases.len()).unwrap(), ALIASES_MAX);
 }
 
 #[tokio::test]

@@ -27,7 +27,8 @@ pub(in super::super) struct TenantUpdate {
     #[schema(example = "acme-corp")]
     slug: Option<String>,
     /// For how many seconds the old name leads to the tenant, give or take a minute; as the installation is set up if
-    /// left out, which is seven days mostly. Nobody else gets the name meanwhile.
+    /// left out, which is seven days mostly. Nobody else gets the name meanwhile, so only the operator keeps it for
+    /// longer than that, and a tenant keeps 8 names at a time.
     #[schema(minimum = 0, maximum = 31_536_000)]
     keep_old_slug_s: Option<u32>,
     /// A new name for people.
@@ -76,6 +77,12 @@ pub(in super::super) async fn tenant_update(
         }
     }
     let patch = body.value.check(state.keep_old_slug)?;
+    if patch.keep_slug.is_some_and(|keep| keep > state.keep_old_slug) {
+        caller.operator_sets("keep_old_slug_s").map_err(|problem| {
+            let longest = state.keep_old_slug.as_secs();
+            problem.hint(format!("others keep an old name for up to {longest} seconds"))
+        })?;
+    }
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
