@@ -9,6 +9,7 @@ use crate::operations::{Progress, Worker, failpoint};
 use crate::people::People;
 use crate::postgres::Clusters;
 use crate::reconcile::{access_roles, domains, role_keys, signing_keys};
+use crate::streams::Streams;
 use catalog_schema::{Catalog, CatalogError, MasterKey, SealError};
 use config::{ControlPlaneConfig, DomainsConfig, SecretUnreadable};
 use identity::Jwks;
@@ -16,12 +17,8 @@ use net::tls::roots;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// Progress streams at once. Each is one look at the catalog per event; who comes later polls.
-const STREAMS_MAX: usize = 128;
 
 /// Why the control plane could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +114,8 @@ impl ControlPlane {
             metrics,
             progress,
             people: Arc::new(People::new(config.people)),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            streams: Streams::default(),
+            inquiries: Arc::default(),
         };
         Ok(Self { listener, tls, address, gate, api, engine, worker, domains: config.domains })
     }
@@ -137,13 +135,14 @@ impl ControlPlane {
         tracing::info!(address = %self.address, "control plane listens");
         let Self { listener, tls, gate, api, engine, worker, domains: settings, .. } = self;
         let (catalog, progress, limits) = (api.catalog.clone(), api.progress.clone(), api.limits.clone());
+        let metrics = Arc::clone(&api.metrics);
         let mut tasks = JoinSet::new();
         if let Some(tls) = &tls {
             tasks.spawn(Arc::clone(tls).follow(shutdown.clone()));
         }
         let (proofs, stop) = (Arc::clone(&api.proofs), shutdown.clone());
         tasks.spawn(domains::run(catalog.clone(), proofs, settings, stop));
-        tasks.spawn(api::serve(listener, tls, api::router(api, gate), limits, shutdown.clone()));
+        tasks.spawn(api::serve(listener, tls, api::router(api, gate), limits, metrics, shutdown.clone()));
         tasks.spawn(worker.run(shutdown.clone()));
         tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));
         tasks.spawn(signing_keys::run(catalog.clone(), shutdown.clone()));

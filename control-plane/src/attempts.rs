@@ -9,17 +9,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Origins that are told apart. All beyond these share one allowance until some of these are forgotten.
+/// Origins that are remembered. For one more, the one is forgotten that has the most of its allowance left: whoever makes
+/// many origins fail gives a few attempts back, and locks nobody out.
 const ORIGINS_MAX: usize = 4_096;
-
-/// Whose attempts are counted together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Origin<K> {
-    /// This one's.
-    Known(K),
-    /// Those of everybody for whom there is no room.
-    Others,
-}
 
 /// Failed attempts, by where they came from or went to.
 pub(crate) struct Attempts<K> {
@@ -28,12 +20,12 @@ pub(crate) struct Attempts<K> {
     /// What one attempt costs of the window.
     cost: Duration,
     /// When each origin will have its whole allowance again; those that have it are left out.
-    whole_at: Mutex<HashMap<Origin<K>, Instant>>,
+    whole_at: Mutex<HashMap<K, Instant>>,
 }
 
 /// One attempt that was allowed. It is used up unless it is given back.
 #[must_use]
-pub(crate) struct Attempt<K>(Origin<K>);
+pub(crate) struct Attempt<K>(K);
 
 impl<K: Copy + Eq + Hash> Attempts<K> {
     /// At most `count` in a window, of each origin.
@@ -44,13 +36,13 @@ impl<K: Copy + Eq + Hash> Attempts<K> {
     /// Takes one attempt from an origin's allowance, if any is left.
     pub(crate) fn take(&self, of: K, now: Instant) -> Option<Attempt<K>> {
         let mut whole_at = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = origin_in(&mut whole_at, of, now);
-        let next = whole_at.get(&origin).copied().unwrap_or(now).max(now) + self.cost;
+        let next = whole_at.get(&of).copied().unwrap_or(now).max(now) + self.cost;
         if next > now + self.window {
             return None;
         }
-        whole_at.insert(origin, next);
-        Some(Attempt(origin))
+        make_room(&mut whole_at, of, now);
+        whole_at.insert(of, next);
+        Some(Attempt(of))
     }
 
     /// The attempt did not fail: whoever makes good ones has all attempts left.
@@ -69,18 +61,17 @@ impl<K: Copy + Eq + Hash> Attempts<K> {
     }
 }
 
-/// The origin under which an attempt is counted; makes room for one that is new.
-fn origin_in<K: Copy + Eq + Hash>(
-    whole_at: &mut HashMap<Origin<K>, Instant>,
-    of: K,
-    now: Instant,
-) -> Origin<K> {
-    let origin = Origin::Known(of);
-    if whole_at.contains_key(&origin) || whole_at.len() < ORIGINS_MAX {
-        return origin;
+/// Makes room for an origin that is new.
+fn make_room<K: Copy + Eq + Hash>(whole_at: &mut HashMap<K, Instant>, of: K, now: Instant) {
+    if whole_at.contains_key(&of) || whole_at.len() < ORIGINS_MAX {
+        return;
     }
     whole_at.retain(|_, at| *at > now);
-    if whole_at.len() < ORIGINS_MAX { origin } else { Origin::Others }
+    if whole_at.len() < ORIGINS_MAX {
+        return;
+    }
+    let most_left = whole_at.iter().min_by_key(|(_, at)| **at).map(|(origin, _)| *origin);
+    most_left.map(|origin| whole_at.remove(&origin));
 }
 
 /// An IPv4 address, or the /64 of an IPv6 one: that is what one subscriber has (RFC 6177).
@@ -127,16 +118,17 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_so_many_and_the_others_share() {
-        let (attempts, start) = (Attempts::new(1, WINDOW), Instant::now());
-        for n in 0..4_096 {
-            assert!(attempts.take(address(n), start).is_some());
+    fn many_origins_neither_lock_others_out_nor_set_one_free_that_fails_much() {
+        let (attempts, start) = (Attempts::new(2, WINDOW), Instant::now());
+        for _ in 0..2 {
+            assert!(attempts.take(address(0), start).is_some());
         }
-        assert!(attempts.take(address(9_000), start).is_some());
-        assert!(attempts.take(address(9_001), start).is_none(), "the others' allowance is used up");
-        assert!(attempts.origins() <= ORIGINS_MAX + 1);
-        let later = start + WINDOW;
-        assert!(attempts.take(address(9_001), later).is_some());
+        for n in 1..10_000 {
+            assert!(attempts.take(address(n), start).is_some(), "each has its own allowance");
+            assert!(attempts.origins() <= ORIGINS_MAX);
+        }
+        assert!(attempts.take(address(0), start).is_none(), "who failed most is remembered");
+        assert!(attempts.take(address(1), start + WINDOW).is_some());
         assert_eq!(attempts.origins(), 1, "who has its whole allowance again is forgotten");
     }
 

@@ -1,16 +1,17 @@
 //! What every request handler and every operation shares. Narrow on purpose: each gets only this.
 
 use crate::domains::Proofs;
+use crate::inquiries::Inquiries;
 use crate::metrics::Metrics;
 use crate::operations::Progress;
 use crate::people::People;
 use crate::postgres::Clusters;
+use crate::streams::Streams;
 use catalog_schema::Catalog;
 use config::{ApiLimits, GatewayEndpoint};
 use identity::Jwks;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// The parts of a control plane that the API works with. Clones share them.
 #[derive(Clone)]
@@ -26,12 +27,14 @@ pub(crate) struct ApiState {
     pub(crate) progress: Progress,
     /// How long a renamed tenant's old name leads to it, where nobody says.
     pub(crate) keep_old_slug: Duration,
+    /// Questions to tenants' identity providers.
+    pub(crate) inquiries: Arc<Inquiries>,
     /// What proves domains.
     pub(crate) proofs: Arc<Proofs>,
     /// People who sign in.
     pub(crate) people: Arc<People>,
-    /// Progress streams that may still be opened.
-    pub(crate) streams: Arc<Semaphore>,
+    /// Progress streams that are open.
+    pub(crate) streams: Streams,
 }
 
 /// The parts that operations work with.

@@ -12,8 +12,10 @@ mod api;
 mod app;
 mod attempts;
 mod context;
+mod counted;
 mod domains;
 mod housekeeping;
+mod inquiries;
 mod metrics;
 mod operations;
 mod people;
@@ -21,6 +23,7 @@ mod postgres;
 mod reconcile;
 mod schedule;
 mod secrets;
+mod streams;
 #[cfg(test)]
 mod testing;
 

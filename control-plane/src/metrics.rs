@@ -1,7 +1,7 @@
 //! What a scrape of the control plane shows. Labels are routes, kinds and steps: words of ours, so few.
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
     exponential_buckets,
 };
 use std::time::Duration;
@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     wrong_tokens: IntCounterVec,
     wrong_token_addresses: IntGauge,
     sign_ins: IntCounterVec,
+    connections_refused: IntCounter,
 }
 
 /// What became of a wrong token.
@@ -75,6 +76,10 @@ impl Metrics {
                 &["outcome"],
             )?,
             sign_ins: counters("sign_ins_total", "Attempts to sign in by a password.", &["outcome"])?,
+            connections_refused: IntCounter::new(
+                name("connections_refused_total"),
+                "Connections to the API that were closed at once because their address had as many as it may.",
+            )?,
             wrong_token_addresses: IntGauge::new(
                 name("wrong_token_addresses"),
                 "Addresses that have shown wrong tokens lately.",
@@ -89,6 +94,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.wrong_tokens.clone()))?;
         metrics.registry.register(Box::new(metrics.wrong_token_addresses.clone()))?;
         metrics.registry.register(Box::new(metrics.sign_ins.clone()))?;
+        metrics.registry.register(Box::new(metrics.connections_refused.clone()))?;
         Ok(metrics)
     }
 
@@ -137,6 +143,11 @@ impl Metrics {
             SignInOutcome::NotLookedAt => "not-looked-at",
         };
         self.sign_ins.with_label_values(&[outcome]).inc();
+    }
+
+    /// A connection was closed because there were too many from its address.
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.inc();
     }
 
     /// Everything, in Prometheus' text format.

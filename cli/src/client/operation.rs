@@ -59,7 +59,9 @@ impl Operation {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         let error = self.error.as_ref()?;
-        let text = error.as_str().or_else(|| error.get("message").and_then(serde_json::Value::as_str));
+        let part = |name| error.get(name).and_then(serde_json::Value::as_str);
+        // Whoever is not the operator gets no message.
+        let text = error.as_str().or_else(|| part("message")).or_else(|| part("code"));
         Some(text.map_or_else(|| error.to_string(), str::to_owned))
     }
 }

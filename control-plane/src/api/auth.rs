@@ -11,32 +11,28 @@
 mod operator;
 mod principal;
 mod requirement;
+mod shown;
 
 pub(crate) use operator::OperatorToken;
 pub(crate) use principal::{Principal, Reach, SignedIn};
 pub(super) use requirement::{Requirement, of as requirement_of};
+pub(crate) use shown::Shown;
 
 use super::problem::{ApiResult, Problem, ProblemKind};
 use crate::attempts::{Attempts, network};
 use crate::metrics::{Metrics, WrongToken};
-use crate::people::tokens::SESSION_PREFIX;
-use crate::secrets::KeyFor;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use catalog_schema::{Catalog, CatalogError};
-use jiff::{SignedDuration, Timestamp};
+use catalog_schema::Catalog;
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenancy::{OperationId, Permission, TenantId};
-
-/// How exactly a token's last use is known.
-const USE_NOTED_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// In which an address gets back what it may show of wrong tokens.
 const WRONG_TOKENS_WINDOW: Duration = Duration::from_secs(60);
@@ -47,7 +43,11 @@ pub(super) struct Peer(pub(super) IpAddr);
 
 /// The tenant that a request was found to be allowed to act in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ActsIn(pub(super) TenantId);
+pub(super) struct ActsIn {
+    pub(super) tenant: TenantId,
+    /// What allows it.
+    pub(super) by: Permission,
+}
 
 /// What decides. Clones share it.
 #[derive(Clone)]
@@ -104,32 +104,37 @@ impl Gate {
             return Ok(());
         }
         let peer = parts.extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| *address);
-        let principal = self.principal(&parts.headers, peer).await?;
-        if let Some(tenant) = self.meets(&principal, requirement, parts).await? {
-            parts.extensions.insert(ActsIn(tenant));
+        let (shown, principal) = self.principal(&parts.headers, peer).await?;
+        if let Some(acts_in) = self.meets(&principal, requirement, parts).await? {
+            parts.extensions.insert(acts_in);
         }
         parts.extensions.insert(principal);
+        parts.extensions.insert(shown);
         Ok(())
     }
 
     /// Whose token a request shows.
-    async fn principal(&self, headers: &HeaderMap, peer: IpAddr) -> ApiResult<Principal> {
+    async fn principal(&self, headers: &HeaderMap, peer: IpAddr) -> ApiResult<(Shown, Principal)> {
         let shown = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
         let Some(shown) = shown else { return Err(ProblemKind::Unauthorized.into()) };
         let hash: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
         if self.operator.has_hash(&hash) {
-            return Ok(Principal::Operator);
+            return Ok((Shown::Operator, Principal::Operator));
         }
         let Some(attempt) = self.attempts.take(network(peer), Instant::now()) else {
             self.metrics.wrong_token(WrongToken::NotLookedAt, self.attempts.origins());
             return Err(ProblemKind::TooManyWrongTokens.into());
         };
-        let found = holder(&self.catalog, shown, &hash).await;
+        let shown = Shown::new(shown, hash);
+        let found = match &shown {
+            Some(shown) => shown.holder(&self.catalog).await,
+            None => Ok(None),
+        };
         if !matches!(found, Ok(None)) {
             // Right, or the catalog could not say: neither is the client's doing.
             self.attempts.give_back(attempt, Instant::now());
         }
-        found?.ok_or_else(|| {
+        shown.zip(found?).ok_or_else(|| {
             self.metrics.wrong_token(WrongToken::Refused, self.attempts.origins());
             ProblemKind::Unauthorized.into()
         })
@@ -142,7 +147,7 @@ impl Gate {
         principal: &Principal,
         requirement: Requirement,
         parts: &mut Parts,
-    ) -> ApiResult<Option<TenantId>> {
+    ) -> ApiResult<Option<ActsIn>> {
         match (requirement, principal) {
             (Requirement::Oneself, Principal::User(_))
             | (Requirement::Public | Requirement::Listed(_), _)
@@ -156,7 +161,7 @@ impl Gate {
                 let named = parameter(parts, "tenant").await.ok_or(ProblemKind::TenantNotFound)?;
                 let (tenant, permissions) = principal.own_tenant(&self.catalog, &named).await?;
                 permitted(permissions.contains(permission), permission)?;
-                Ok(Some(tenant))
+                Ok(Some(ActsIn { tenant, by: permission }))
             }
             (Requirement::Operation(permission), _) => {
                 let named = parameter(parts, "operation").await.ok_or(ProblemKind::OperationNotFound)?;
@@ -165,40 +170,9 @@ impl Gate {
                 let own = tenant.and_then(|tenant| principal.permissions_in(tenant));
                 let permissions = own.ok_or(ProblemKind::OperationNotFound)?;
                 permitted(permissions.contains(permission), permission)?;
-                Ok(tenant)
+                Ok(tenant.map(|tenant| ActsIn { tenant, by: permission }))
             }
         }
-    }
-}
-
-/// Whoever a token belongs to. What it begins with says where to look, and nothing else.
-async fn holder(catalog: &Catalog, token: &str, hash: &[u8; 32]) -> ApiResult<Option<Principal>> {
-    if token.starts_with(KeyFor::Tenant.prefix()) {
-        let Some(holder) = catalog.key_holder(hash).await? else { return Ok(None) };
-        if is_old(holder.last_used_at) {
-            noted(catalog.credential_used(holder.credential).await);
-        }
-        return Ok(Some(holder.into()));
-    }
-    if token.starts_with(SESSION_PREFIX) {
-        let Some(holder) = catalog.session_holder(hash).await? else { return Ok(None) };
-        if is_old(Some(holder.session.last_used_at)) {
-            noted(catalog.session_used(holder.session.id).await);
-        }
-        return Ok(Some(holder.into()));
-    }
-    Ok(None)
-}
-
-/// Whether it is time to note another use: most requests change no row.
-fn is_old(used_at: Option<Timestamp>) -> bool {
-    used_at.is_none_or(|at| Timestamp::now().duration_since(at) > USE_NOTED_WITHIN)
-}
-
-/// Nobody is refused because their last use could not be written down.
-fn noted(outcome: Result<(), CatalogError>) {
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a token's use was not noted");
     }
 }
 

@@ -4,6 +4,7 @@ mod events;
 
 pub(super) use events::{__path_operation_events, operation_events};
 
+use super::auth::Principal;
 use super::caller::{Caller, ChangeHeaders};
 use super::document::Problems;
 use super::extract::{Named, Params, field_as};
@@ -17,7 +18,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::{
-    Direction, NewOperation, OperationFilter, OperationRecord, StepRecord, StepState, TenantRecord, Tx,
+    Catalog, Direction, NewOperation, OperationFilter, OperationRecord, StepRecord, StepState, TenantRecord,
+    Tx,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,7 +43,7 @@ pub(super) struct Operation {
     state: &'static str,
     /// `forward`, or `undo` once its steps are being taken back.
     direction: &'static str,
-    /// Why it failed, or what its last attempt met.
+    /// Why it failed, or what its last attempt met. Only the operator gets the `message` too.
     #[schema(value_type = Option<Object>)]
     error: Option<Value>,
     /// Somebody asked to stop it.
@@ -73,10 +75,10 @@ pub(super) struct OperationStep {
     state: &'static str,
     /// How often it was begun, in either direction.
     attempt: u32,
-    /// What came of it.
+    /// What came of it. Null for anybody but the operator.
     #[schema(value_type = Object)]
     output: Value,
-    /// Why it failed, or what its last attempt met.
+    /// Why it failed, or what its last attempt met. Only the operator gets the `message` too.
     #[schema(value_type = Option<Object>)]
     error: Option<Value>,
     /// When it was begun first.
@@ -109,6 +111,25 @@ impl Operation {
         let steps = steps.into_iter().map(OperationStep::from).collect();
         Self { steps: Some(steps), ..Self::without_steps(record) }
     }
+
+    /// What a principal is to see of it. What steps report tells of clusters, gateways and servers: the fleet is the
+    /// operator's.
+    fn seen_by(mut self, principal: &Principal) -> Self {
+        if principal.is_operator() {
+            return self;
+        }
+        self.error = self.error.as_ref().map(without_message);
+        for step in self.steps.iter_mut().flatten() {
+            step.output = Value::Null;
+            step.error = step.error.as_ref().map(without_message);
+        }
+        self
+    }
+}
+
+/// What kind of error it was and where. The rest can hold whatever a server said.
+fn without_message(error: &Value) -> Value {
+    json!({ "code": error["code"], "step": error["step"], "retryable": error["retryable"] })
 }
 
 impl From<StepRecord> for OperationStep {
@@ -188,7 +209,8 @@ pub(super) async fn operation_list(
     let among = caller.among(Permission::TenantRead);
     let filter = OperationFilter { tenant, among, state: in_state.transpose()?, kind, unfinished: false };
     let operations = state.catalog.operations(&filter, &query.page()?).await?;
-    shown(&Page::cut(operations, limit, |operation| operation.id.as_uuid(), Operation::without_steps))
+    let seen = |record| Operation::without_steps(record).seen_by(&caller.principal);
+    shown(&Page::cut(operations, limit, |operation| operation.id.as_uuid(), seen))
 }
 
 fn known_kind(word: &str) -> ApiResult<String> {
@@ -209,8 +231,9 @@ fn known_kind(word: &str) -> ApiResult<String> {
 pub(super) async fn operation_get(
     State(state): State<ApiState>,
     Named(operation): Named<String>,
+    caller: Caller,
 ) -> ApiResult<Response> {
-    shown(&find(&state, parse_id(&operation)?).await?)
+    shown(&find(&state.catalog, parse_id(&operation)?, &caller.principal).await?)
 }
 
 /// Ask to stop an operation. What it has done is undone; one past its point of no return goes on.
@@ -252,9 +275,9 @@ fn parse_id(text: &str) -> ApiResult<OperationId> {
     text.parse().map_err(|_| Problem::from(ProblemKind::OperationNotFound))
 }
 
-/// Reads an operation with its steps.
-async fn find(state: &ApiState, id: OperationId) -> ApiResult<Operation> {
-    let record = state.catalog.operation_get(id).await?.ok_or(ProblemKind::OperationNotFound)?;
-    let steps = state.catalog.operation_steps(id).await?;
-    Ok(Operation::with_steps(record, steps))
+/// Reads an operation with its steps, as far as a principal sees them.
+async fn find(catalog: &Catalog, id: OperationId, principal: &Principal) -> ApiResult<Operation> {
+    let record = catalog.operation_get(id).await?.ok_or(ProblemKind::OperationNotFound)?;
+    let steps = catalog.operation_steps(id).await?;
+    Ok(Operation::with_steps(record, steps).seen_by(principal))
 }

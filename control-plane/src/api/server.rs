@@ -7,6 +7,9 @@ pub(crate) use tls::Tls;
 pub use tls::TlsError;
 
 use super::auth::Peer;
+use crate::attempts::network;
+use crate::counted::Counted;
+use crate::metrics::Metrics;
 use activity::{Activity, Running};
 use axum::Router;
 use axum::http::Request;
@@ -27,8 +30,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; the next waits in the kernel's queue. Operators and their tools, not tenants, connect here.
+/// Connections at once; the next waits in the kernel's queue. Operators, tenants' people and their programs connect here.
 const CONNECTIONS_MAX: usize = 512;
+
+/// Of them from one address, or from the /64 of an IPv6 one; the next is closed at once. Nobody keeps all the others out.
+const CONNECTIONS_OF_ONE_MAX: usize = 128;
 
 /// How long a connection may take over a request's headers, or sit idle before the next request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,11 +58,13 @@ pub(crate) async fn serve(
     tls: Option<Arc<Tls>>,
     router: Router,
     limits: ApiLimits,
+    metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 ) {
     let builder = Arc::new(builder(&limits));
     let router = TowerToHyperService::new(router);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let by_network = Counted::default();
     let mut open = JoinSet::new();
     loop {
         let (stream, peer, permit) = tokio::select! {
@@ -65,6 +73,11 @@ pub(crate) async fn serve(
                 None => break,
             },
             Some(_) = open.join_next() => continue,
+        };
+        let Some(held) = by_network.take(vec![network(peer.0)], |_| CONNECTIONS_OF_ONE_MAX) else {
+            metrics.connection_refused();
+            tracing::debug!(address = %peer.0, "an address has as many connections to the API as it may");
+            continue;
         };
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
         let tls = tls.clone();
@@ -76,7 +89,7 @@ pub(crate) async fn serve(
                     Err(error) => tracing::debug!(%error, "a client and the API could not agree on TLS"),
                 },
             }
-            drop(permit);
+            drop((permit, held));
         });
     }
     drop(listener);

@@ -5,17 +5,20 @@
 mod audit;
 mod authorization;
 mod clusters;
+mod connections;
 mod credentials;
 #[path = "../../../tests/harness/src/dns.rs"]
 pub mod dns;
 mod fixture;
 mod gateways;
 mod idor;
+mod issuers;
 mod operations;
 mod people;
 mod plans;
 mod problems;
 mod recovery;
 mod secrecy;
+mod slow;
 mod tenants;
 mod tls;

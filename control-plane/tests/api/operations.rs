@@ -1,6 +1,7 @@
 //! Operations through the API: watched, cancelled, refused to be cancelled.
 
 use crate::fixture::{Plane, eventually};
+use crate::people::Person;
 use control_plane::failpoint::{Action, Failpoints, Moment};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -109,4 +110,77 @@ async fn operations_are_listed_newest_first_and_by_tenant() {
     assert_eq!(all["items"][0]["id"], other["operation"]["id"]);
     let one = plane.expect(200, plane.get("/v1/operations?tenant=acme")).await;
     assert_eq!(one["items"].as_array().unwrap().len(), 1);
+}
+
+/// An operation on a tenant that goes on failing, and one of the tenant's viewers.
+async fn watched() -> (Plane, Arc<AtomicBool>, Value, Person) {
+    let (plane, until) = stuck("forbid-login", Moment::BeforeRun, Action::Fail).await;
+    plane.tenant("acme").await;
+    let viewer = plane.member("viewer", "acme", "viewer").await;
+    let suspending = plane.expect(202, plane.request(Method::POST, "/v1/tenants/acme/suspend")).await;
+    let path = format!("/v1/operations/{}", suspending["operation"]["id"].as_str().unwrap());
+    eventually("an attempt that failed", async || {
+        plane.expect(200, plane.get(&path)).await["error"]["message"].is_string().then_some(())
+    })
+    .await;
+    (plane, until, suspending["operation"]["id"].clone(), viewer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_steps_report_of_the_fleet_is_for_the_operator() {
+    let (plane, until, id, viewer) = watched().await;
+    let path = format!("/v1/operations/{}", id.as_str().unwrap());
+    let seen = plane.expect(200, viewer.asks(&plane, Method::GET, &path)).await;
+    let listed = plane.expect(200, viewer.asks(&plane, Method::GET, "/v1/operations")).await;
+    let listed = listed["items"].as_array().unwrap().iter().find(|item| item["id"] == id).unwrap().clone();
+    for error in [&seen["error"], &listed["error"]] {
+        assert_eq!((&error["code"], &error["message"]), (&json!("failpoint"), &Value::Null), "{error}");
+    }
+    until.store(true, Ordering::SeqCst);
+    plane.finished(&id, "succeeded").await;
+    let stream = plane.send(viewer.asks(&plane, Method::GET, &format!("{path}/events"))).await;
+    let all = plane.expect(200, plane.get("/v1/operations")).await;
+    for operation in all["items"].as_array().unwrap() {
+        let path = format!("/v1/operations/{}", operation["id"].as_str().unwrap());
+        let whole = plane.expect(200, plane.get(&path)).await;
+        assert!(whole["steps"].as_array().unwrap().iter().any(|step| !step["output"].is_null()));
+        let seen = plane.expect(200, viewer.asks(&plane, Method::GET, &path)).await;
+        assert!(seen["steps"].as_array().unwrap().iter().all(|step| step["output"].is_null()), "{seen}");
+    }
+    for event in stream.body.as_str().unwrap().lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let event: Value = serde_json::from_str(event).unwrap();
+        assert!(event["steps"].as_array().unwrap().iter().all(|step| step["output"].is_null()), "{event}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_the_right_to_see_it() {
+    let (plane, until, id, viewer) = watched().await;
+    let events = viewer.asks(&plane, Method::GET, &format!("/v1/operations/{}/events", id.as_str().unwrap()));
+    let mut stream = events.send().await.unwrap();
+    assert!(stream.chunk().await.unwrap().is_some(), "it shows something while the right lasts");
+    plane.expect(200, plane.delete(&format!("/v1/tenants/acme/members/{}", viewer.id))).await;
+    while stream.chunk().await.unwrap().is_some() {}
+    let operation = plane.expect(200, plane.get(&format!("/v1/operations/{}", id.as_str().unwrap()))).await;
+    assert!(operation["finished_at"].is_null(), "the stream ended before the operation");
+    until.store(true, Ordering::SeqCst);
+    plane.finished(&id, "succeeded").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_viewer_does_not_take_every_stream() {
+    let (plane, until, id, viewer) = watched().await;
+    let path = format!("/v1/operations/{}/events", id.as_str().unwrap());
+    let mut open = Vec::new();
+    let refused = loop {
+        let answer = viewer.asks(&plane, Method::GET, &path).send().await.unwrap();
+        if answer.status() != 200 {
+            break answer;
+        }
+        open.push(answer);
+    };
+    assert_eq!((refused.status().as_u16(), open.len()), (503, 4));
+    assert_eq!(plane.get(&path).send().await.unwrap().status(), 200, "others have theirs");
+    until.store(true, Ordering::SeqCst);
+    plane.finished(&id, "succeeded").await;
 }

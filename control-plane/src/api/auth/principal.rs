@@ -58,6 +58,11 @@ impl Principal {
         }
     }
 
+    /// Is it the operator?
+    pub(crate) const fn is_operator(&self) -> bool {
+        matches!(self, Self::Operator)
+    }
+
     /// What no other principal has, for telling apart what two of them ask. A person's sessions are one.
     pub(crate) fn identity(&self) -> Vec<u8> {
         match self {

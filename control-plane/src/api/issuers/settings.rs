@@ -3,11 +3,13 @@
 use super::{IssuerSettings, Whose, field, invalid};
 use crate::api::problem::{ApiResult, Problem, ProblemKind};
 use crate::context::ApiState;
+use identity::FetchError;
 use net::tls::pem;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use tenancy::issuer::{AUDIENCES_MAX, ISSUER_TEXT_MAX, LEEWAY_S_MAX, OWN_ISSUER, ROLE_WORDS_MAX};
 use tenancy::{ClaimPath, ClaimShape, Issuer, IssuerId, Permissions, Role, SigningAlgorithm, TenantForm};
+use tokio::sync::SemaphorePermit;
 
 /// A chain of authorities takes a few KiB.
 const CA_BYTES_MAX: usize = 64 * 1024;
@@ -98,8 +100,9 @@ pub(super) async fn new_issuer(
         Some(url) => url,
         None => {
             let ca = wanted.jwks_ca.as_ref().and_then(|ca| ca.as_deref());
+            let _asked = may_ask(state, whose)?;
             let found = state.jwks.discover(&iss, ca, whose.is_some()).await;
-            found.map_err(|why| unreachable(&why).field("jwks_url"))?
+            found.map_err(|why| unreachable(whose, &why).field("jwks_url"))?
         }
     };
     let shape = wanted.shape.unwrap_or(ClaimShape::Tenant);
@@ -179,9 +182,21 @@ pub(super) fn gives(issuer: &Issuer) -> Permissions {
     most.map_or(Permissions::NONE, |role| role.permissions().and(Permissions::DATA))
 }
 
-/// Why an issuer's keys cannot be had.
-pub(super) fn unreachable(why: &identity::FetchError) -> Problem {
-    Problem::new(ProblemKind::IssuerUnreachable).detail(why.to_string())
+/// Room to ask an identity provider, until it is dropped; of an operator's there is always some.
+pub(super) fn may_ask(state: &ApiState, whose: Whose) -> ApiResult<Option<SemaphorePermit<'_>>> {
+    let Some(tenant) = whose else { return Ok(None) };
+    let room = state.inquiries.begin(tenant).ok_or(ProblemKind::TooManyInquiries)?;
+    Ok(Some(room))
+}
+
+/// Why an issuer's keys cannot be had. What a server answered, if it did, is told to the operator only: a tenant's admin
+/// could learn from it what is reached from here, and how.
+pub(super) fn unreachable(whose: Whose, why: &FetchError) -> Problem {
+    let detail = match (whose, why) {
+        (None, why) | (Some(_), why @ (FetchError::Address | FetchError::Authorities)) => why.to_string(),
+        (Some(_), _) => "nothing of use came from there".to_owned(),
+    };
+    Problem::new(ProblemKind::IssuerUnreachable).detail(detail)
 }
 
 fn algorithms(words: &[String]) -> ApiResult<Vec<SigningAlgorithm>> {

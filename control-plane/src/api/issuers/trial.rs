@@ -1,6 +1,6 @@
 //! Trying an issuer out: are its keys there, and what would a token of its open?
 
-use super::settings::unreachable;
+use super::settings::{may_ask, unreachable};
 use super::{Whose, find};
 use crate::api::extract::Body;
 use crate::api::mutation::shown;
@@ -59,7 +59,9 @@ pub(super) async fn test(
     body: Body<IssuerTest>,
 ) -> ApiResult<Response> {
     let issuer = find(state, whose, id).await?.issuer;
-    let keys = state.jwks.fetch(&issuer).await.map_err(|why| unreachable(&why))?;
+    let asked = may_ask(state, whose)?;
+    let keys = state.jwks.fetch(&issuer).await.map_err(|why| unreachable(whose, &why))?;
+    drop(asked);
     let bytes_max = state.jwks.settings().token_bytes_max;
     let token = body.value.token.map(|text| match check(&text, &issuer, &keys, bytes_max) {
         Ok(verified) => TokenTested::good(verified),

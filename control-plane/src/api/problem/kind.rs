@@ -172,6 +172,9 @@ problem_kinds! {
         "remove one that is not needed any more";
     /// No such user.
     UserNotFound = "user-not-found", NOT_FOUND, "there is no such user", "list them with GET /v1/users";
+    /// An account is named by an address that nobody has vouched for.
+    AddressUnproven = "address-unproven", CONFLICT, "nobody has vouched that the account is its address's holder's",
+        "see whose it is with GET /v1/users/{user}, and name it by its id";
     /// Another user has the address.
     UserExists = "user-exists", CONFLICT, "there is already a user with this address",
         "sign in as this user, or use another address";
@@ -212,6 +215,9 @@ problem_kinds! {
     TooManySignIns = "too-many-sign-ins", TOO_MANY_REQUESTS, "too many attempts to sign in", "try again in a minute";
     /// The keys of a token's issuer cannot be had.
     IssuerUnavailable = "issuer-unavailable", SERVICE_UNAVAILABLE, "the token's issuer cannot be reached", "try again in a moment";
+    /// A tenant has had its identity providers asked too often, or too many are being asked.
+    TooManyInquiries = "too-many-inquiries", TOO_MANY_REQUESTS, "identity providers were asked too often",
+        "try again in a minute";
     /// Too many passwords are being checked.
     SignInBusy = "sign-in-busy", SERVICE_UNAVAILABLE, "too many people sign in at once", "try again in a moment";
     /// The role opens no data.
