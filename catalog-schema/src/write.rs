@@ -21,6 +21,7 @@ pub mod roles;
 pub mod services;
 pub mod sessions;
 pub mod signing_keys;
+pub mod standing;
 pub mod steps;
 pub mod tenants;
 pub mod tombstones;

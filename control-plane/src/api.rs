@@ -38,6 +38,7 @@ mod service_credentials;
 mod session;
 mod shares;
 mod signing_keys;
+mod standing;
 mod stranger;
 mod tenants;
 mod users;

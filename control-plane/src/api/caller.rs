@@ -1,6 +1,6 @@
 //! Who asks, and under which conditions: what handlers need of a request beside its body.
 
-use super::auth::{Principal, Reach};
+use super::auth::{ActsIn, Principal, Reach};
 use super::observe::RequestId;
 use super::preconditions::expected_version;
 use super::problem::{ApiResult, Problem, ProblemKind};
@@ -25,6 +25,8 @@ pub(super) struct Caller {
     pub(super) context: Context,
     /// Who asks.
     pub(super) principal: Principal,
+    /// The tenant that was decided about, unless everything is allowed.
+    pub(super) acts_in: Option<ActsIn>,
     pub(super) method: Method,
     /// Path and query, which belong to what makes two requests the same.
     pub(super) target: String,
@@ -99,6 +101,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         Ok(Self {
             context: Context { actor: principal.actor(), request_id },
             principal,
+            acts_in: parts.extensions.get().copied(),
             method: parts.method.clone(),
             target: target.to_owned(),
             idempotency_key: idempotency_key(&parts.headers)?,

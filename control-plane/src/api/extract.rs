@@ -58,7 +58,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let acts_in = parts.extensions.get().map(|ActsIn(tenant)| tenant.to_string());
+        let acts_in = parts.extensions.get().map(|acts_in: &ActsIn| acts_in.tenant.to_string());
         let path = RawPathParams::from_request_parts(parts, state).await;
         let path = path.map_err(|_| Problem::from(ProblemKind::NotFound))?;
         let names: Vec<String> = path
@@ -158,7 +158,7 @@ mod tests {
     use hyper::service::Service;
     use hyper_util::service::TowerToHyperService;
     use serde::Deserialize;
-    use tenancy::TenantId;
+    use tenancy::{Permission, TenantId};
 
     /// A name may change hands between the decision and the handler: the handler must not look it up again.
     #[tokio::test]
@@ -168,7 +168,7 @@ mod tests {
             .route("/{tenant}", get(async |Named(tenant): Named<String>| tenant))
             .route("/{tenant}/{of}", get(async |Named((tenant, of)): Named<(String, String)>| tenant + &of))
             .layer(from_fn(move |mut request: Request, next: Next| {
-                request.extensions_mut().insert(ActsIn(decided));
+                request.extensions_mut().insert(ActsIn { tenant: decided, by: Permission::TenantRead });
                 next.run(request)
             }));
         let service = TowerToHyperService::new(router);

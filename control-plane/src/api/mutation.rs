@@ -10,6 +10,7 @@ use super::caller::Caller;
 use super::preconditions::etag;
 use super::problem::{ApiResult, Problem, ProblemKind};
 use super::refusal::internal;
+use super::standing;
 use crate::context::ApiState;
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -38,7 +39,7 @@ pub(super) enum Begun {
 impl Mutation {
     /// Opens a change on behalf of `caller`. `body` is the request's, as it came.
     pub(super) async fn begin(state: &ApiState, caller: &Caller, body: &[u8]) -> ApiResult<Begun> {
-        let mut tx = state.catalog.begin(&caller.context).await?;
+        let mut tx = open(state, caller).await?;
         let Some(key) = caller.idempotency_key.clone() else {
             return Ok(Begun::Fresh(Self { tx, key: None }));
         };
@@ -69,7 +70,7 @@ impl Mutation {
 
     /// Opens a change that will not be made: everything is checked by the catalog itself, and then rolled back.
     pub(super) async fn rehearse(state: &ApiState, caller: &Caller) -> ApiResult<Self> {
-        Ok(Self { tx: state.catalog.begin(&caller.context).await?, key: None })
+        Ok(Self { tx: open(state, caller).await?, key: None })
     }
 
     /// Ends a rehearsal.
@@ -91,6 +92,13 @@ impl Mutation {
         self.tx.commit().await?;
         Ok(answer(status, &body))
     }
+}
+
+/// A transaction of somebody who may still do what they were let in for.
+async fn open(state: &ApiState, caller: &Caller) -> ApiResult<Tx> {
+    let mut tx = state.catalog.begin(&caller.context).await?;
+    standing::check(caller, &mut tx).await?;
+    Ok(tx)
 }
 
 /// An answer in JSON, with the headers that follow from it: so a replay has the same ones.
