@@ -13,6 +13,7 @@ use passwords::Passwords;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use tenancy::UserId;
 
 /// In which an address gets its attempts back.
 const ADDRESS_WINDOW: Duration = Duration::from_secs(60);
@@ -20,12 +21,16 @@ const ADDRESS_WINDOW: Duration = Duration::from_secs(60);
 /// In which an account gets its attempts back.
 const ACCOUNT_WINDOW: Duration = Duration::from_secs(600);
 
+/// Sessions that one user may begin in [`ACCOUNT_WINDOW`]: each is written down, and its end told to gateways.
+const ARRIVALS_MAX: u32 = 120;
+
 /// What sign-ins share.
 pub(crate) struct People {
     pub(crate) config: PeopleConfig,
     pub(crate) passwords: Passwords,
     addresses: Attempts<IpAddr>,
     accounts: Attempts<[u8; 32]>,
+    arrivals: Attempts<UserId>,
 }
 
 /// An attempt to sign in that was allowed. It counts as failed unless it is given back.
@@ -40,7 +45,8 @@ impl People {
         let passwords = Passwords::new(config.hashes_at_once);
         let addresses = Attempts::new(config.sign_ins_per_minute, ADDRESS_WINDOW);
         let accounts = Attempts::new(config.sign_ins_per_account, ACCOUNT_WINDOW);
-        Self { config, passwords, addresses, accounts }
+        let arrivals = Attempts::new(ARRIVALS_MAX, ACCOUNT_WINDOW);
+        Self { config, passwords, addresses, accounts, arrivals }
     }
 
     /// Takes an attempt from the allowances of an address and, of what is tried with a password, of an account, whether
@@ -59,6 +65,12 @@ impl People {
             },
         };
         Some(SignIn { address, account })
+    }
+
+    /// Counts a sign-in that was right. Is there room for one more of this user's?
+    pub(crate) fn arrives(&self, user: UserId) -> bool {
+        // Never given back: it is what was right that is bounded here.
+        self.arrivals.take(user, Instant::now()).is_some()
     }
 
     /// The attempt did not fail, or not by its maker's doing.
@@ -86,6 +98,15 @@ mod tests {
         }
         assert!(people.attempt(from(9), Some("Ann@example.com")).is_none());
         assert!(people.attempt(from(9), Some("bob@example.com")).is_some());
+    }
+
+    #[test]
+    fn nobody_begins_sessions_without_end() {
+        let people = People::new(PeopleConfig::default());
+        let (ann, bob) = (UserId::generate(), UserId::generate());
+        assert!((0..ARRIVALS_MAX).all(|_| people.arrives(ann)));
+        assert!(!people.arrives(ann));
+        assert!(people.arrives(bob));
     }
 
     #[test]

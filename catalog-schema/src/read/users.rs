@@ -6,7 +6,7 @@ use crate::page::Page;
 use crate::row::Columns;
 use crate::sql::{bigint, text, uuid};
 use jiff::Timestamp;
-use tenancy::{Email, Secret, UserId};
+use tenancy::{Email, Secret, TenantId, UserId};
 use tokio_postgres::Row;
 
 /// A user without what would let anybody in.
@@ -22,6 +22,8 @@ pub struct UserRecord {
     pub has_password: bool,
     /// Who they are at identity providers.
     pub identities: Vec<UserIdentity>,
+    /// The tenant whose invite made the account, if one did: nobody has vouched for the address then.
+    pub made_by_invite_of: Option<TenantId>,
     /// Since when nothing lets them in.
     pub disabled_at: Option<Timestamp>,
     /// Rises with every change.
@@ -125,6 +127,7 @@ pub(crate) fn user_of_row(row: &Row) -> Result<UserRecord, CatalogError> {
         has_password: row.value("has_password")?,
         identities: serde_json::from_value(identities)
             .map_err(|why| CatalogError::corrupt("identities", why))?,
+        made_by_invite_of: row.id_opt("made_by_invite_of")?,
         disabled_at: row.value("disabled_at")?,
         version: row.value("version")?,
         created_at: row.value("created_at")?,

@@ -8,7 +8,7 @@ use crate::tx::Tx;
 use crate::write::roles::role_columns;
 use serde_json::json;
 use std::time::Duration;
-use tenancy::{Email, InviteId, MemberRole, TenantId, UserId};
+use tenancy::{Email, InviteId, KeyScope, MemberRole, Permissions, Role, TenantId, UserId};
 
 /// Invites of a tenant that can still be accepted, at most.
 pub const INVITES_OPEN_MAX: u32 = 500;
@@ -103,6 +103,30 @@ impl Tx {
         let detail = json!({ "invite": invite.id, "user": user });
         self.audit("invite.accept", Some(invite.tenant), living.slug.as_str(), detail);
         Ok(())
+    }
+
+    /// What somebody may do to a tenant at this moment, by the name under which they are on record. The tenant is locked.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn permissions_of_actor(
+        &mut self,
+        tenant: TenantId,
+        actor: &str,
+    ) -> Result<Permissions, CatalogError> {
+        if let Some(user) = actor.strip_prefix("user:").and_then(|id| id.parse().ok()) {
+            return match self.membership_read(tenant, user).await {
+                Ok(member) if !member.disabled => Ok(member.role.permissions()),
+                Ok(_) | Err(CatalogError::NotFound { .. }) => Ok(Permissions::NONE),
+                Err(error) => Err(error),
+            };
+        }
+        let Some(prefix) = actor.strip_prefix("key:") else { return Ok(Permissions::ALL) };
+        let sql = "select role, scope from catalog.credentials where tenant_id = $1 and key_prefix = $2
+                     and revoked_at is null and (expires_at is null or expires_at > now()) limit 1";
+        let row = self.row(sql, &[uuid(tenant.as_uuid()), text(prefix)]).await?;
+        let Some(row) = row else { return Ok(Permissions::NONE) };
+        Ok(row.word::<KeyScope>("scope")?.permissions(row.word::<Role>("role")?))
     }
 
     async fn invite_read(&mut self, tenant: TenantId, id: InviteId) -> Result<InviteRecord, CatalogError> {

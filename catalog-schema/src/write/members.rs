@@ -30,7 +30,7 @@ impl Tx {
         role: &MemberRole,
     ) -> Result<MembershipRecord, CatalogError> {
         let living = self.lock_living_tenant(tenant).await?;
-        let email = self.email_of(user).await?;
+        let email = self.keep_user(user).await?;
         self.room_for_membership(tenant, user).await?;
         let (word, custom) = role_columns(role);
         let sql =
@@ -58,6 +58,7 @@ impl Tx {
         if expected_version.is_some_and(|expected| expected != before.version) {
             return Err(CatalogError::StaleVersion { current: before.version });
         }
+        self.keep_user(user).await?;
         let (word, custom) = role_columns(role);
         let sql = "update catalog.memberships set role = $3, custom_role = $4 where tenant_id = $1 and user_id = $2";
         self.execute(sql, &[uuid(tenant.as_uuid()), uuid(user.as_uuid()), text(word), uuid(custom)]).await?;
@@ -115,7 +116,7 @@ impl Tx {
 
     /// Removes all that a deleted tenant knew of people: who was what in it, and who was invited.
     pub(crate) async fn people_delete(&mut self, tenant: TenantId) -> Result<(), CatalogError> {
-        for table in ["invites", "memberships", "custom_roles", "session_tenants", "token_revocations"] {
+        for table in ["session_tenants", "invites", "memberships", "custom_roles", "token_revocations"] {
             let sql = format!("delete from catalog.{table} where tenant_id = $1");
             self.execute(&sql, &[uuid(tenant.as_uuid())]).await?;
         }

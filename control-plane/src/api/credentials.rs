@@ -223,6 +223,8 @@ pub(super) async fn credential_revoke(
         Begun::Replay(answer) => return Ok(answer),
     };
     let tenant = tenants::find(&state, &tenant).await?;
+    let authority = Authority::of(&caller, &mut change.tx, tenant.id).await?;
     let revoked = change.tx.credential_revoke(tenant.id, credential).await?;
+    authority.covers(revoked.scope.permissions(revoked.role))?;
     change.finish(StatusCode::OK, &Credential::from(revoked)).await
 }

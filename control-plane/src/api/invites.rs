@@ -158,6 +158,8 @@ pub(super) async fn invite_revoke(
         Begun::Replay(answer) => return Ok(answer),
     };
     let tenant = tenants::find(&state, &tenant).await?.id;
+    let authority = Authority::of(&caller, &mut change.tx, tenant).await?;
     let revoked = change.tx.invite_revoke(tenant, invite).await?;
+    authority.covers(revoked.role.permissions())?;
     change.finish(StatusCode::OK, &Invite::from(revoked)).await
 }

@@ -216,6 +216,8 @@ async fn delete(state: &ApiState, caller: &Caller, whose: Whose, id: &str) -> Ap
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };
+    let known = change.tx.issuer_lock(whose, id, None).await?;
+    may_give(caller, &mut change, whose, &known).await?;
     let deleted = change.tx.issuer_delete(whose, id).await?;
     change.finish(StatusCode::OK, &Issuer::from(deleted)).await
 }

@@ -91,7 +91,7 @@ impl From<MembershipRecord> for Membership {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MemberAdd {
-    /// The user's id or e-mail address.
+    /// The user's id, or e-mail address if no invite has made the account.
     user: String,
     /// What the user will be.
     role: String,
@@ -122,7 +122,7 @@ pub(super) async fn member_add(
         Begun::Replay(answer) => return Ok(answer),
     };
     let tenant = tenants::find(&state, &tenant).await?.id;
-    let user = users::find(&state, &body.value.user).await?.id;
+    let user = users::find_vouched(&state, &body.value.user).await?.id;
     let authority = Authority::of(&caller, &mut change.tx, tenant).await?;
     let role = role_named(&mut change.tx, tenant, &body.value.role).await?;
     authority.covers(role.permissions())?;

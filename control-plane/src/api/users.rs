@@ -45,6 +45,8 @@ pub(super) struct User {
     has_password: bool,
     /// Who they are at identity providers, whose tokens let them sign in.
     identities: Vec<Identity>,
+    /// The tenant whose invite made the account: nobody has vouched then that the address is theirs.
+    made_by_invite_of: Option<Uuid>,
     /// Since when nothing lets them in.
     disabled_at: Option<Timestamp>,
     /// Rises with every change; also the `ETag`.
@@ -80,6 +82,7 @@ impl From<UserRecord> for User {
             display_name: record.display_name,
             has_password: record.has_password,
             identities: record.identities.into_iter().map(Identity::from).collect(),
+            made_by_invite_of: record.made_by_invite_of.map(tenancy::TenantId::as_uuid),
             disabled_at: record.disabled_at,
             version: record.version,
             created_at: record.created_at,
@@ -145,4 +148,16 @@ pub(super) async fn find(state: &ApiState, text: &str) -> ApiResult<UserRecord> 
         (Err(_), Err(_)) => None,
     };
     found.ok_or_else(|| Problem::from(ProblemKind::UserNotFound))
+}
+
+/// The same, to give them something. Whoever holds an account that an invite has made need not be whose address it has:
+/// nobody is given anything by such an address, only by their id, which somebody has looked up.
+pub(super) async fn find_vouched(state: &ApiState, text: &str) -> ApiResult<UserRecord> {
+    let found = find(state, text).await?;
+    if found.made_by_invite_of.is_some() && text.parse::<UserId>().is_err() {
+        let detail =
+            format!("an invite has made the account of \"{}\", which is user {}", found.email, found.id);
+        return Err(Problem::new(ProblemKind::AddressUnproven).detail(detail));
+    }
+    Ok(found)
 }

@@ -56,12 +56,18 @@ impl Passwords {
         Self { places: Arc::new(Semaphore::new(at_once)), wait_max: WAIT_MAX }
     }
 
-    /// What the catalog keeps of a new password: a PHC string.
-    pub(crate) async fn hash(&self, password: &Secret) -> Result<Secret, PasswordError> {
+    /// Refuses what may not be a password. Costs nothing.
+    pub(crate) fn check_form(password: &Secret) -> Result<(), PasswordError> {
         let text = password.expose();
         if text.chars().count() < CHARS_MIN || text.len() > BYTES_MAX {
             return Err(PasswordError::Unfit);
         }
+        Ok(())
+    }
+
+    /// What the catalog keeps of a new password: a PHC string.
+    pub(crate) async fn hash(&self, password: &Secret) -> Result<Secret, PasswordError> {
+        Self::check_form(password)?;
         let salt = secrets::random_bytes::<SALT_BYTES>().map_err(|_| PasswordError::Failed)?;
         let password = password.clone();
         self.beside(move || {

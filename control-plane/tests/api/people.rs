@@ -1,5 +1,6 @@
 //! People: who they are, what they are in which tenant, and what takes them to the gateways.
 
+mod crowds;
 mod invites;
 mod lives;
 mod members;
@@ -7,6 +8,7 @@ mod owners;
 mod refusals;
 mod roles;
 mod signing_in;
+mod takeovers;
 
 use crate::fixture::{Answer, Plane};
 use reqwest::{Method, RequestBuilder};

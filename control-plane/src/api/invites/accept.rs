@@ -7,7 +7,7 @@ use super::super::document::Problems;
 use super::super::extract::Body;
 use super::super::members::Membership;
 use super::super::mutation::{Begun, Mutation, answer};
-use super::super::problem::{ApiResult, Problem, ProblemKind};
+use super::super::problem::{ApiResult, ProblemKind};
 use super::super::refusal::internal;
 use super::super::secret_text::{self, SecretText};
 use super::super::session::{Session, begin};
@@ -15,14 +15,15 @@ use super::super::stranger::Stranger;
 use super::super::tenants::check_display_name;
 use super::super::users::User;
 use crate::context::ApiState;
-use crate::people::tokens;
+use crate::people::passwords::Passwords;
+use crate::people::{SignIn, tokens};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog_schema::{InviteRecord, NewUser, SessionMethod};
+use catalog_schema::{InviteRecord, NewUser, SessionMethod, Tx};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use tenancy::{Secret, UserId};
+use tenancy::{Permission, Secret, UserId};
 use utoipa::ToSchema;
 
 /// An invite to accept with a new account.
@@ -75,18 +76,23 @@ pub(in super::super) async fn invite_accept(
 ) -> ApiResult<Response> {
     let InviteAccept { token, display_name, password } = body.value;
     check_display_name(&display_name)?;
-    let invite = open_invite(&state, stranger.address, &token.0).await?;
+    // First: an answer that depends on whether there is an account is not to be had for nothing.
+    Passwords::check_form(&password.0)?;
+    let (attempt, invite) = open_invite(&state, stranger.address, &token.0).await?;
     if state.catalog.user_by_email(&invite.email).await?.is_some() {
         return Err(ProblemKind::SignInFirst.into());
     }
     let password_hash = Some(state.people.passwords.hash(&password.0).await?);
     let id = UserId::generate();
     let mut tx = state.catalog.begin(&stranger.turned_out_to_be(id)).await?;
-    tx.invite_accept(&invite, id).await?;
-    let user = tx.user_create(&NewUser { id, email: invite.email, display_name, password_hash }).await?;
+    accept(&mut tx, &invite, id).await?;
+    let made_by_invite_of = Some(invite.tenant);
+    let new = NewUser { id, email: invite.email, display_name, password_hash, made_by_invite_of };
+    let user = tx.user_create(&new).await?;
     let membership = tx.membership_create(invite.tenant, id, &invite.role).await?;
     let (session, token) = begin(&state, &mut tx, id, SessionMethod::Invite).await?;
     tx.commit().await?;
+    state.people.give_back(attempt);
     let accepted = InviteAccepted {
         user: user.into(),
         membership: membership.into(),
@@ -112,7 +118,8 @@ pub(in super::super) async fn invite_join(
     if let Some(answer) = Mutation::answered(&state, &caller, &body.bytes).await? {
         return Ok(answer);
     }
-    let invite = open_invite(&state, stranger.address, &body.value.token.0).await?;
+    let (attempt, invite) = open_invite(&state, stranger.address, &body.value.token.0).await?;
+    state.people.give_back(attempt);
     let joins = state.catalog.user_get(user).await?.ok_or(ProblemKind::UserNotFound)?;
     if joins.email != invite.email {
         return Err(ProblemKind::InviteForAnother.into());
@@ -121,17 +128,32 @@ pub(in super::super) async fn invite_join(
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };
-    change.tx.invite_accept(&invite, user).await?;
+    accept(&mut change.tx, &invite, user).await?;
     let membership = change.tx.membership_create(invite.tenant, user, &invite.role).await?;
     change.finish(StatusCode::CREATED, &Membership::from(membership)).await
 }
 
-/// The invite that a token accepts. Wrong tokens count as failed attempts to sign in.
-async fn open_invite(state: &ApiState, address: IpAddr, token: &Secret) -> ApiResult<InviteRecord> {
-    let attempt = state.people.attempt(address, None).ok_or(ProblemKind::TooManySignIns)?;
-    let found = state.catalog.invite_by_token(&tokens::hash(token)).await;
-    if !matches!(found, Ok(None)) {
-        state.people.give_back(attempt);
+/// Marks an invite as used, if whoever made it still may give what it gives: nobody leaves themselves a way back in.
+async fn accept(tx: &mut Tx, invite: &InviteRecord, user: UserId) -> ApiResult<()> {
+    tx.invite_accept(invite, user).await?;
+    let may = tx.permissions_of_actor(invite.tenant, &invite.invited_by).await?;
+    let gives = invite.role.permissions();
+    if may.covers(gives) && may.contains(Permission::MembersManage) {
+        return Ok(());
     }
-    found?.ok_or_else(|| Problem::from(ProblemKind::InviteNotFound))
+    Err(ProblemKind::InviteNotFound.into())
+}
+
+/// The invite that a token accepts, and the attempt that it counts as unless it is given back: of the address, and of the
+/// token, so that one invite does not keep all places busy in which passwords are hashed.
+async fn open_invite(state: &ApiState, address: IpAddr, token: &Secret) -> ApiResult<(SignIn, InviteRecord)> {
+    let attempt = state.people.attempt(address, Some(token.expose())).ok_or(ProblemKind::TooManySignIns)?;
+    match state.catalog.invite_by_token(&tokens::hash(token)).await {
+        Ok(Some(invite)) => Ok((attempt, invite)),
+        Ok(None) => Err(ProblemKind::InviteNotFound.into()),
+        Err(error) => {
+            state.people.give_back(attempt);
+            Err(error.into())
+        }
+    }
 }

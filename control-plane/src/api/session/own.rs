@@ -17,7 +17,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::{CatalogError, UserPatch};
 use serde::{Deserialize, Serialize};
-use tenancy::{Email, SessionId, TenantId};
+use tenancy::{Email, Secret, SessionId, TenantId};
 use utoipa::ToSchema;
 
 /// Who has signed in, and how.
@@ -159,33 +159,35 @@ pub(in super::super) async fn session_password(
         return Ok(answer);
     }
     let user = state.catalog.user_get(signed_in.user).await?.ok_or(ProblemKind::UserNotFound)?;
-    check_current(&state, &stranger, &user.email, &body.value.current).await?;
+    let current = check_current(&state, &stranger, &user.email, &body.value.current).await?;
     let hash = state.people.passwords.hash(&body.value.new.0).await?;
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };
+    if !change.tx.password_stands(signed_in.user, &current).await? {
+        return Err(ProblemKind::SignInRefused.into());
+    }
     let patch = UserPatch { password_hash: Some(hash), ..UserPatch::default() };
     change.tx.user_update(signed_in.user, None, &patch).await?;
     let ended = change.tx.sessions_revoke(signed_in.user, Some(signed_in.session)).await?;
     change.finish(StatusCode::OK, &Ended { ended }).await
 }
 
-/// A session that somebody has found does not give them the account: guesses count as failed attempts to sign in.
+/// The hash of the password so far, which the caller knows. A session that somebody has found does not give them the
+/// account: guesses count as failed attempts to sign in.
 async fn check_current(
     state: &ApiState,
     stranger: &Stranger,
     email: &Email,
     current: &SecretText,
-) -> ApiResult<()> {
+) -> ApiResult<Secret> {
     let attempt = state.people.attempt(stranger.address, Some(email.as_str()));
     let attempt = attempt.ok_or(ProblemKind::TooManySignIns)?;
     let login = state.catalog.user_login(email).await?;
-    let hash = login.as_ref().and_then(|login| login.password_hash.as_ref());
-    let right = state.people.passwords.check(&current.0, hash).await?;
-    if !right {
-        return Err(ProblemKind::SignInRefused.into());
-    }
+    let hash = login.and_then(|login| login.password_hash);
+    let right = state.people.passwords.check(&current.0, hash.as_ref()).await?;
+    let known = hash.filter(|_| right).ok_or(ProblemKind::SignInRefused)?;
     state.people.give_back(attempt);
-    Ok(())
+    Ok(known)
 }

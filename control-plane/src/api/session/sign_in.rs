@@ -88,17 +88,30 @@ pub(in super::super) async fn session_create(
         Proof::Password { email, password } => {
             (by_password(&state, email, password).await, SessionMethod::Password)
         }
-        Proof::Token(token) => (by_token(&state, token).await, SessionMethod::Token),
+        Proof::Token(token) => {
+            (by_token(&state, token).await.map(|user| user.map(|user| (user, None))), SessionMethod::Token)
+        }
     };
     if !matches!(checked, Ok(None)) {
         // Right, or not the client's doing.
         state.people.give_back(attempt);
     }
-    let Some(user) = checked? else {
+    let Some((user, password_hash)) = checked? else {
         state.metrics.sign_in(SignInOutcome::Refused);
         return Err(ProblemKind::SignInRefused.into());
     };
+    if !state.people.arrives(user) {
+        state.metrics.sign_in(SignInOutcome::NotLookedAt);
+        return Err(ProblemKind::TooManySignIns.into());
+    }
     let mut tx = state.catalog.begin(&stranger.turned_out_to_be(user)).await?;
+    if let Some(hash) = password_hash
+        && !tx.password_stands(user, &hash).await?
+    {
+        // Changed since it was looked at: whoever changed it has ended the sessions that there were.
+        state.metrics.sign_in(SignInOutcome::Refused);
+        return Err(ProblemKind::SignInRefused.into());
+    }
     let (session, token) = begin(&state, &mut tx, user, method).await?;
     tx.commit().await?;
     state.metrics.sign_in(SignInOutcome::Done);
@@ -107,15 +120,19 @@ pub(in super::super) async fn session_create(
     Ok(answer(StatusCode::CREATED, &body))
 }
 
-/// Whoever has this address and password, and is let in.
-async fn by_password(state: &ApiState, email: &str, password: &Secret) -> ApiResult<Option<UserId>> {
+/// Whoever has this address and password, and is let in; and the hash that the password was found to have.
+async fn by_password(
+    state: &ApiState,
+    email: &str,
+    password: &Secret,
+) -> ApiResult<Option<(UserId, Option<Secret>)>> {
     let login: Option<UserLogin> = match email.parse::<Email>() {
         Ok(email) => state.catalog.user_login(&email).await?,
         Err(_) => None,
     };
     let hash = login.as_ref().and_then(|login| login.password_hash.as_ref());
     let right = state.people.passwords.check(password, hash).await?;
-    Ok(login.filter(|login| right && !login.disabled).map(|login| login.id))
+    Ok(login.filter(|login| right && !login.disabled).map(|login| (login.id, login.password_hash)))
 }
 
 /// Begins a session for a user who has proved who they are.

@@ -56,7 +56,7 @@ pub(in super::super) async fn user_create(
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };
-    let new = NewUser { id: UserId::generate(), email, display_name, password_hash };
+    let new = NewUser { id: UserId::generate(), email, display_name, password_hash, made_by_invite_of: None };
     let user = change.tx.user_create(&new).await?;
     change.finish(StatusCode::CREATED, &User::from(user)).await
 }

@@ -5,7 +5,7 @@ use super::super::document::Problems;
 use super::super::extract::{Body, Named, Params};
 use super::super::mutation::{Begun, Mutation};
 use super::super::problem::{ApiResult, Problem, ProblemKind};
-use super::{User, find};
+use super::{User, find, find_vouched};
 use crate::context::ApiState;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -62,7 +62,7 @@ pub(in super::super) async fn user_identity_add(
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };
-    let user = find(&state, &user).await?.id;
+    let user = find_vouched(&state, &user).await?.id;
     let changed = change.tx.user_identity_add(user, &identity).await?;
     change.finish(StatusCode::OK, &User::from(changed)).await
 }

@@ -82,3 +82,52 @@ async fn of_two_owners_who_go_at_once_one_stays() {
         assert_eq!(owners, 1, "round {round}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_cannot_sign_in_does_not_count() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let ann = plane.member("ann", "acme", "owner").await;
+    let without = json!({ "email": "idp@example.com", "display_name": "Without" });
+    let without =
+        plane.expect(201, plane.post("/v1/users", without)).await["id"].as_str().unwrap().to_owned();
+    let body = json!({ "user": without, "role": "owner" });
+    plane.expect(201, plane.post("/v1/tenants/acme/members", body)).await;
+    assert_eq!(plane.refused(plane.delete(&at("acme", &ann))).await, "last-owner");
+    let identities = format!("/v1/users/{without}/identities");
+    let identity = json!({ "issuer": "https://login.example.com/", "subject": "one" });
+    plane.expect(200, plane.post(&identities, identity)).await;
+    plane.expect(200, plane.delete(&at("acme", &ann))).await;
+    let last = format!("{identities}?issuer=https%3A%2F%2Flogin.example.com%2F&subject=one");
+    assert_eq!(plane.refused(plane.delete(&last)).await, "last-owner");
+    plane.member("bob", "acme", "owner").await;
+    plane.expect(200, plane.delete(&last)).await;
+    plane.expect(200, plane.delete(&format!("/v1/users/{without}"))).await;
+}
+
+/// Whoever is disabled while being made an owner is no owner who can sign in when the other one leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_being_disabled_is_waited_for_before_they_are_made_an_owner() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let ann = plane.member("ann", "acme", "owner").await;
+    let bob = plane.member("bob", "acme", "member").await;
+    let (mut beside, connection) =
+        tokio_postgres::connect(plane.catalog_dsn.expose(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let holder = beside.transaction().await.unwrap();
+    holder
+        .execute("update catalog.users set disabled_at = now() where email = 'bob@example.com'", &[])
+        .await
+        .unwrap();
+    let promoted = plane.expect(200, plane.patch(&at("acme", &bob), json!({ "role": "owner" })));
+    let disabled = async {
+        crate::fixture::eventually("the promotion waits for the user", async || {
+            (plane.sql("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'").await > 0).then_some(())
+        })
+        .await;
+        holder.commit().await.unwrap();
+    };
+    tokio::join!(promoted, disabled);
+    assert_eq!(plane.refused(plane.delete(&at("acme", &ann))).await, "last-owner");
+}
