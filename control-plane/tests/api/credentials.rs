@@ -96,7 +96,8 @@ async fn a_rotation_makes_one_like_the_old_and_no_third() {
         "invalid-field"
     );
     // Its successor has come to its own end before: somebody else may take its place.
-    let (end, id) = ("update catalog.credentials set expires_at = now()", new["credential"]["id"].as_str().unwrap());
+    let (end, id) =
+        ("update catalog.credentials set expires_at = now()", new["credential"]["id"].as_str().unwrap());
     plane.sql(&format!("{end} where id = '{id}'")).await;
     let another = plane.expect(201, plane.post(&rotate(&old), json!({ "keep_old_s": 60 }))).await;
     assert_eq!(another["credential"]["replaces"], old["credential"]["id"]);

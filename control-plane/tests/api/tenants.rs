@@ -143,3 +143,17 @@ async fn pages_show_everything_once() {
     }
     assert_eq!(slugs, ["t0", "t1", "t2", "t3", "t4"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_operator_keeps_a_former_name_for_longer_than_usual() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let admin = plane.member("admin", "acme", "admin").await;
+    let usual = 7 * 24 * 60 * 60;
+    let rename = |keep: u32| json!({ "slug": "umbrella", "keep_old_slug_s": keep });
+    let long = admin.asks(&plane, Method::PATCH, "/v1/tenants/acme").json(&rename(usual + 1));
+    assert_eq!(plane.refused(long).await, "forbidden");
+    plane.expect(200, admin.asks(&plane, Method::PATCH, "/v1/tenants/acme").json(&rename(usual))).await;
+    let back = json!({ "slug": "acme", "keep_old_slug_s": usual + 1 });
+    plane.expect(200, plane.patch("/v1/tenants/umbrella", back)).await;
+}
