@@ -16,7 +16,9 @@ mod source;
 pub use fetch::FetchError;
 pub use source::JwksError;
 
+use crate::error::TokenError;
 use crate::keys::KeySet;
+use crate::token::Token;
 use config::IdentityConfig;
 use fetch::Fetcher;
 use rustls::RootCertStore;
@@ -78,11 +80,31 @@ impl Jwks {
         &self.settings
     }
 
-    /// The issuer's keys; newer ones, if that is where the key of this id could be.
+    /// Has `check` hold a token against its issuer's keys; against newer ones, if the token could be signed with one of
+    /// those.
     ///
     /// # Errors
-    /// There are none, and none can be had now.
-    pub async fn keys(&self, issuer: &Arc<Issuer>, key_id: Option<&str>) -> Result<Arc<KeySet>, JwksError> {
+    /// What `check` says, or that there are no keys and none can be had now.
+    pub async fn check<T>(
+        &self,
+        token: &Token<'_>,
+        issuer: &Arc<Issuer>,
+        check: impl Fn(&KeySet) -> Result<T, TokenError>,
+    ) -> Result<T, TokenError> {
+        let keys = self.keys(issuer, token.key_id()).await.map_err(|_logged| TokenError::KeysUnavailable)?;
+        match check(&keys) {
+            // It names no key, so that only this tells that its key may be a new one. They are fetched no oftener than
+            // for the name of a key that is not known.
+            Err(TokenError::Signature) if token.key_id().is_none() => {
+                let newest = self.source(issuer).newest().await.map_err(|_logged| TokenError::Signature)?;
+                check(&newest)
+            }
+            checked => checked,
+        }
+    }
+
+    /// The issuer's keys; newer ones, if that is where the key of this id could be.
+    async fn keys(&self, issuer: &Arc<Issuer>, key_id: Option<&str>) -> Result<Arc<KeySet>, JwksError> {
         self.source(issuer).keys(key_id).await
     }
 

@@ -175,9 +175,7 @@ impl TokenChecks {
         if !issuer.algorithms.contains(&token.algorithm()) {
             return Err(TokenError::Algorithm);
         }
-        let keys =
-            self.jwks.keys(issuer, token.key_id()).await.map_err(|_logged| TokenError::KeysUnavailable)?;
-        identity::verify(token, issuer, &keys)
+        self.jwks.check(token, issuer, |keys| identity::verify(token, issuer, keys)).await
     }
 }
 

@@ -90,6 +90,16 @@ impl Source {
             }
             return Ok(Arc::clone(&kept.keys));
         }
+        self.fetched_since(asked).await
+    }
+
+    /// Keys that were fetched now or a moment ago, or else those that are kept.
+    pub(super) async fn newest(&self) -> Result<Arc<KeySet>, JwksError> {
+        self.fetched_since(Instant::now()).await
+    }
+
+    async fn fetched_since(&self, asked: Instant) -> Result<Arc<KeySet>, JwksError> {
+        let inner = &self.0;
         // On the runtime that stays: the one that asks may be a connection's, and go with it.
         let fetching = {
             let inner = Arc::clone(inner);

@@ -75,6 +75,20 @@ async fn a_key_that_is_withdrawn_is_of_no_use_once_the_keys_were_asked_for_again
 }
 
 #[tokio::test]
+async fn a_new_key_is_found_also_by_a_token_that_names_none() {
+    let tenant = STACK.create_tenant("key-unnamed", "eu").await;
+    let oidc = Oidc::start().await;
+    register(&oidc, json!({})).await;
+    known(&oidc, &tenant).await;
+    oidc.rotate(true);
+    let unnamed = oidc.token_with(&json!({ "alg": "ES256" }), &member_of(&tenant));
+    eventually("the new key is known", async || {
+        (answer(sql(&unnamed, "select 1")).await.0 == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn known_keys_serve_while_their_provider_is_down() {
     let tenant = STACK.create_tenant("down", "eu").await;
     let oidc = Oidc::start().await;

@@ -4,7 +4,7 @@
 use super::super::problem::{ApiResult, ProblemKind};
 use crate::context::ApiState;
 use catalog_schema::UserIdentity;
-use identity::{Token, TokenError};
+use identity::{KeySet, Token, TokenError};
 use std::sync::Arc;
 use tenancy::{Issuer, Secret, UserId};
 
@@ -38,7 +38,7 @@ async fn checked(
     token: &Token<'_>,
     issuer: &Arc<Issuer>,
 ) -> Result<UserIdentity, TokenError> {
-    let keys = state.jwks.keys(issuer, token.key_id()).await.map_err(|_| TokenError::KeysUnavailable)?;
-    let subject = identity::subject(token, issuer, &keys)?;
-    Ok(UserIdentity { issuer: issuer.iss.clone(), subject: subject.to_string() })
+    let subject = |keys: &KeySet| identity::subject(token, issuer, keys).map(|subject| subject.to_string());
+    let subject = state.jwks.check(token, issuer, subject).await?;
+    Ok(UserIdentity { issuer: issuer.iss.clone(), subject })
 }
