@@ -134,7 +134,13 @@ impl World {
         let context = Context { actor: "test".to_owned(), request_id: "test".to_owned() };
         let mut tx = self.plane.catalog.begin(&context).await.unwrap();
         let email = format!("{user}@{}.example", self.sides[side].slug).parse().unwrap();
-        let new = NewUser { id: user, email, display_name: role.to_string(), password_hash: None, made_by_invite_of: None };
+        let new = NewUser {
+            id: user,
+            email,
+            display_name: role.to_string(),
+            password_hash: None,
+            made_by_invite_of: None,
+        };
         tx.user_create(&new).await.unwrap();
         // An owner who has no way to sign in is none.
         let identity =
