@@ -137,7 +137,8 @@ impl Tx {
         let role = self.member_for_token(tenant, user).await?;
         let issued_at = self.time_of_issue(tenant, user, session).await?;
         let until = issued_at.checked_add(lasts).unwrap_or(Timestamp::MAX).min(session_ends);
-        let note = "insert into catalog.session_tenants (session_id, tenant_id, issued_at) values ($1, $2, $3)
+        let note =
+            "insert into catalog.session_tenants (session_id, tenant_id, issued_at) values ($1, $2, $3)
                     on conflict (session_id, tenant_id) do update
                       set issued_at = greatest(session_tenants.issued_at, excluded.issued_at)";
         let args = [uuid(session.as_uuid()), uuid(tenant.as_uuid()), timestamp(issued_at)];
