@@ -5,7 +5,6 @@
 //! and leaves at the next point at which it can be told why.
 
 mod end;
-mod ends;
 mod mortal;
 
 pub use end::End;
@@ -13,10 +12,10 @@ pub use mortal::Mortal;
 
 use crate::authenticate::CredentialRef;
 use crate::metrics::Counter;
+use crate::moments::Moments;
 use crate::pool::servers::Server;
 use crate::resolve::Tenant;
 use dashmap::DashMap;
-use ends::Ends;
 use jiff::Timestamp;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -29,7 +28,7 @@ use tenancy::{Access, PoolMode};
 /// The clients of this gateway, by their numbers.
 pub struct Clients {
     entries: DashMap<u64, Arc<Client>>,
-    ends: Ends,
+    ends: Moments<u64>,
     /// Clients ended because their credential was withdrawn.
     pub withdrawn: Counter,
     next: AtomicU64,
@@ -92,7 +91,7 @@ impl Default for Clients {
     fn default() -> Self {
         Self {
             entries: DashMap::new(),
-            ends: Ends::default(),
+            ends: Moments::default(),
             withdrawn: Counter::default(),
             next: AtomicU64::new(1),
             started: Instant::now(),
@@ -116,7 +115,7 @@ impl Clients {
             waker: Mutex::new(None),
         });
         self.entries.insert(id, Arc::clone(&client));
-        self.ends.came(client.about.credential.ends_at(), id);
+        self.ends.came(client.about.credential.ends_at().map(|at| (at, id)));
         ClientGuard { clients: Arc::clone(self), client }
     }
 
@@ -144,9 +143,14 @@ impl Clients {
         }
     }
 
+    /// Resolves when there is something to do for [`Self::end_over`]. For one who waits.
+    pub async fn next_end(&self) {
+        self.ends.wait().await;
+    }
+
     /// Ends every client whose credential said from the beginning that it is over by `now`.
     pub fn end_over(&self, now: Timestamp) {
-        for client in self.ends.due(now).into_iter().filter_map(|id| self.find(id)) {
+        for client in self.ends.due::<Vec<_>>(now).into_iter().filter_map(|id| self.find(id)) {
             if !client.is_killed() {
                 self.withdraw(&client);
             }
@@ -304,7 +308,7 @@ impl Drop for ClientGuard {
     fn drop(&mut self) {
         let Client { id, about, .. } = &*self.client;
         self.clients.entries.remove(id);
-        self.clients.ends.went(about.credential.ends_at(), *id);
+        self.clients.ends.went(about.credential.ends_at().map(|at| (at, *id)));
         // Whoever still looks at the entry does not keep the session's task alive.
         self.client.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

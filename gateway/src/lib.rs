@@ -27,6 +27,7 @@ pub mod error;
 pub mod http;
 pub mod listen;
 pub mod metrics;
+mod moments;
 pub mod pool;
 pub mod relay;
 pub mod resolve;

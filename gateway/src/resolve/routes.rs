@@ -7,7 +7,6 @@
 
 mod answer;
 mod clusters;
-mod expiry;
 mod externals;
 mod loading;
 mod lookup;
@@ -18,11 +17,11 @@ pub use answer::{Owner, Refreshed};
 use super::Tenant;
 use crate::error::Refusal;
 use crate::metrics::Counter;
+use crate::moments::Moments;
 use catalog_schema::{Catalog, CatalogError, CredentialKind, RouteRecord};
 use clusters::Clusters;
 use config::RouteCacheConfig;
 use dashmap::DashMap;
-use expiry::Expiries;
 use externals::Externals;
 use jiff::Timestamp;
 use order::Order;
@@ -48,7 +47,8 @@ pub struct Routes {
     tenants: DashMap<TenantId, Arc<Tenant>>,
     order: Order,
     clusters: Clusters,
-    expiries: Expiries,
+    /// When credentials of cached routes expire.
+    expiries: Moments<TenantId>,
     slugs: DashMap<Slug, TenantId>,
     keys: DashMap<KeyHash, TenantId>,
     externals: Externals,
@@ -80,7 +80,7 @@ impl Routes {
             tenants: DashMap::new(),
             order: Order::default(),
             clusters: Clusters::default(),
-            expiries: Expiries::default(),
+            expiries: Moments::default(),
             slugs: DashMap::new(),
             keys: DashMap::new(),
             externals: Externals::default(),
@@ -143,6 +143,11 @@ impl Routes {
         self.expiries.due(Timestamp::now())
     }
 
+    /// Resolves when there are such. For one who waits.
+    pub async fn next_expiry(&self) {
+        self.expiries.wait().await;
+    }
+
     /// Reads a cached tenant's route anew. Returns the tenant with its old route, `None` in place of the
     /// tenant's new state when it is gone.
     ///
@@ -200,7 +205,7 @@ impl Routes {
     }
 
     fn index(&self, record: &RouteRecord) {
-        self.expiries.came(record);
+        self.expiries.came(expiries_of(record));
         for slug in names_of(record) {
             self.slugs.insert(slug.clone(), record.tenant_id);
         }
@@ -211,7 +216,7 @@ impl Routes {
     }
 
     fn unindex(&self, record: &RouteRecord) {
-        self.expiries.went(record);
+        self.expiries.went(expiries_of(record));
         for slug in names_of(record) {
             self.slugs.remove_if(slug, |_, id| *id == record.tenant_id);
         }
@@ -234,6 +239,11 @@ impl Routes {
 /// What the tenant goes by.
 pub(super) fn names_of(record: &RouteRecord) -> impl Iterator<Item = &Slug> {
     std::iter::once(&record.slug).chain(&record.aliases)
+}
+
+fn expiries_of(record: &RouteRecord) -> impl Iterator<Item = (Timestamp, TenantId)> {
+    let expiries = record.credentials.iter().filter_map(|credential| credential.expires_at);
+    expiries.map(|at| (at, record.tenant_id))
 }
 
 fn key_hashes_of(record: &RouteRecord) -> impl Iterator<Item = &KeyHash> {

@@ -8,11 +8,7 @@ use crate::clients::Clients;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tenancy::TenantId;
-
-/// How often the clock is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Who may have come in by what, and what is known of it.
 #[derive(Clone)]
@@ -25,11 +21,11 @@ pub(super) struct Withdrawal {
 impl Withdrawal {
     /// Ends what has expired, at its time, for ever.
     pub(super) async fn expire_in_time(&self) {
-        let mut look = tokio::time::interval(LOOK_INTERVAL);
         loop {
-            look.tick().await;
-            self.end_among(&self.routes.expired());
-            self.clients.end_over(Timestamp::now());
+            tokio::select! {
+                () = self.routes.next_expiry() => self.end_among(&self.routes.expired()),
+                () = self.clients.next_end() => self.clients.end_over(Timestamp::now()),
+            }
         }
     }
 
