@@ -6,7 +6,7 @@ use harness::{Stack, Tool, wait_until};
 use pgwire::frontend::write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use suites::admin;
+use suites::{admin, deaf};
 use tenantry::dev::StackOptions;
 
 /// Runs pgbench's own tables and transactions on a tenant.
@@ -131,12 +131,9 @@ async fn who_waits_for_a_connection_waits_for_the_resume_instead() {
     let mut waiting = WireClient::login(&late.config()).await.expect("let in");
     // They heed no cancel. Once the second ends as well, the tenant has twice its cap, and no other comes.
     let mut message = Vec::new();
-    let never_ends =
-        b"DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END; \
-        END LOOP; END $$";
-    write::query(&mut message, never_ends).unwrap();
+    write::query(&mut message, deaf::STATEMENT.as_bytes()).unwrap();
     let cluster = admin::connect(&STACK, "eu-1").await;
-    let themselves = "FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO $$ BEGIN LOOP%'";
+    let themselves = format!("FROM pg_stat_activity WHERE {}", deaf::IS_AT_WORK);
     for at_work in 1..=2 {
         let mut deaf = WireClient::login(&late.config()).await.expect("let in");
         deaf.send(&message).await.unwrap();

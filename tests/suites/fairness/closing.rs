@@ -4,20 +4,19 @@ use crate::{BUDGET, CLUSTER, alone, limits, login, nothing_is_in_use, run, tenan
 use harness::wire::WireClient;
 use harness::{Stack, Tenant, wait_until};
 use pgwire::frontend::write;
-use suites::admin;
+use suites::{admin, deaf};
 use tenancy::Limits;
 use tokio_postgres::Client;
-
-/// It heeds no cancel.
-const DEAF: &[u8] = b"do $$ begin loop begin perform pg_sleep(3600); \
-    exception when query_canceled then null; end; end loop; end $$";
 
 /// Backends of clients, and those of them that are deaf.
 async fn backends(admin: &Client) -> (i64, i64) {
     let row = admin
         .query_one(
-            "select count(*), count(*) filter (where query like 'do $$ begin loop%') from pg_stat_activity \
-             where backend_type = 'client backend' and datname like 't_%' and pid <> pg_backend_pid()",
+            &format!(
+                "select count(*), count(*) filter (where {}) from pg_stat_activity \
+                 where backend_type = 'client backend' and datname like 't_%' and pid <> pg_backend_pid()",
+                deaf::IS_AT_WORK
+            ),
             &[],
         )
         .await
@@ -29,7 +28,7 @@ async fn backends(admin: &Client) -> (i64, i64) {
 async fn run_deaf_and_leave(tenant: &Tenant) -> WireClient {
     let mut client = login(tenant).await;
     let mut message = Vec::new();
-    write::query(&mut message, DEAF).expect("it fits");
+    write::query(&mut message, deaf::STATEMENT.as_bytes()).expect("it fits");
     client.send(&message).await.expect("sent");
     client
 }
@@ -84,7 +83,7 @@ async fn a_backend_that_heeds_no_cancel_takes_its_own_tenants_place() {
 
     admin
         .execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where query like 'do $$ begin loop%'",
+            &format!("select pg_terminate_backend(pid) from pg_stat_activity where {}", deaf::IS_AT_WORK),
             &[],
         )
         .await
