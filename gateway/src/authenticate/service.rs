@@ -30,7 +30,7 @@ pub async fn authenticate(
     claims: &Claims,
     court: Court<'_>,
 ) -> Result<(Arc<Tenant>, Identity), Refusal> {
-    let known = installation.known_or_refuse()?;
+    let known = installation.known_or_refuse().await?;
     let key = key.expose();
     if key.len() > KEY_BYTES_MAX {
         return Err(unknown());

@@ -126,7 +126,7 @@ impl TokenChecks {
         claims: &Claims,
         court: Court<'_>,
     ) -> Result<(Arc<Tenant>, Identity), No> {
-        let known = self.installation.known_or_refuse()?;
+        let known = self.installation.known_or_refuse().await?;
         let token = Token::parse(text.expose(), self.jwks.settings().token_bytes_max)?;
         let (tenant, identity) = if own::is_own(&token) {
             by_control_plane(&token, &known, court.routes).await?

@@ -44,7 +44,7 @@ pub async fn identify(
         }
         (Some(key), _) => by_key(&key, &names, shared).await?,
         (None, Some(string)) => by_password(string, &names, shared).await?,
-        (None, None) => return Err(nobody(&names, shared)?),
+        (None, None) => return Err(nobody(&names, shared).await?),
     };
     names.refuse_header()?;
     shared.uses.note(&caller.identity.credential);
@@ -116,9 +116,9 @@ async fn by_password(
 
 /// What somebody hears who proves nothing: that no tenant was named, or else that a proof is missing. No tenant is looked
 /// up for it: how long that takes would tell which there are, and anybody could have the catalog asked.
-fn nobody(names: &RequestNames, shared: &Shared) -> Result<Refusal, Refusal> {
+async fn nobody(names: &RequestNames, shared: &Shared) -> Result<Refusal, Refusal> {
     let claims = names.with_header(&shared.config);
-    let refusal = match shared.court(Listener::Http).names_any(&claims)? {
+    let refusal = match shared.court(Listener::Http).names_any(&claims).await? {
         true => Refusal::new(ErrorKind::Unauthenticated, "no credential was sent"),
         false => Refusal::new(ErrorKind::TenantMissing, "no tenant was named"),
     };

@@ -91,10 +91,10 @@ impl Court<'_> {
     ///
     /// # Errors
     /// [`ErrorKind::CatalogUnavailable`] before it was ever known whose the domains are.
-    pub fn names_any(&self, claims: &Claims) -> Result<bool, Refusal> {
+    pub async fn names_any(&self, claims: &Claims) -> Result<bool, Refusal> {
         for claim in claims.firm().chain(claims.defaults()) {
             match &claim.named {
-                Named::Domain(domain) if self.owner_of(domain)?.is_none() => {}
+                Named::Domain(domain) if self.owner_of(domain).await?.is_none() => {}
                 _ => return Ok(true),
             }
         }
@@ -103,7 +103,7 @@ impl Court<'_> {
 
     async fn hold_against(&self, source: Source, first: &Found, claim: &Claim) -> Result<(), Refusal> {
         let is_same = match first {
-            Found::Tenant(tenant) => self.names(&claim.named, tenant)?,
+            Found::Tenant(tenant) => self.names(&claim.named, tenant).await?,
             Found::Unknown(named) => *named == claim.named,
         };
         if is_same {
@@ -136,7 +136,7 @@ impl Court<'_> {
                 Err(_) => None,
             },
             Named::Id(id) => self.routes.by_id(*id).await?,
-            Named::Domain(domain) => match self.owner_of(domain)? {
+            Named::Domain(domain) => match self.owner_of(domain).await? {
                 Some(id) => self.routes.by_id(id).await?,
                 None => return Ok(None),
             },
@@ -145,17 +145,17 @@ impl Court<'_> {
     }
 
     /// Nobody is asked for it: any client can send any host.
-    fn owner_of(&self, domain: &DomainName) -> Result<Option<TenantId>, Refusal> {
-        Ok(self.installation.known_or_refuse()?.owner_of(domain))
+    async fn owner_of(&self, domain: &DomainName) -> Result<Option<TenantId>, Refusal> {
+        Ok(self.installation.known_or_refuse().await?.owner_of(domain))
     }
 
     /// Is this the tenant's, as far as is known here?
-    fn names(&self, named: &Named, tenant: &Tenant) -> Result<bool, Refusal> {
+    async fn names(&self, named: &Named, tenant: &Tenant) -> Result<bool, Refusal> {
         let route = tenant.route();
         Ok(match named {
             Named::Name(name) => names_of(&route).any(|known| known.as_str() == name.as_ref()),
             Named::Id(id) => *id == route.tenant_id,
-            Named::Domain(domain) => self.owner_of(domain)? == Some(route.tenant_id),
+            Named::Domain(domain) => self.owner_of(domain).await? == Some(route.tenant_id),
         })
     }
 }

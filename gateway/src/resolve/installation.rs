@@ -6,11 +6,22 @@ use catalog_schema::{IdentityDocument, ServiceRecord};
 use identity::OwnKey;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tenancy::{DomainName, ErrorKind, Issuer, IssuerId, Revision, ServiceId, TenantId};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// How long clients of a gateway that has just started wait for its first look at the catalog. Well below what a login may
+/// take.
+const FIRST_READ_MAX: Duration = Duration::from_secs(3);
 
 /// The identity document as it was read last; none before the catalog was first reached.
 #[derive(Default)]
-pub struct Installation(ArcSwapOption<Known>);
+pub struct Installation {
+    known: ArcSwapOption<Known>,
+    /// Cancelled when there is something to wait for no longer.
+    was_read: CancellationToken,
+}
 
 /// What an identity document says, ready to be asked.
 pub struct Known {
@@ -25,14 +36,17 @@ impl Installation {
     /// What is known now; `None` before the catalog was first reached.
     #[must_use]
     pub fn known(&self) -> Option<Arc<Known>> {
-        self.0.load_full()
+        self.known.load_full()
     }
 
-    /// What is known now.
+    /// What is known now. A gateway that has just started takes a moment to know it.
     ///
     /// # Errors
-    /// [`ErrorKind::CatalogUnavailable`] before the catalog was first reached.
-    pub fn known_or_refuse(&self) -> Result<Arc<Known>, Refusal> {
+    /// [`ErrorKind::CatalogUnavailable`] when the catalog was not reached by then.
+    pub async fn known_or_refuse(&self) -> Result<Arc<Known>, Refusal> {
+        if self.known.load().is_none() {
+            let _in_time = timeout(FIRST_READ_MAX, self.was_read.cancelled()).await;
+        }
         self.known().ok_or_else(|| {
             Refusal::new(ErrorKind::CatalogUnavailable, "the tenant catalog cannot be reached")
                 .hint("try again in a moment")
@@ -42,7 +56,7 @@ impl Installation {
     /// Does the catalog say something else by now? It may also have been restored to what it said before.
     #[must_use]
     pub fn is_behind(&self, version: Revision) -> bool {
-        self.0.load().as_ref().is_none_or(|known| known.version != version)
+        self.known.load().as_ref().is_none_or(|known| known.version != version)
     }
 
     /// Puts a newer document in force.
@@ -55,7 +69,8 @@ impl Installation {
             domains = document.domains.len(),
             "the identity document changed"
         );
-        self.0.store(Some(Arc::new(Known::of(document))));
+        self.known.store(Some(Arc::new(Known::of(document))));
+        self.was_read.cancel();
     }
 }
 

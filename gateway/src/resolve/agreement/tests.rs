@@ -117,12 +117,12 @@ async fn whoever_proves_nothing_has_nobody_looked_up() {
     let world = World::new().await;
     let World { routes, installation, anomalies, .. } = &world;
     let court = Court { routes, installation, anomalies, listener: Listener::Http };
-    let names_any = |claim: Claim| court.names_any(&Claims::in_order([claim], &Source::ALL)).ok();
+    let names_any = async |claim: Claim| court.names_any(&Claims::in_order([claim], &Source::ALL)).await.ok();
     let unknown = TenantId::generate().to_string();
-    assert_eq!(names_any(Claim::id_or_name(Source::Header, &unknown)), Some(true));
-    assert_eq!(names_any(name(Source::Host, "nobody-knows")), Some(true));
-    assert_eq!(names_any(Claim::domain(domain("sql.far.org"))), Some(true));
-    assert_eq!(names_any(Claim::domain(domain("gateway.example.com"))), Some(false));
+    assert_eq!(names_any(Claim::id_or_name(Source::Header, &unknown)).await, Some(true));
+    assert_eq!(names_any(name(Source::Host, "nobody-knows")).await, Some(true));
+    assert_eq!(names_any(Claim::domain(domain("sql.far.org"))).await, Some(true));
+    assert_eq!(names_any(Claim::domain(domain("gateway.example.com"))).await, Some(false));
     assert_eq!(routes.misses.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
 
@@ -133,4 +133,18 @@ async fn a_domain_of_a_tenant_that_cannot_be_looked_up_is_another_tenants_all_th
     let decided = world.decide(std::slice::from_ref(&far), Some(Source::ApiKey)).await;
     assert_eq!(decided, Err(ErrorKind::TenantConflict));
     assert_eq!(world.decide(&[far], None).await, Err(ErrorKind::CatalogUnavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_has_just_started_has_foreign_hosts_wait_for_its_first_look_at_the_catalog() {
+    let world = World { installation: Installation::default(), ..World::new().await };
+    let foreign = [name(Source::User, "acme"), Claim::domain(domain("gateway.example.com"))];
+    let first_look = async {
+        tokio::task::yield_now().await;
+        world.installation.replace(IdentityDocument::default());
+    };
+    let never = World { installation: Installation::default(), ..World::new().await };
+    assert_eq!(never.decide(&foreign, None).await, Err(ErrorKind::CatalogUnavailable));
+    let (decided, ()) = tokio::join!(world.decide(&foreign, None), first_look);
+    assert_eq!(decided, Ok(Some(world.acme.to_string())));
 }

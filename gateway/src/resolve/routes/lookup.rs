@@ -46,8 +46,8 @@ impl Routes {
         found
     }
 
-    /// The tenant with this id, or `None` when the catalog knows none. Only for whoever has proved something already: an
-    /// unknown id is not remembered.
+    /// The tenant with this id, or `None` when the catalog knows none. For ids that a credential or the catalog itself has
+    /// named: an unknown one is not remembered.
     ///
     /// # Errors
     /// [`ErrorKind::CatalogUnavailable`] when the tenant is not cached and the catalog cannot be asked.
