@@ -36,7 +36,7 @@ dev: postgres
 
 test: postgres drivers
 	@scripts/install-promtool "$(TOOLS)"
-	PATH="$$PATH:$(TOOLS)" $(CARGO) test --locked --workspace
+	PATH="$$PATH:$(TOOLS)" $(CARGO) test --locked --workspace --no-fail-fast
 	@scripts/fuzz $(FUZZ_SECONDS_IN_TEST)
 
 check: format lint test

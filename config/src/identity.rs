@@ -20,8 +20,8 @@ pub struct IdentityConfig {
     /// `identity.jwks_refresh_interval_ms`: how often an issuer's keys are fetched anew while its tokens are used,
     /// milliseconds, 600,000. It is how long a key that its issuer has withdrawn goes on to be accepted.
     pub jwks_refresh_interval_ms: u64,
-    /// `identity.jwks_retry_interval_ms`: the least time between two fetches from one issuer because of a key that is
-    /// not known, or after a failure, milliseconds, 5,000. Shorter lets whoever invents keys' ids use up the issuer's
+    /// `identity.jwks_retry_interval_ms`: the time in which an issuer is asked at most twice because of a key that is not
+    /// known, and not again after a failure, milliseconds, 5,000. Shorter lets whoever invents keys' ids use up the issuer's
     /// patience; longer keeps tokens of a new key waiting.
     pub jwks_retry_interval_ms: u64,
     /// `identity.jwks_stale_max_ms`: how long keys are used while their issuer cannot be reached, milliseconds,

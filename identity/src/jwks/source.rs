@@ -34,8 +34,8 @@ struct Inner {
     retry_after: Duration,
     stale_max: Duration,
     kept: ArcSwapOption<Kept>,
-    /// Held while fetching; what came of the last time.
-    last: Mutex<Option<Attempt>>,
+    /// Held while fetching.
+    attempts: Mutex<Attempts>,
     /// Somebody fetches behind a client's back.
     refreshing: AtomicBool,
 }
@@ -45,9 +45,43 @@ struct Kept {
     since: Instant,
 }
 
-struct Attempt {
-    ended: Instant,
-    error: Option<FetchError>,
+/// The last two times that keys were asked for. Two, because a key may be new while the fetch for something else is
+/// under way, or has just ended: its token must not be refused for that.
+#[derive(Default)]
+pub(super) struct Attempts {
+    last: Option<Attempt>,
+    before: Option<Instant>,
+}
+
+pub(super) struct Attempt {
+    pub(super) began: Instant,
+    pub(super) ended: Instant,
+    pub(super) error: Option<FetchError>,
+}
+
+impl Attempts {
+    /// What came of the last, if it began after `asked`: what was read then is not older than the question. What a
+    /// fetch brings that was already under way may have been read before the key was there.
+    pub(super) fn newer_than(&self, asked: Instant) -> Option<&Attempt> {
+        self.last.as_ref().filter(|attempt| attempt.began >= asked)
+    }
+
+    /// What came of the last, if within this time it failed, or there were two.
+    pub(super) fn too_many(&self, retry_after: Duration) -> Option<&Attempt> {
+        let last = self.last.as_ref()?;
+        let counted = if last.error.is_some() { Some(last.ended) } else { self.before };
+        counted.is_some_and(|ended| ended.elapsed() < retry_after).then_some(last)
+    }
+
+    pub(super) fn add(&mut self, attempt: Attempt) {
+        self.before = self.last.replace(attempt).map(|last| last.ended);
+    }
+}
+
+impl Attempt {
+    fn outcome(&self) -> Result<(), FetchError> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
 }
 
 impl Source {
@@ -67,7 +101,7 @@ impl Source {
             retry_after: settings.jwks_retry_interval(),
             stale_max: settings.jwks_stale_max(),
             kept: ArcSwapOption::empty(),
-            last: Mutex::new(None),
+            attempts: Mutex::default(),
             refreshing: AtomicBool::new(false),
         }))
     }
@@ -132,31 +166,36 @@ impl Inner {
         });
     }
 
-    /// Fetches, unless somebody else has done so since `asked`, or a moment before.
+    /// Fetches, unless somebody else has begun to since `asked`, or it failed or was done twice just before.
     async fn fetch_once(&self, asked: Instant) -> Result<(), FetchError> {
-        let mut last = self.last.lock().await;
-        if let Some(attempt) = &*last {
-            let is_newer = attempt.ended >= asked;
-            if is_newer || attempt.ended.elapsed() < self.retry_after {
-                if !is_newer {
-                    JwksCounts::count(&self.counts.held_back);
-                }
-                return attempt.error.clone().map_or(Ok(()), Err);
-            }
+        let mut attempts = self.attempts.lock().await;
+        if let Some(attempt) = attempts.newer_than(asked) {
+            return attempt.outcome();
         }
-        let fetched = self.fetcher.fetch(&self.issuer).await;
-        let error = fetched.as_ref().err().cloned();
-        match fetched {
+        if let Some(attempt) = attempts.too_many(self.retry_after) {
+            JwksCounts::count(&self.counts.held_back);
+            return attempt.outcome();
+        }
+        let began = Instant::now();
+        let error = self.fetch().await.err();
+        let attempt = Attempt { began, ended: Instant::now(), error };
+        let outcome = attempt.outcome();
+        attempts.add(attempt);
+        outcome
+    }
+
+    async fn fetch(&self) -> Result<(), FetchError> {
+        match self.fetcher.fetch(&self.issuer).await {
             Ok(keys) => {
                 JwksCounts::count(&self.counts.succeeded);
                 self.kept.store(Some(Arc::new(Kept { keys: Arc::new(keys), since: Instant::now() })));
+                Ok(())
             }
             Err(error) => {
                 JwksCounts::count(&self.counts.failed);
                 tracing::warn!(issuer.id = %self.issuer.id, %error, "an issuer's keys could not be fetched");
+                Err(error)
             }
         }
-        *last = Some(Attempt { ended: Instant::now(), error: error.clone() });
-        error.map_or(Ok(()), Err)
     }
 }

@@ -1,5 +1,7 @@
+use super::source::{Attempt, Attempts};
 use super::*;
 use crate::testing::issuer;
+use std::time::{Duration, Instant};
 use tenancy::{ClaimShape, TenantForm, TenantId};
 
 /// Nothing listens there: the discard port is reserved, and no test opens it.
@@ -68,4 +70,27 @@ async fn a_tenants_issuer_is_not_looked_for_on_this_machine() {
         let refused = jwks.keys(&own, None).await.expect_err("not there");
         assert_eq!(refused, JwksError::Fetch(FetchError::NotPublic), "{url}");
     }
+}
+
+#[test]
+fn a_key_that_is_new_while_another_is_fetched_is_asked_for_once_more_and_no_oftener() {
+    let retry_after = Duration::from_secs(3_600);
+    let mut attempts = Attempts::default();
+    let began = Instant::now();
+    attempts.add(Attempt { began, ended: Instant::now(), error: None });
+    let asked = Instant::now();
+    assert!(attempts.newer_than(asked).is_none(), "it was read before the question");
+    assert!(attempts.too_many(retry_after).is_none());
+    attempts.add(Attempt { began: asked, ended: Instant::now(), error: None });
+    assert!(attempts.newer_than(asked).is_some());
+    assert!(attempts.too_many(retry_after).is_some());
+    assert!(attempts.too_many(Duration::ZERO).is_none());
+}
+
+#[test]
+fn who_failed_a_moment_ago_is_left_alone() {
+    let mut attempts = Attempts::default();
+    let now = Instant::now();
+    attempts.add(Attempt { began: now, ended: now, error: Some(FetchError::Unreachable) });
+    assert!(attempts.too_many(Duration::from_secs(3_600)).is_some());
 }

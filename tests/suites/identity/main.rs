@@ -29,12 +29,16 @@ use harness::{NameServer, Oidc, SharedStack, Stack, Tenant, oidc};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::sync::{LazyLock, OnceLock};
+use std::time::Duration;
 use tenantry::client::path;
 use tenantry::dev::StackOptions;
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 /// Nothing becomes known by the lapse of time here: what a test sees soon, a notification has brought.
 const NEVER_MS: u64 = 60_000;
+
+/// How soon a provider is asked again.
+const JWKS_RETRY: Duration = Duration::from_millis(100);
 
 /// The name server that the stack's control plane asks.
 static NAMES: OnceLock<NameServer> = OnceLock::new();
@@ -49,7 +53,8 @@ static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
             .gateway(|gateway| {
                 gateway.routes.resync_interval_ms = NEVER_MS;
                 gateway.identity.jwks_timeout_ms = 2_000;
-                gateway.identity.jwks_retry_interval_ms = 100;
+                gateway.identity.jwks_retry_interval_ms =
+                    JWKS_RETRY.as_millis().try_into().expect("it is short");
                 gateway.identity.private_issuers = true;
             })
             .control_plane(move |control_plane| {

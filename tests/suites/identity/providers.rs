@@ -1,12 +1,13 @@
 //! Providers' new keys, and their troubles.
 
-use super::{STACK, answer, connect, member_of, register, sql, with_token};
+use super::{JWKS_RETRY, STACK, answer, connect, member_of, register, sql, with_token};
 use harness::oidc::Trouble;
 use harness::{Oidc, Tenant, eventually};
 use reqwest::Method;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 use tenantry::client::path;
 use tokio::task::JoinSet;
 
@@ -54,7 +55,13 @@ async fn new_keys_under_load_fail_nobody() {
     for _ in 0..ROTATIONS {
         let goal = done.load(Ordering::SeqCst) + BETWEEN * CLIENTS as u64;
         eventually("clients get on", async || (done.load(Ordering::SeqCst) >= goal).then_some(())).await;
+        let fetches = oidc.fetches();
         oidc.rotate(true);
+        eventually("the new key is fetched", async || (oidc.fetches() > fetches).then_some(())).await;
+        let fetched = Instant::now();
+        // Two keys in less than that are more than a gateway asks a provider for.
+        eventually("keys may be fetched again", async || (fetched.elapsed() > JWKS_RETRY).then_some(()))
+            .await;
     }
     stop.store(true, Ordering::SeqCst);
     while let Some(ended) = clients.join_next().await {
