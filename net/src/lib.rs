@@ -1,10 +1,12 @@
-//! What both planes share of the network: how a listener lets go of a connection, TLS towards
-//! servers, and what a connection string says of it.
+//! What both planes share of the network: how a listener lets go of a connection, where a client
+//! is, TLS towards servers, and what a connection string says of it.
 //!
 //! Nothing in here knows a tenant, a route or a request's meaning.
 
+mod client_address;
 pub mod dsn;
 mod lingering;
 pub mod tls;
 
+pub use client_address::{AddressKey, ClientAddress};
 pub use lingering::Lingering;

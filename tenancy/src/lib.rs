@@ -5,6 +5,7 @@
 //! neither HTTP nor SQL; the crates above it map [`ErrorKind`] to SQLSTATEs and status codes.
 
 pub mod access;
+pub mod address_range;
 pub mod domain;
 pub mod email;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod source;
 pub mod tls_mode;
 
 pub use access::Access;
+pub use address_range::{AddressRange, BadAddressRange};
 pub use domain::{BadDomainName, DomainName};
 pub use email::{Email, NotAnEmail};
 pub use error::ErrorKind;
