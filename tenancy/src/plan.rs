@@ -20,6 +20,24 @@ pub struct Limits {
     /// What is due to the tenant beside the others of its cluster when there are not enough connections for all: one
     /// of twice the weight gets twice as many. From 1 to [`WEIGHT_MAX`].
     pub weight: u32,
+    /// Requests a second over all gateways; 0 for no limit.
+    pub requests_per_second: u32,
+    /// Requests that may come at once before [`Limits::requests_per_second`] holds; 0 for as many as that.
+    pub request_burst: u32,
+    /// How long a statement may run, in milliseconds; 0 for no limit of the tenant's.
+    pub statement_timeout_ms: u32,
+    /// How long a transaction may wait for its client, in milliseconds; 0 for no limit of the tenant's.
+    pub idle_in_transaction_timeout_ms: u32,
+    /// PostgreSQL's `work_mem` for the tenant's sessions, in kilobytes; 0 for the server's.
+    pub work_mem_kb: u32,
+    /// The result of one HTTP request, in bytes; 0 for no limit of the tenant's.
+    pub result_bytes_max: u64,
+    /// The body of one HTTP request, in bytes; 0 for no limit of the tenant's.
+    pub body_bytes_max: u64,
+    /// What the tenant's database may take before its owner is warned, in bytes; 0 for never.
+    pub storage_soft_bytes: u64,
+    /// What the tenant's database may take before it is read-only, in bytes; 0 for no limit.
+    pub storage_hard_bytes: u64,
 }
 
 /// The weight of who has none of its own.
@@ -29,6 +47,25 @@ pub const WEIGHT_DEFAULT: u32 = 100;
 pub const WEIGHT_MAX: u32 = 1_000;
 
 impl Limits {
+    /// Those of the plan `standard` of a new catalog.
+    pub const STANDARD: Self = Self {
+        pool_size: 20,
+        client_limit: 500,
+        queue_limit: 1_000,
+        checkout_timeout_ms: 10_000,
+        floor: 0,
+        weight: WEIGHT_DEFAULT,
+        requests_per_second: 0,
+        request_burst: 0,
+        statement_timeout_ms: 0,
+        idle_in_transaction_timeout_ms: 0,
+        work_mem_kb: 0,
+        result_bytes_max: 0,
+        body_bytes_max: 0,
+        storage_soft_bytes: 0,
+        storage_hard_bytes: 0,
+    };
+
     /// How long a client waits for a server connection before it is refused.
     #[must_use]
     pub const fn checkout_timeout(&self) -> Duration {

@@ -86,8 +86,7 @@ impl Setup {
             client_limit: 2_000,
             queue_limit: 1_000,
             checkout_timeout_ms: 10_000,
-            floor: 0,
-            weight: tenancy::WEIGHT_DEFAULT,
+            ..Limits::STANDARD
         };
         let registry = Registry::open(&Secret::new(catalog.to_owned()), key, limits).await?;
         let (admin, connection) =

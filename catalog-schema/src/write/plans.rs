@@ -3,7 +3,7 @@
 use crate::error::{CatalogError, Constraint};
 use crate::read::plans::{Entitlement, PlanRecord, entitlement_of_row, plan_of_row};
 use crate::read::tenants::TenantRecord;
-use crate::sql::{bigint, text, uuid};
+use crate::sql::{Arg, bigint, text, uuid};
 use crate::tx::Tx;
 use serde_json::json;
 use tenancy::{PlanName, TenantId};
@@ -37,23 +37,9 @@ impl Tx {
     /// # Errors
     /// When a limit is out of its range, or the catalog is unavailable.
     pub async fn plan_set(&mut self, plan: &PlanRecord) -> Result<(), CatalogError> {
-        let sql = "insert into catalog.plans
-                     (name, pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight)
-                   values ($1, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint)
-                   on conflict (name) do update set pool_size = excluded.pool_size,
-                     client_limit = excluded.client_limit, queue_limit = excluded.queue_limit,
-                     checkout_timeout_ms = excluded.checkout_timeout_ms,
-                     floor = excluded.floor, weight = excluded.weight";
-        let args = [
-            text(plan.name.as_str()),
-            bigint(i64::from(plan.limits.pool_size)),
-            bigint(i64::from(plan.limits.client_limit)),
-            bigint(i64::from(plan.limits.queue_limit)),
-            bigint(i64::from(plan.limits.checkout_timeout_ms)),
-            bigint(i64::from(plan.limits.floor)),
-            bigint(i64::from(plan.limits.weight)),
-        ];
-        self.execute(sql, &args).await?;
+        let args =
+            [text(plan.name.as_str())].into_iter().chain(limit_args(&plan.limits.into())).collect::<Vec<_>>();
+        self.execute(&upsert("catalog.plans", "name"), &args).await?;
         self.audit("plan.set", None, plan.name.as_str(), json!(plan.limits));
         Ok(())
     }
@@ -87,29 +73,62 @@ impl Tx {
         entitlement: &Entitlement,
     ) -> Result<TenantRecord, CatalogError> {
         self.lock_living_tenant(tenant).await?;
-        let sql = "insert into catalog.entitlements
-                     (tenant_id, pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight)
-                   values ($1, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint)
-                   on conflict (tenant_id) do update set pool_size = excluded.pool_size,
-                     client_limit = excluded.client_limit, queue_limit = excluded.queue_limit,
-                     checkout_timeout_ms = excluded.checkout_timeout_ms,
-                     floor = excluded.floor, weight = excluded.weight";
-        let args = [
-            uuid(tenant.as_uuid()),
-            bigint(entitlement.pool_size.map(i64::from)),
-            bigint(entitlement.client_limit.map(i64::from)),
-            bigint(entitlement.queue_limit.map(i64::from)),
-            bigint(entitlement.checkout_timeout_ms.map(i64::from)),
-            bigint(entitlement.floor.map(i64::from)),
-            bigint(entitlement.weight.map(i64::from)),
-        ];
-        self.execute(sql, &args).await?;
-        let detail = json!({
-            "pool_size": entitlement.pool_size, "client_limit": entitlement.client_limit,
-            "queue_limit": entitlement.queue_limit, "checkout_timeout_ms": entitlement.checkout_timeout_ms,
-            "floor": entitlement.floor, "weight": entitlement.weight,
-        });
-        self.audit("entitlement.set", Some(tenant), &tenant.to_string(), detail);
+        let args = [uuid(tenant.as_uuid())].into_iter().chain(limit_args(entitlement)).collect::<Vec<_>>();
+        self.execute(&upsert("catalog.entitlements", "tenant_id"), &args).await?;
+        self.audit("entitlement.set", Some(tenant), &tenant.to_string(), json!(entitlement));
         self.tenant_read(tenant).await
     }
+}
+
+/// The columns of all limits, in the order of [`limit_args`].
+const COLUMNS: [&str; 15] = [
+    "pool_size",
+    "client_limit",
+    "queue_limit",
+    "checkout_timeout_ms",
+    "floor",
+    "weight",
+    "requests_per_second",
+    "request_burst",
+    "statement_timeout_ms",
+    "idle_in_transaction_timeout_ms",
+    "work_mem_kb",
+    "result_bytes_max",
+    "body_bytes_max",
+    "storage_soft_bytes",
+    "storage_hard_bytes",
+];
+
+/// The statement that adds a row of limits or changes them: its key, then [`limit_args`].
+fn upsert(table: &str, key: &str) -> String {
+    let values =
+        (2..COLUMNS.len() + 2).map(|number| format!("${number}::bigint")).collect::<Vec<_>>().join(", ");
+    let changes = COLUMNS.map(|column| format!("{column} = excluded.{column}")).join(", ");
+    let columns = COLUMNS.join(", ");
+    format!(
+        "insert into {table} ({key}, {columns}) values ($1, {values}) on conflict ({key}) do update set {changes}"
+    )
+}
+
+fn limit_args(limits: &Entitlement) -> [Arg<'static>; COLUMNS.len()] {
+    // A number beyond a bigint is beyond its column as well, which says so.
+    let wide = |limit: Option<u64>| bigint(limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)));
+    let narrow = |limit: Option<u32>| bigint(limit.map(i64::from));
+    [
+        narrow(limits.pool_size),
+        narrow(limits.client_limit),
+        narrow(limits.queue_limit),
+        narrow(limits.checkout_timeout_ms),
+        narrow(limits.floor),
+        narrow(limits.weight),
+        narrow(limits.requests_per_second),
+        narrow(limits.request_burst),
+        narrow(limits.statement_timeout_ms),
+        narrow(limits.idle_in_transaction_timeout_ms),
+        narrow(limits.work_mem_kb),
+        wide(limits.result_bytes_max),
+        wide(limits.body_bytes_max),
+        wide(limits.storage_soft_bytes),
+        wide(limits.storage_hard_bytes),
+    ]
 }

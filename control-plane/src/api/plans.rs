@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::{Entitlement, PlanRecord};
 use serde::{Deserialize, Serialize};
-use tenancy::{Limits, PlanName, WEIGHT_DEFAULT, WEIGHT_MAX};
+use tenancy::{Limits, PlanName, WEIGHT_MAX};
 use utoipa::ToSchema;
 
 /// Far above what a server bears, far below where sums overflow.
@@ -22,14 +22,7 @@ const COUNT_MAX: u32 = 1_000_000;
 const CHECKOUT_TIMEOUT_MS_MAX: u32 = 3_600_000;
 
 /// What a plan has where its maker says nothing: the limits of the plan `standard` of a new catalog.
-const USUAL: Limits = Limits {
-    pool_size: 20,
-    client_limit: 500,
-    queue_limit: 1_000,
-    checkout_timeout_ms: 10_000,
-    floor: 0,
-    weight: WEIGHT_DEFAULT,
-};
+const USUAL: Limits = Limits::STANDARD;
 
 /// What a tenant may, at each gateway.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -50,7 +43,7 @@ pub(super) struct LimitsShown {
 
 impl From<Limits> for LimitsShown {
     fn from(limits: Limits) -> Self {
-        let Limits { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight } = limits;
+        let Limits { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight, .. } = limits;
         Self { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight }
     }
 }
@@ -133,7 +126,15 @@ pub(super) async fn plan_create(
 ) -> ApiResult<Response> {
     let PlanCreate { name, pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight } =
         body.value;
-    let given = Entitlement { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight };
+    let given = Entitlement {
+        pool_size,
+        client_limit,
+        queue_limit,
+        checkout_timeout_ms,
+        floor,
+        weight,
+        ..Entitlement::default()
+    };
     let plan = PlanRecord { name: field("name", &name)?, limits: given.over(USUAL) };
     check(&plan.limits)?;
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
@@ -181,7 +182,15 @@ pub(super) async fn plan_update(
 ) -> ApiResult<Response> {
     let name = named(&name)?;
     let PlanUpdate { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight } = body.value;
-    let given = Entitlement { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight };
+    let given = Entitlement {
+        pool_size,
+        client_limit,
+        queue_limit,
+        checkout_timeout_ms,
+        floor,
+        weight,
+        ..Entitlement::default()
+    };
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),

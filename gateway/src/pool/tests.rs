@@ -41,8 +41,7 @@ pub(crate) fn route() -> RouteRecord {
             client_limit: 9,
             queue_limit: 9,
             checkout_timeout_ms: 60_000,
-            floor: 0,
-            weight: WEIGHT_DEFAULT,
+            ..Limits::STANDARD
         },
         placement: Some(PlacementRecord {
             cluster: Arc::new(ClusterRecord {

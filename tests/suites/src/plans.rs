@@ -2,12 +2,12 @@
 
 use catalog_schema::{Catalog, Context, MasterKey, PlanRecord};
 use harness::Stack;
-use tenancy::{Limits, Secret, WEIGHT_DEFAULT};
+use tenancy::{Limits, Secret};
 
 /// Limits in the order: pool, clients, queue, check-out time-out in milliseconds.
 #[must_use]
 pub const fn limits(pool_size: u32, client_limit: u32, queue_limit: u32, checkout_timeout_ms: u32) -> Limits {
-    Limits { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor: 0, weight: WEIGHT_DEFAULT }
+    Limits { pool_size, client_limit, queue_limit, checkout_timeout_ms, ..Limits::STANDARD }
 }
 
 /// Adds a plan to the stack's catalog, or changes it.

@@ -62,8 +62,7 @@ pub(super) const LIMITS: Limits = Limits {
     client_limit: 2_000,
     queue_limit: 1_000,
     checkout_timeout_ms: 10_000,
-    floor: 0,
-    weight: 100,
+    ..Limits::STANDARD
 };
 
 impl Bench {

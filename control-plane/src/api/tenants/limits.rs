@@ -43,7 +43,8 @@ pub(in super::super) struct OwnLimits {
 
 impl From<Entitlement> for OwnLimits {
     fn from(own: Entitlement) -> Self {
-        let Entitlement { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight } = own;
+        let Entitlement { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight, .. } =
+            own;
         Self { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight }
     }
 }
@@ -87,6 +88,7 @@ impl LimitsUpdate {
             checkout_timeout_ms: self.checkout_timeout_ms.unwrap_or(own.checkout_timeout_ms),
             floor: self.floor.unwrap_or(own.floor),
             weight: self.weight.unwrap_or(own.weight),
+            ..own
         }
     }
 }
