@@ -2,9 +2,9 @@
 
 use crate::section::Section;
 use crate::{
-    CancelConfig, CatalogConfig, ConfigError, ConsoleConfig, GatewayListen, IdentityConfig, LimitsConfig,
-    MasterKeySource, MetricsConfig, PoolConfig, PreparedConfig, ResolveConfig, RouteCacheConfig, StateConfig,
-    TimeoutsConfig, TlsConfig, load,
+    CancelConfig, CatalogConfig, ConfigError, ConsoleConfig, GatewayListen, HttpConfig, IdentityConfig,
+    LimitsConfig, MasterKeySource, MetricsConfig, PoolConfig, PreparedConfig, ResolveConfig,
+    RouteCacheConfig, StateConfig, TimeoutsConfig, TlsConfig, load,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -41,6 +41,8 @@ pub struct GatewayConfig {
     pub identity: IdentityConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
+    /// `[http]`
+    pub http: HttpConfig,
     /// `[timeouts]`
     pub timeouts: TimeoutsConfig,
     /// `[cancel]`
@@ -78,6 +80,7 @@ impl Default for GatewayConfig {
             prepared: PreparedConfig::default(),
             identity: IdentityConfig::default(),
             limits: LimitsConfig::default(),
+            http: HttpConfig::default(),
             timeouts: TimeoutsConfig::default(),
             cancel: CancelConfig::default(),
             console: ConsoleConfig::default(),
@@ -138,6 +141,7 @@ impl GatewayConfig {
             prepared: PreparedConfig::read(root.section("prepared")),
             identity: IdentityConfig::read(root.section("identity")),
             limits: LimitsConfig::read(root.section("limits")),
+            http: HttpConfig::read(root.section("http")),
             timeouts: TimeoutsConfig::read(root.section("timeouts")),
             cancel: CancelConfig::read(root.section("cancel")),
             console: ConsoleConfig::read(root.section("console")),

@@ -25,11 +25,11 @@ pub struct LimitsConfig {
     /// `limits.http_body_bytes_max`: the body of one HTTP request, bytes, 10,485,760. It is held in
     /// memory while the request runs.
     pub http_body_bytes_max: usize,
-    /// `limits.http_response_bytes_max`: the result of one HTTP request, bytes, 10,485,760. A larger
-    /// one ends with an error.
+    /// `limits.http_response_bytes_max`: the result of one HTTP request, bytes, 1,073,741,823. It streams, and
+    /// takes time rather than memory; a larger one ends with an error.
     pub http_response_bytes_max: usize,
-    /// `limits.http_request_timeout_ms`: one HTTP request from its first byte to its last,
-    /// milliseconds, 60,000. The statement is cancelled when it passes.
+    /// `limits.http_request_timeout_ms`: one HTTP request until its result is there or begins to
+    /// stream, milliseconds, 60,000. The statement is cancelled when it passes.
     pub http_request_timeout_ms: u64,
     /// `limits.client_limit`: clients of all tenants at once, 10,000. One more is refused. Each takes
     /// a file descriptor and a few kilobytes: raise the process's limit of open files with it.
@@ -46,7 +46,7 @@ impl Default for LimitsConfig {
             startup_bytes_max: POSTGRES_STARTUP_BYTES_MAX,
             message_bytes_max: POSTGRES_MESSAGE_BYTES_MAX,
             http_body_bytes_max: 10 * 1024 * 1024,
-            http_response_bytes_max: 10 * 1024 * 1024,
+            http_response_bytes_max: POSTGRES_MESSAGE_BYTES_MAX,
             http_request_timeout_ms: 60_000,
             client_limit: 10_000,
             prepared_bytes_per_client_max: 4 * 1024 * 1024,
