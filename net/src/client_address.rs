@@ -16,13 +16,15 @@ pub struct ClientAddress {
     ip: IpAddr,
     /// 0 where a proxy does not say.
     port: u16,
+    is_local: bool,
 }
 
 impl ClientAddress {
-    /// The address at a port; 0 when nobody knows which.
+    /// A client whose connection `proxy` passes on; port 0 when nobody knows which.
     #[must_use]
-    pub const fn new(ip: IpAddr, port: u16) -> Self {
-        Self { ip: ip.to_canonical(), port }
+    pub const fn behind(proxy: Self, ip: IpAddr, port: u16) -> Self {
+        let ip = ip.to_canonical();
+        Self { ip, port, is_local: proxy.is_local && ip.is_loopback() }
     }
 
     /// The address. Never IPv4 in the form of IPv6.
@@ -37,10 +39,11 @@ impl ClientAddress {
         self.port
     }
 
-    /// Is it this machine itself?
+    /// Does nothing of the connection leave this machine? A proxy elsewhere that names a client of its own machine is
+    /// still elsewhere.
     #[must_use]
-    pub const fn is_loopback(self) -> bool {
-        self.ip.is_loopback()
+    pub const fn is_local(self) -> bool {
+        self.is_local
     }
 
     /// What limits for an address count it by.
@@ -52,7 +55,8 @@ impl ClientAddress {
 
 impl From<SocketAddr> for ClientAddress {
     fn from(socket: SocketAddr) -> Self {
-        Self::new(socket.ip(), socket.port())
+        let ip = socket.ip().to_canonical();
+        Self { ip, port: socket.port(), is_local: ip.is_loopback() }
     }
 }
 
@@ -123,12 +127,13 @@ mod tests {
         let mapped = address("[::ffff:192.0.2.7]:5");
         assert_eq!(mapped, address("192.0.2.7:5"));
         assert_eq!(mapped.key().to_string(), "192.0.2.7");
-        assert!(address("[::ffff:127.0.0.1]:5").is_loopback());
+        assert!(address("[::ffff:127.0.0.1]:5").is_local());
     }
 
     #[test]
     fn a_port_that_nobody_knows_is_not_written() {
-        assert_eq!(ClientAddress::new(address("192.0.2.7:1").ip(), 0).to_string(), "192.0.2.7");
+        let proxied = ClientAddress::behind(address("192.0.2.1:9"), address("192.0.2.7:1").ip(), 0);
+        assert_eq!(proxied.to_string(), "192.0.2.7");
         assert_eq!(address("[2001:db8::1]:5").to_string(), "[2001:db8::1]:5");
     }
 }

@@ -5,7 +5,9 @@
 
 mod client_address;
 pub mod dsn;
+pub mod forwarded;
 mod lingering;
+pub mod proxy_protocol;
 pub mod tls;
 
 pub use client_address::{AddressKey, ClientAddress};
