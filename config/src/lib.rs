@@ -44,7 +44,7 @@ pub use gateway::GatewayConfig;
 pub use http::HttpConfig;
 pub use identity::IdentityConfig;
 pub use limits::LimitsConfig;
-pub use listen::GatewayListen;
+pub use listen::{GatewayListen, ProxiedListener};
 pub use master_key::{MasterKeySource, SecretUnreadable};
 pub use metrics::MetricsConfig;
 pub use people::PeopleConfig;

@@ -17,6 +17,7 @@ use crate::pool::servers::Server;
 use crate::resolve::Tenant;
 use dashmap::DashMap;
 use jiff::Timestamp;
+use net::ClientAddress;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -55,7 +56,7 @@ pub struct Introduction {
     /// The `application_name` that it began with.
     pub application: Box<str>,
     /// Where it comes from.
-    pub peer: SocketAddr,
+    pub peer: ClientAddress,
     /// Our end of its connection.
     pub local: Option<SocketAddr>,
     /// Its connection is encrypted.
@@ -137,7 +138,7 @@ impl Clients {
     /// Ends every client whose credential opens its tenant no more, as `is_good` has it.
     pub fn end_withdrawn(&self, is_good: impl Fn(&Introduction) -> bool) {
         for entry in &self.entries {
-            if !entry.is_killed() && !is_good(&entry.about) {
+            if !is_good(&entry.about) {
                 self.withdraw(&entry);
             }
         }
@@ -151,15 +152,16 @@ impl Clients {
     /// Ends every client whose credential said from the beginning that it is over by `now`.
     pub fn end_over(&self, now: Timestamp) {
         for client in self.ends.due::<Vec<_>>(now).into_iter().filter_map(|id| self.find(id)) {
-            if !client.is_killed() {
-                self.withdraw(&client);
-            }
+            self.withdraw(&client);
         }
     }
 
-    fn withdraw(&self, client: &Client) {
-        self.withdrawn.inc();
-        client.kill(End::Withdrawn);
+    /// Ends a client whose credential opens its tenant no more.
+    pub fn withdraw(&self, client: &Client) {
+        if !client.is_killed() {
+            self.withdrawn.inc();
+            client.kill(End::Withdrawn);
+        }
     }
 
     /// The client with this number, if it is still there.

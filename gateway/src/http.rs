@@ -1,7 +1,8 @@
 //! SQL over HTTP: the contract of the `@neondatabase/serverless` driver, and probes.
 //!
 //! ```text
-//! sql ─┬─ caller    whose request is it, and for which tenant
+//! sql ─┬─ origin    where it comes from
+//!      ├─ caller    whose request is it, and for which tenant
 //!      ├─ request   one statement or a batch        (params: JSON to text)
 //!      ├─ script    the messages for the server
 //!      ├─ query     run on a leased connection
@@ -20,6 +21,7 @@ pub mod bounded;
 pub mod caller;
 pub mod failure;
 pub mod fault;
+pub mod origin;
 pub mod params;
 pub mod query;
 pub mod reply;
@@ -33,19 +35,18 @@ use crate::shared::Shared;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
-use net::Lingering;
+use net::{ClientAddress, Lingering};
 use reply::Reply;
-use std::net::SocketAddr;
 use tenancy::Source;
 
 /// Answers any request.
-pub async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Reply {
+pub async fn answer(request: Request<Incoming>, connection: ClientAddress, shared: &Shared) -> Reply {
     shared.usage.http_requests.inc();
     if let Some(place) = Place::of(request.uri().path(), shared) {
         return match *request.method() {
             Method::POST => {
                 let tenant = place.tenant.map(str::to_owned);
-                sql::answer(request.map(Lingering::new), tenant.as_deref(), peer, shared).await
+                sql::answer(request.map(Lingering::new), tenant.as_deref(), connection, shared).await
             }
             Method::OPTIONS => reply::preflight(),
             _ => reply::method_not_allowed("POST, OPTIONS"),

@@ -9,6 +9,7 @@ pub mod door;
 pub mod group;
 pub mod http;
 pub mod negotiate;
+mod origin;
 pub mod peers;
 pub mod pgwire;
 pub mod wire;

@@ -18,8 +18,8 @@ use crate::resolve::startup::{self, Target};
 use crate::resolve::{Found, Tenant, pool_mode};
 use crate::shared::Shared;
 use catalog_schema::RouteRecord;
+use net::ClientAddress;
 use pgwire::startup::Startup;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tenancy::{ErrorKind, PoolMode};
 
@@ -28,7 +28,7 @@ pub struct Accepted {
     /// Its socket.
     pub wire: ClientWire,
     /// Where it comes from.
-    pub peer: SocketAddr,
+    pub peer: ClientAddress,
     /// What it asked for.
     pub startup: Startup,
 }
@@ -36,7 +36,7 @@ pub struct Accepted {
 /// It is known which tenant the client means, and whether there is one.
 pub struct Resolved {
     wire: ClientWire,
-    peer: SocketAddr,
+    peer: ClientAddress,
     target: Target,
     /// `None`: a token will tell.
     found: Option<Found>,
@@ -45,7 +45,7 @@ pub struct Resolved {
 /// The client has proved who it is.
 pub struct Authenticated {
     wire: ClientWire,
-    peer: SocketAddr,
+    peer: ClientAddress,
     target: Target,
     tenant: Arc<Tenant>,
     identity: Identity,
@@ -56,7 +56,7 @@ pub struct Admitted {
     /// Its socket.
     pub wire: ClientWire,
     /// Where it comes from.
-    pub peer: SocketAddr,
+    pub peer: ClientAddress,
     /// The settings that its session is to begin with.
     pub settings: Vec<(String, String)>,
     /// How long it keeps a server connection.
@@ -149,7 +149,7 @@ impl Resolved {
 /// A token says by itself which tenant it is for, or whose it is among those that were named.
 async fn by_token(
     mut wire: ClientWire,
-    peer: SocketAddr,
+    peer: ClientAddress,
     target: Target,
     shared: &Shared,
 ) -> Result<Authenticated, Box<Refused>> {

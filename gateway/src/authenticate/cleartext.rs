@@ -5,8 +5,8 @@
 
 use crate::error::Refusal;
 use crate::listen::wire::{ClientWire, WireError};
+use net::ClientAddress;
 use pgwire::backend::write;
-use std::net::SocketAddr;
 use tenancy::{ErrorKind, Secret};
 
 /// The tag of every message that a client authenticates with.
@@ -16,8 +16,8 @@ const PASSWORD_MESSAGE: u8 = b'p';
 ///
 /// # Errors
 /// [`ErrorKind::TlsRequired`] on a connection in clear from elsewhere; a protocol violation; or the client has left.
-pub async fn ask(wire: &mut ClientWire, peer: SocketAddr) -> Result<Secret, Refusal> {
-    if !wire.is_encrypted() && !peer.ip().is_loopback() {
+pub async fn ask(wire: &mut ClientWire, peer: ClientAddress) -> Result<Secret, Refusal> {
+    if !wire.is_encrypted() && !peer.is_local() {
         return Err(Refusal::new(ErrorKind::TlsRequired, "a token is only taken over TLS")
             .hint("connect with sslmode=verify-full"));
     }

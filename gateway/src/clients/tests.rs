@@ -12,7 +12,7 @@ fn introduction() -> Introduction {
         tenant: Arc::new(Tenant::new(route(), CancellationToken::new())),
         subject: "app".into(),
         application: "".into(),
-        peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+        peer: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         local: None,
         is_encrypted: false,
         pool_mode: PoolMode::Transaction,

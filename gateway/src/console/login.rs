@@ -8,8 +8,8 @@ use crate::resolve::host::Hosts;
 use crate::resolve::{Installation, Named};
 use crate::shared::Shared;
 use config::ConsoleRole;
+use net::ClientAddress;
 use pgwire::startup::Startup;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tenancy::{ErrorKind, Source};
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,7 +19,7 @@ pub struct Operator {
     /// The socket.
     pub wire: ClientWire,
     /// Where it comes from.
-    pub peer: SocketAddr,
+    pub peer: ClientAddress,
     /// Who it is.
     pub user: String,
     /// What it may do.
@@ -40,7 +40,7 @@ pub fn is_meant(startup: &Startup) -> bool {
 /// The refusal, and the socket to say it on.
 pub async fn enter(
     mut wire: ClientWire,
-    peer: SocketAddr,
+    peer: ClientAddress,
     startup: &Startup,
     shared: &Shared,
 ) -> Result<Operator, Box<(ClientWire, Refusal)>> {
@@ -116,7 +116,7 @@ fn is_a_tenants(name: &str, hosts: Hosts<'_>, installation: &Installation) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use catalog_schema::IdentityDocument;
+    use catalog_schema::{ChangedDomains, IdentityDocument};
     use config::GatewayConfig;
     use tenancy::TenantId;
 
@@ -126,7 +126,8 @@ mod tests {
         let is_a_tenants = |name| is_a_tenants(name, Hosts::of(&config), &installation);
         assert!(is_a_tenants("acme.localhost") && !is_a_tenants("sql.acme.org"));
         let domains = [("sql.acme.org".parse().expect("a domain"), TenantId::generate())];
-        installation.replace(IdentityDocument { domains: domains.into(), ..IdentityDocument::default() });
+        installation.domains().replace(&ChangedDomains::All, domains.into());
+        installation.replace(IdentityDocument::default());
         assert!(is_a_tenants("SQL.acme.org") && !is_a_tenants("gateway.example.com"));
     }
 

@@ -14,12 +14,12 @@ use crate::cancel::CancelGuard;
 use crate::shared::Shared;
 use crate::stream::ClientStream;
 use config::ConsoleRole;
+use net::ClientAddress;
 use pgwire::backend::{TransactionStatus, write};
 use pgwire::frame::{Header, peek_header};
 use pgwire::frontend::{self, tag};
 use pgwire::{Severity, SqlState};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,7 +50,7 @@ pub(super) struct Session {
     pub(super) out: Vec<u8>,
     user: String,
     role: ConsoleRole,
-    peer: SocketAddr,
+    peer: ClientAddress,
     cancel: CancelGuard,
     /// Between BEGIN and its end.
     pub(super) in_block: bool,

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::reply::{self, Reply};
 use super::results::Results;
 use super::script::Script;
-use super::{caller, query, request};
+use super::{caller, origin, query, request};
 use crate::admit::{self, gate};
 use crate::error::Refusal;
 use crate::pool::{Asker, CheckoutError, Lease};
@@ -21,23 +21,26 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
-use net::Lingering;
-use std::net::SocketAddr;
+use net::{ClientAddress, Lingering};
 use tenancy::ErrorKind;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// Answers a request. `tenant_in_path` is the tenant's name in its path, if there is one. When the client leaves, hyper drops the future and with it the lease.
+/// Answers a request. `tenant_in_path` is the tenant's name in its path, if there is one; `connection` is who has opened its connection. When the client leaves, hyper drops the future and with it the lease.
 pub async fn answer(
     request: Request<Lingering<Incoming>>,
     tenant_in_path: Option<&str>,
-    peer: SocketAddr,
+    connection: ClientAddress,
     shared: &Shared,
 ) -> Reply {
     let id = Uuid::new_v4();
     let deadline = Instant::now() + shared.config.limits.http_request_timeout();
     let (parts, body) = request.into_parts();
+    let peer = match origin::client_of(&parts.headers, connection, shared) {
+        Ok(peer) => peer,
+        Err(refusal) => return reply::on_sql(refused(refusal.into(), None, shared), id),
+    };
     let span = tracing::info_span!(
         "sql", request.id = %id, %peer, tenant.id = tracing::field::Empty, tenant.slug = tracing::field::Empty,
         subject = tracing::field::Empty

@@ -3,12 +3,16 @@
 mod encrypt;
 
 use super::door::{self, Orders, Visitors};
+use super::origin::{self, Origin};
 use crate::http;
 use crate::shared::Shared;
+use config::ProxiedListener;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use net::ClientAddress;
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,12 +72,18 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, builder: &Builder<TokioExecutor>, shared: &Arc<Shared>) {
+async fn serve(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    builder: &Builder<TokioExecutor>,
+    shared: &Arc<Shared>,
+) {
     let Ok(_place) = Arc::clone(&shared.client_places).try_acquire_owned() else {
         shared.usage.refusals.refused(ErrorKind::ClientLimit);
         return send_away(stream).await;
     };
     let is_late = shared.drain.is_cancelled();
+    let Some(peer) = client_of(&mut stream, peer, shared).await else { return };
     let Some(stream) = encrypt::begin(stream, peer, shared).await else { return };
     let activity = Arc::new(Activity::new(shared.config.limits.startup_timeout()));
     let service = service_fn(|request| {
@@ -109,6 +119,20 @@ async fn serve(stream: TcpStream, peer: SocketAddr, builder: &Builder<TokioExecu
             }
         }
     }
+}
+
+/// Who has opened the connection. `None`: a trusted proxy was to say it, and did not.
+async fn client_of(stream: &mut TcpStream, peer: SocketAddr, shared: &Shared) -> Option<ClientAddress> {
+    let listen = &shared.config.listen;
+    let origin = origin::of(stream, peer, listen, ProxiedListener::Http);
+    let origin = timeout(shared.config.limits.startup_timeout(), origin).await;
+    match origin.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(Origin { client, is_unnamed: false }) => return Some(client),
+        Ok(_unnamed) => tracing::info!(%peer, "a trusted proxy does not begin with the PROXY protocol"),
+        Err(error) => tracing::info!(%peer, %error, "what a proxy says of its client cannot be read"),
+    }
+    shared.usage.refusals.refused(ErrorKind::ProtocolViolation);
+    None
 }
 
 async fn send_away(mut stream: TcpStream) {

@@ -10,8 +10,8 @@ use crate::shared::Shared;
 use crate::tls::Acceptor;
 use crate::tls::acceptor::Inside;
 use config::TlsListenerMode;
+use net::ClientAddress;
 use pgwire::startup::{CancelKey, FirstPacket, Startup, expect_no_early_data};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tenancy::ErrorKind;
 
@@ -43,7 +43,7 @@ enum Step {
 /// The client broke the protocol, or wants to be served in clear where it may not.
 pub async fn startup(
     mut wire: ClientWire,
-    peer: SocketAddr,
+    peer: ClientAddress,
     shared: &Arc<Shared>,
 ) -> Result<Option<(ClientWire, Startup)>, Box<Refused>> {
     if let Some(tls) = &shared.tls
@@ -117,7 +117,12 @@ fn judge(
 }
 
 /// `None`: the two could not agree. The client was told by TLS itself.
-async fn encrypt(wire: ClientWire, peer: SocketAddr, tls: &Acceptor, inside: Inside) -> Option<ClientWire> {
+async fn encrypt(
+    wire: ClientWire,
+    peer: ClientAddress,
+    tls: &Acceptor,
+    inside: Inside,
+) -> Option<ClientWire> {
     match wire.encrypt(tls, inside).await {
         Ok(wire) => Some(wire),
         Err(error) => {
@@ -127,7 +132,7 @@ async fn encrypt(wire: ClientWire, peer: SocketAddr, tls: &Acceptor, inside: Ins
     }
 }
 
-async fn cancel(key: CancelKey, peer: SocketAddr, shared: &Shared) {
+async fn cancel(key: CancelKey, peer: ClientAddress, shared: &Shared) {
     let outcome = shared.cancels.cancel(key, peer.ip()).await;
     shared.usage.cancelled(outcome);
 }

@@ -51,7 +51,7 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationT
 async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, _place: OwnedSemaphorePermit) {
     let wire = ClientWire::new(ClientStream::Plain(stream), shared.config.limits.startup_bytes_max);
     // Whoever wants a session is at the wrong door.
-    let _ = timeout(REQUEST_MAX, negotiate::startup(wire, peer, &shared)).await;
+    let _ = timeout(REQUEST_MAX, negotiate::startup(wire, peer.into(), &shared)).await;
 }
 
 #[cfg(test)]

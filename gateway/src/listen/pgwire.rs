@@ -2,6 +2,7 @@
 
 use super::door::{self, Orders, Visitors};
 use super::negotiate;
+use super::origin::Origin;
 use super::wire::{ClientWire, WireError};
 use crate::console::{self, Operator};
 use crate::counted::Counted;
@@ -11,6 +12,7 @@ use crate::session::{Accepted, Admitted, Refused};
 use crate::shared::Shared;
 use crate::stream::ClientStream;
 use crate::summons::run_until;
+use net::ClientAddress;
 use pgwire::backend::write;
 use pgwire::startup::Startup;
 use std::net::SocketAddr;
@@ -92,7 +94,8 @@ async fn enter_in_time(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>)
 }
 
 /// Takes a client through all stages up to admission. `None`: it was sent away, or has left.
-async fn enter(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Option<Entered> {
+async fn enter(mut wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Option<Entered> {
+    let Origin { client: peer, is_unnamed } = origin(&mut wire, peer, shared).await?;
     let (mut wire, startup) = match negotiate::startup(wire, peer, shared).await {
         Ok(begun) => begun?,
         Err(refused) => {
@@ -100,6 +103,12 @@ async fn enter(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Opti
             return None;
         }
     };
+    if is_unnamed {
+        let refusal = Refusal::protocol("a trusted proxy must begin with the PROXY protocol, version 2")
+            .hint("have it send the header, or leave pg out of the gateway's listen.proxy_protocol");
+        send_away(Refused { wire, refusal, tenant: None }, peer, shared).await;
+        return None;
+    }
     if shared.drain.is_cancelled() {
         let refusal = Refusal::draining();
         send_away(Refused { wire, refusal, tenant: None }, peer, shared).await;
@@ -127,6 +136,18 @@ async fn enter(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Opti
     }
 }
 
+/// `None`: what a proxy says of it cannot be read.
+async fn origin(wire: &mut ClientWire, peer: SocketAddr, shared: &Shared) -> Option<Origin> {
+    match wire.origin(peer, &shared.config.listen).await {
+        Ok(origin) => Some(origin),
+        Err(error) => {
+            shared.usage.refusals.refused(ErrorKind::ProtocolViolation);
+            tracing::info!(%peer, %error, "what a proxy says of its client cannot be read");
+            None
+        }
+    }
+}
+
 async fn advance(accepted: Accepted, shared: &Arc<Shared>) -> Result<Admitted, Box<Refused>> {
     accepted.resolve(shared).await?.authenticate(shared).await?.admit(shared)
 }
@@ -142,7 +163,7 @@ async fn negotiate_version(wire: &mut ClientWire, startup: &Startup) -> Result<(
     wire.send(&answer).await
 }
 
-async fn send_away(refused: Refused, peer: SocketAddr, shared: &Shared) {
+async fn send_away(refused: Refused, peer: ClientAddress, shared: &Shared) {
     let Refused { wire, refusal, tenant } = refused;
     match &tenant {
         Some(tenant) => tenant.usage().refused(refusal.kind()),

@@ -1,9 +1,11 @@
 //! A client's socket before the relay: bounded reading, whole messages.
 
+use super::origin::{self, Origin};
 use crate::error::{Refusal, sqlstate};
 use crate::stream::ClientStream;
 use crate::tls::acceptor::Inside;
 use crate::tls::{Acceptor, TlsFacts};
+use config::{GatewayListen, ProxiedListener};
 use pgwire::frame::{HEADER_LEN, peek_header};
 use pgwire::startup::{FirstPacket, is_direct_tls, parse_first_packet};
 use pgwire::{ErrorResponse, Severity, backend};
@@ -84,6 +86,19 @@ impl ClientWire {
         &self.inbound
     }
 
+    /// Where the connection comes from, for the first thing that is read of it.
+    ///
+    /// # Errors
+    /// A trusted proxy breaks off, or breaks the PROXY protocol.
+    pub(super) async fn origin(&mut self, peer: SocketAddr, listen: &GatewayListen) -> io::Result<Origin> {
+        match &mut self.stream {
+            ClientStream::Plain(stream) => origin::of(stream, peer, listen, ProxiedListener::Pg).await,
+            ClientStream::Tls(_) | ClientStream::WebSocket(_) => {
+                Err(io::Error::other("the connection has begun already"))
+            }
+        }
+    }
+
     /// Does the client begin with TLS, without asking for it? Looks at its first byte, which stays to be read.
     pub async fn begins_with_tls(&mut self) -> bool {
         let ClientStream::Plain(stream) = &self.stream else { return false };
@@ -147,7 +162,7 @@ impl ClientWire {
     /// Is the connection encrypted?
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        matches!(self.stream, ClientStream::Tls(_))
+        self.stream.is_encrypted()
     }
 
     /// Sends bytes.

@@ -6,9 +6,9 @@ use crate::stream::ClientStream;
 use crate::tls::Acceptor;
 use crate::tls::acceptor::Inside;
 use config::TlsListenerMode;
+use net::ClientAddress;
 use pgwire::startup::is_direct_tls;
 use std::io;
-use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ const NOT_IN_CLEAR: &[u8] =
 
 /// Encrypts a client's connection if that is what it begins with, within the time for logging in. `None`: it is not
 /// served.
-pub(super) async fn begin(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<ClientStream> {
+pub(super) async fn begin(stream: TcpStream, peer: ClientAddress, shared: &Shared) -> Option<ClientStream> {
     let mode = shared.config.tls.http_mode;
     let Some(tls) = shared.tls.as_ref().filter(|_| mode != TlsListenerMode::Disable) else {
         return Some(ClientStream::Plain(stream));
