@@ -69,6 +69,7 @@ pub use tx::{Context, FencedTx, Tx};
 pub use write::clusters::{ClusterPatch, NewCluster};
 pub use write::credentials::{CREDENTIALS_LIVE_MAX, NewCredential};
 pub use write::domains::{DOMAINS_MAX, DOMAINS_VERIFIED_MAX};
+pub use write::gateways::Forgotten;
 pub use write::idempotency::Idempotency;
 pub use write::invites::{INVITES_OPEN_MAX, NewInvite};
 pub use write::issuers::{EXTERNAL_IDS_MAX, ISSUERS_MAX, TENANT_ISSUERS_BYTES_MAX, TENANT_ISSUERS_MAX};

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod clusters;
 pub mod credentials;
 pub mod domains;
+pub mod gateways;
 pub mod idempotency;
 pub mod invites;
 pub mod issuers;

@@ -66,6 +66,7 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(clusters::cluster_register, clusters::cluster_list))
         .routes(routes!(clusters::cluster_get, clusters::cluster_update))
         .routes(routes!(gateways::gateway_list))
+        .routes(routes!(gateways::gateway_forget))
         .routes(routes!(plans::plan_create, plans::plan_list))
         .routes(routes!(plans::plan_get, plans::plan_update))
         .routes(routes!(tenants::tenant_create, tenants::tenant_list))

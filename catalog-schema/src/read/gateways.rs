@@ -149,7 +149,7 @@ impl Catalog {
     }
 }
 
-fn gateway_of_row(row: &Row) -> Result<GatewayRecord, CatalogError> {
+pub(crate) fn gateway_of_row(row: &Row) -> Result<GatewayRecord, CatalogError> {
     let gateway = GatewayHeartbeat {
         id: row.id("id")?,
         name: row.value("name")?,

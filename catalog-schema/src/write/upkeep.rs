@@ -5,6 +5,7 @@ use crate::error::CatalogError;
 use crate::row::Columns;
 use crate::session::Session;
 use crate::sql::{bigint, millis};
+use crate::write::gateways::prune_succeeded;
 use std::time::Duration;
 
 /// How long what is kept.
@@ -12,7 +13,7 @@ use std::time::Duration;
 pub struct Retention {
     /// Answers under idempotency keys.
     pub idempotency_keys: Duration,
-    /// Gateways that gave no sign of life.
+    /// Gateways that gave no sign of life, and that no other has taken the place of.
     pub gateways: Duration,
     /// Sessions and invites that are over.
     pub ended: Duration,
@@ -70,7 +71,8 @@ impl Catalog {
         let age = millis(retention.idempotency_keys);
         let idempotency_keys = session.execute(keys, &[bigint(limit), age]).await?;
         let age = millis(retention.gateways);
-        let gateways = session.execute(gateways, &[bigint(limit), age]).await?;
+        let gateways = session.execute(gateways, &[bigint(limit), age]).await?
+            + prune_succeeded(&session, limit).await?;
         // Marked first: between the two statements a reader may still find changes that it no longer
         // trusts, never the other way round.
         let mark = "update catalog.revision set pruned_through = greatest(pruned_through, value - $1)

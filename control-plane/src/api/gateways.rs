@@ -1,19 +1,22 @@
 //! Gateways: who serves, and how far each has followed the catalog.
 
+use super::caller::{Caller, ChangeHeaders};
 use super::document::Problems;
-use super::mutation::shown;
+use super::extract::{Named, Params};
+use super::mutation::{Begun, Mutation, shown};
 use super::pagination::Page;
-use super::problem::ApiResult;
+use super::problem::{ApiResult, Problem, ProblemKind};
 use super::shares::Share;
 use crate::context::ApiState;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use catalog_schema::{GATEWAY_LIVE_WITHIN, GatewayRecord, LeaseRecord};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenancy::GatewayId;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 /// One run of a gateway, as its last heartbeat showed it.
@@ -78,4 +81,53 @@ pub(super) async fn gateway_list(State(state): State<ApiState>) -> ApiResult<Res
         Gateway::new(record, leases)
     });
     shown(&Page::whole(with_shares.collect()))
+}
+
+/// How sure whoever has a gateway forgotten is.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ForgetQuery {
+    /// Forget those too that gave a sign of life lately.
+    #[serde(default)]
+    #[param(default = false)]
+    force: bool,
+}
+
+/// What became of the gateways of one name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ForgottenGateways {
+    /// Forgotten.
+    forgotten: Vec<Gateway>,
+    /// Not forgotten, because they gave a sign of life lately.
+    living: Vec<Gateway>,
+}
+
+/// Forget gateways that are gone for good. What was kept for them of the clusters' connection budgets is others' at once:
+/// a gateway that is only cut off, and serves with its floor, may then make a server see more than its budget.
+#[utoipa::path(
+    delete, path = "/v1/gateways/{gateway}", tag = "gateways",
+    params(("gateway" = String, Path, description = "Its id, or its name for all runs of it"), ForgetQuery, ChangeHeaders),
+    responses((status = 200, description = "Forgotten", body = ForgottenGateways), Problems)
+)]
+pub(super) async fn gateway_forget(
+    State(state): State<ApiState>,
+    Named(gateway): Named<String>,
+    Params(ForgetQuery { force }): Params<ForgetQuery>,
+    caller: Caller,
+) -> ApiResult<Response> {
+    let mut change = match Mutation::begin(&state, &caller, &[]).await? {
+        Begun::Fresh(change) => change,
+        Begun::Replay(answer) => return Ok(answer),
+    };
+    let outcome = change.tx.gateways_forget(&gateway, force).await?;
+    if let (true, Some(living)) = (outcome.gone.is_empty(), outcome.living.first()) {
+        let detail = format!("its last sign of life came at {}", living.heartbeat_at);
+        return Err(Problem::new(ProblemKind::GatewayLive).detail(detail));
+    }
+    let shown = |records: Vec<GatewayRecord>| {
+        records.into_iter().map(|record| Gateway::new(record, Vec::new())).collect()
+    };
+    let body = ForgottenGateways { forgotten: shown(outcome.gone), living: shown(outcome.living) };
+    change.finish(StatusCode::OK, &body).await
 }

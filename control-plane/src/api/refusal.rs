@@ -68,6 +68,7 @@ fn not_found(what: &str) -> Option<Problem> {
     let kind = match what {
         "region" => ProblemKind::RegionNotFound,
         "cluster" => ProblemKind::ClusterNotFound,
+        "gateway" => ProblemKind::GatewayNotFound,
         "tenant" => ProblemKind::TenantNotFound,
         "plan" => ProblemKind::PlanNotFound,
         "credential" => ProblemKind::CredentialNotFound,

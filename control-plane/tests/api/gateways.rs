@@ -6,18 +6,22 @@ use serde_json::json;
 use std::time::Duration;
 use tenancy::{GatewayId, Revision};
 
+fn beat(name: &str) -> GatewayHeartbeat {
+    GatewayHeartbeat {
+        id: GatewayId::generate(),
+        name: name.to_owned(),
+        region: "eu".parse().unwrap(),
+        address: "10.0.0.7:6432".to_owned(),
+        applied_revision: Revision::new(3),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn gateways_are_listed_with_their_numbers_the_dead_too() {
     let plane = Plane::start().await;
     let empty = plane.expect(200, plane.get("/v1/gateways")).await;
     assert_eq!(empty["items"], json!([]));
-    let beat = GatewayHeartbeat {
-        id: GatewayId::generate(),
-        name: "gateway-1".to_owned(),
-        region: "eu".parse().unwrap(),
-        address: "10.0.0.7:6432".to_owned(),
-        applied_revision: Revision::new(3),
-    };
+    let beat = beat("gateway-1");
     plane.catalog.gateway_heartbeat(&beat).await.unwrap();
     let listed = plane.expect(200, plane.get("/v1/gateways")).await;
     let shown = &listed["items"][0];
@@ -28,13 +32,7 @@ async fn gateways_are_listed_with_their_numbers_the_dead_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shares_of_a_budget_are_shown_with_the_gateway_and_with_the_cluster() {
     let plane = Plane::start().await;
-    let beat = GatewayHeartbeat {
-        id: GatewayId::generate(),
-        name: "gateway-1".to_owned(),
-        region: "eu".parse().unwrap(),
-        address: "10.0.0.7:6432".to_owned(),
-        applied_revision: Revision::new(3),
-    };
+    let beat = beat("gateway-1");
     plane.catalog.gateway_heartbeat(&beat).await.unwrap();
     let cluster = plane.catalog.cluster_by_name(&"eu-1".parse().unwrap()).await.unwrap().unwrap().cluster;
     let lasts = Duration::from_secs(14);
@@ -50,4 +48,18 @@ async fn shares_of_a_budget_are_shown_with_the_gateway_and_with_the_cluster() {
     );
     let listed = plane.expect(200, plane.get("/v1/gateways")).await;
     assert_eq!(listed["items"][0]["shares"], shown["shares"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_living_gateway_is_forgotten_only_by_force() {
+    let plane = Plane::start().await;
+    plane.catalog.gateway_heartbeat(&beat("gateway-1")).await.unwrap();
+    let refused = plane.expect(409, plane.delete("/v1/gateways/gateway-1")).await;
+    assert_eq!(refused["type"], "urn:tenantry:problem:gateway-live", "{refused}");
+    let missing = plane.expect(404, plane.delete("/v1/gateways/gateway-2")).await;
+    assert_eq!(missing["type"], "urn:tenantry:problem:gateway-not-found", "{missing}");
+    let gone = plane.expect(200, plane.delete("/v1/gateways/gateway-1?force=true")).await;
+    assert_eq!((&gone["forgotten"][0]["name"], &gone["living"]), (&json!("gateway-1"), &json!([])), "{gone}");
+    let listed = plane.expect(200, plane.get("/v1/gateways")).await;
+    assert_eq!(listed["items"], json!([]));
 }

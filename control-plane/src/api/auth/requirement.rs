@@ -54,6 +54,7 @@ const TABLE: &[(&str, &str, Requirement)] = &[
     ("GET", "/v1/clusters/{cluster}", Operator),
     ("PATCH", "/v1/clusters/{cluster}", Operator),
     ("GET", "/v1/gateways", Operator),
+    ("DELETE", "/v1/gateways/{gateway}", Operator),
     ("POST", "/v1/plans", Operator),
     ("GET", "/v1/plans", Operator),
     ("GET", "/v1/plans/{plan}", Operator),

@@ -108,6 +108,11 @@ problem_kinds! {
     /// The server is a standby.
     ClusterReadOnly = "cluster-read-only", UNPROCESSABLE_ENTITY, "the cluster is a standby",
         "register the primary: databases cannot be created on a standby";
+    /// No such gateway.
+    GatewayNotFound = "gateway-not-found", NOT_FOUND, "there is no such gateway", "list them with GET /v1/gateways";
+    /// The gateway gave a sign of life lately.
+    GatewayLive = "gateway-live", CONFLICT, "the gateway is alive",
+        "stop it, which signs it off, or force it if you know that it has ended and its server connections with it";
     /// No cluster can take one more tenant.
     NoCapacity = "no-capacity", CONFLICT, "no cluster can take the tenant",
         "register a cluster in the region, or raise the capacity of one";
