@@ -1,7 +1,7 @@
 //! The catalog: what exists, where it is, and what is being done to it. The only SQL against it.
 //!
 //! [`read`] holds what the gateway and the control plane ask, as methods of [`Catalog`]; the gateway
-//! uses nothing beyond `read/routes.rs`, `read/identity.rs`, `read/gateways.rs`, `read/leases.rs` and `read/uses.rs`. [`write`](mod@write) holds what the control plane changes,
+//! uses nothing beyond `read/routes.rs`, `read/identity.rs`, `read/gateways.rs`, `read/leases.rs`, `read/rates.rs` and `read/uses.rs`. [`write`](mod@write) holds what the control plane changes,
 //! as methods of [`Tx`]: changes made together are committed together, with the audit rows that tell
 //! of them, and whoever works on an operation writes through [`FencedTx`], which refuses a worker that has lost
 //! its claim. The database guards what must hold for any writer (states, residency, names that are
@@ -36,7 +36,7 @@ pub use read::access_roles::{AccessRole, PlacedRole};
 pub use read::audit::{AuditFilter, AuditHead, AuditRecord};
 pub use read::clusters::{ClusterAdmin, ClusterDetail};
 pub use read::credentials::CredentialDetail;
-pub use read::domains::DomainRecord;
+pub use read::domains::{ChangedDomains, DomainRecord};
 pub use read::gateways::{GATEWAY_LIVE_WITHIN, GATEWAY_NUMBER_MAX, GatewayHeartbeat, GatewayRecord};
 pub use read::holders::KeyHolder;
 pub use read::idempotency::StoredResponse;
@@ -51,8 +51,10 @@ pub use read::operations::{
 };
 pub use read::placements::{NameKind, PhysicalName, PlacementDetail};
 pub use read::plans::{Entitlement, PlanRecord};
+pub use read::rates::{RATE_CLAIMS_MAX, RATE_WHOLE, RateClaim, RateRenewal, RateShare};
 pub use read::regions::RegionRecord;
-pub use read::revocations::RevokedTokens;
+pub use read::revocations::{RevokedTokens, TOKENS_ASKED_MAX, TokenRef};
+pub use read::role_settings::RoleSettings;
 pub use read::roles::CustomRoleRecord;
 pub use read::routes::{
     Changed, ClusterRecord, ClusterTls, CredentialKind, CredentialRecord, PlacementRecord, RouteChanges,
@@ -60,6 +62,7 @@ pub use read::routes::{
 };
 pub use read::services::{ServiceDetail, ServiceRecord};
 pub use read::sessions::{SessionHolder, SessionMethod, SessionRecord};
+pub use read::storage::StorageUse;
 pub use read::signing_keys::{SigningKey, SigningKeyRecord};
 pub use read::tenants::{TenantFilter, TenantRecord};
 pub use read::tombstones::TombstoneRecord;
@@ -84,3 +87,4 @@ pub use write::steps::StepOutcome;
 pub use write::tenants::{ALIASES_MAX, NewTenant, TenantPatch};
 pub use write::upkeep::{Pruned, Retention};
 pub use write::users::{NewUser, USER_IDENTITIES_MAX, UserPatch};
+pub use write::storage::{DueDatabase, Measurement, StandingChange};

@@ -13,7 +13,7 @@ use crate::listen::door::{Orders, Visitors};
 use crate::listen::group::Place;
 use crate::metrics::{GatewayMetrics, GatewayUsage};
 use crate::pool::{Registry, expiry};
-use crate::resolve::follow::Follower;
+use crate::resolve::follow::{Attendance, Follower};
 use crate::resolve::{Installation, Routes};
 use crate::shared::Shared;
 use crate::tls::{self, Acceptor, ServerTlsSettings, TlsError};
@@ -172,6 +172,7 @@ impl Gateway {
                 address: advertised(&shared.config, addresses.pg, peers.as_ref()),
                 applied_revision: Revision::default(),
             },
+            attendance: Attendance::default(),
         };
         let metrics = Arc::new(GatewayMetrics::new(Arc::clone(&shared)));
         Ok(Self { shared, follower, metrics, pg, http, admin, peers, addresses })

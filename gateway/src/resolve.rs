@@ -8,6 +8,7 @@
 pub mod agreement;
 pub mod claims;
 pub mod connection_string;
+pub mod domains;
 pub mod doubts;
 pub mod follow;
 pub mod host;

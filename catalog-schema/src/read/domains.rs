@@ -3,8 +3,9 @@
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::row::Columns;
-use crate::sql::{bigint, millis, text, uuid};
+use crate::sql::{bigint, millis, text, texts, uuid};
 use jiff::Timestamp;
+use std::collections::HashMap;
 use std::time::Duration;
 use tenancy::{DomainName, TenantId};
 use tokio_postgres::Row;
@@ -28,11 +29,37 @@ pub struct DomainRecord {
     pub found_at: Option<Timestamp>,
 }
 
-/// Whose the verified domains are. One is one tenant's at most.
-pub(crate) const DOMAINS_VERIFIED: &str =
-    "select domain, tenant_id from catalog.custom_domains where verified_at is not null";
+/// Which domains are somebody else's since some revision, or nobody's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangedDomains {
+    /// These, each named once. Empty when nothing changed.
+    These(Vec<DomainName>),
+    /// Possibly all: too much happened, or too long ago.
+    All,
+}
 
 impl Catalog {
+    /// Whose the verified domains are: all of them, or those of `among` that are verified. One is one tenant's at most, and
+    /// there are no more than [`crate::DOMAINS_VERIFIED_MAX`].
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn domain_owners(
+        &self,
+        among: &ChangedDomains,
+    ) -> Result<HashMap<DomainName, TenantId>, CatalogError> {
+        let sql = "select domain, tenant_id from catalog.custom_domains where verified_at is not null";
+        let rows = match among {
+            ChangedDomains::All => self.rows(sql, &[]).await?,
+            ChangedDomains::These(some) if some.is_empty() => Vec::new(),
+            ChangedDomains::These(some) => {
+                let names: Vec<_> = some.iter().map(DomainName::as_str).collect();
+                self.rows(&format!("{sql} and domain = any ($1)"), &[texts(&names)]).await?
+            }
+        };
+        rows.iter().map(|row| Ok((row.word("domain")?, row.id("tenant_id")?))).collect()
+    }
+
     /// A tenant's domains, by name. There are no more than [`crate::DOMAINS_MAX`].
     ///
     /// # Errors

@@ -3,15 +3,12 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
-use crate::read::domains::DOMAINS_VERIFIED;
 use crate::read::issuers::{ISSUER_JSON, issuers_of_json};
 use crate::read::services::{SERVICES_LIVE, ServiceRecord, service_record_of_row};
 use crate::read::signing_keys::{SIGNING_KEYS_KNOWN, SigningKeyRecord, signing_key_of_row};
 use crate::row::Columns;
-use std::collections::HashMap;
 use std::sync::Arc;
-use tenancy::{DomainName, Issuer, Revision, TenantId};
-use tokio_postgres::Row;
+use tenancy::{Issuer, Revision};
 
 /// What gateways know of the installation, all of one kind of one moment.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +21,6 @@ pub struct IdentityDocument {
     pub services: Vec<ServiceRecord>,
     /// The public halves of the control plane's own keys, of those too whose signatures are believed no more.
     pub signing_keys: Vec<SigningKeyRecord>,
-    /// Whose the verified domains are. There are no more than [`crate::DOMAINS_VERIFIED_MAX`].
-    pub domains: HashMap<DomainName, TenantId>,
 }
 
 impl Catalog {
@@ -44,14 +39,11 @@ impl Catalog {
         let row = row.ok_or_else(|| CatalogError::corrupt("identity_version", "its row is missing"))?;
         let keys = self.rows(SIGNING_KEYS_KNOWN, &[]).await?;
         let services = self.rows(SERVICES_LIVE, &[]).await?;
-        let domains = self.rows(DOMAINS_VERIFIED, &[]).await?;
-        let owner = |row: &Row| Ok((row.word("domain")?, row.id("tenant_id")?));
         Ok(IdentityDocument {
             version: Revision::new(row.value("value")?),
             issuers: issuers_of_json(row.value("issuers")?)?,
             services: services.iter().map(service_record_of_row).collect::<Result<_, _>>()?,
             signing_keys: keys.iter().map(signing_key_of_row).collect::<Result<_, _>>()?,
-            domains: domains.iter().map(owner).collect::<Result<_, CatalogError>>()?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
+use crate::read::domains::ChangedDomains;
 use crate::read::issuers::ExternalId;
 use crate::read::logins::{Logins, RoleLogin};
 use crate::read::revocations::RevokedTokens;
@@ -11,9 +12,11 @@ use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
 use std::sync::Arc;
 use tenancy::{
-    Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, Generation, Isolation, Issuer,
-    KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, TenantId, TenantState, TlsMode, UserName,
+    Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName, Generation,
+    Isolation, Issuer, KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, StorageStanding,
+    TenantId, TenantState, TlsMode, UserName,
 };
+use tokio_postgres::Row;
 
 /// A tenant as a gateway sees it, all of one moment.
 #[derive(Debug, Clone)]
@@ -36,12 +39,17 @@ pub struct RouteRecord {
     pub allowed_regions: Vec<RegionName>,
     /// The limits in force: the plan's, with the tenant's own over them.
     pub limits: Limits,
+    /// How it stands with its storage quota, as of its last measurement and these limits.
+    pub storage: StorageStanding,
+    /// Rises whenever its login roles were given other settings: a server connection that was opened before began with
+    /// the former ones.
+    pub settings_epoch: i64,
     /// Where its data is; none before it was placed, and while its role has no keys.
     pub placement: Option<PlacementRecord>,
     /// What opens it: neither revoked nor expired when this was read, the oldest first. The reader
     /// watches later expiry itself.
     pub credentials: Vec<CredentialRecord>,
-    /// Gateway tokens for it that are refused before their time. At most 256.
+    /// Gateway tokens for it that are refused before their time, of those that could still be shown. About 1,024 at most.
     pub revoked: Vec<RevokedTokens>,
     /// Its own identity providers, which may vouch for it and nobody else. At most 8.
     pub issuers: Vec<Arc<Issuer>>,
@@ -161,6 +169,8 @@ pub struct RouteChanges {
     pub changed: Changed,
     /// The revision at which the identity document changed last.
     pub identity: Revision,
+    /// Which domains changed up to it.
+    pub domains: ChangedDomains,
 }
 
 /// Whose routes changed.
@@ -174,6 +184,9 @@ pub enum Changed {
 
 /// More tenants than this and it is cheaper to take every route for changed.
 const CHANGED_TENANTS_MAX: i64 = 1_000;
+
+/// More domains than this and it is cheaper to read them all.
+const CHANGED_DOMAINS_MAX: i64 = 1_000;
 
 impl Catalog {
     /// The tenant that is reached under `slug`: its name, or one that it had until lately.
@@ -227,13 +240,16 @@ impl Catalog {
                      exists (select from catalog.route_changes c where c.revision > $1 and c.tenant_id is null)
                        as everything,
                      array(select distinct c.tenant_id from catalog.route_changes c
-                           where c.revision > $1 and c.tenant_id is not null limit $2 + 1) as tenants
+                           where c.revision > $1 and c.tenant_id is not null limit $2 + 1) as tenants,
+                     array(select distinct c.domain from catalog.domain_changes c
+                           where c.revision > $1 limit $3 + 1) as domains
                    from catalog.revision r, catalog.identity_version i";
-        let row = self.row(sql, &[bigint(after.get()), bigint(CHANGED_TENANTS_MAX)]).await?;
+        let args = [bigint(after.get()), bigint(CHANGED_TENANTS_MAX), bigint(CHANGED_DOMAINS_MAX)];
+        let row = self.row(sql, &args).await?;
         let row = row.ok_or_else(|| CatalogError::corrupt("revision", "its row is missing"))?;
         let tenants: Vec<uuid::Uuid> = row.value("tenants")?;
-        let too_many = i64::try_from(tenants.len()).is_ok_and(|count| count > CHANGED_TENANTS_MAX);
-        let all = row.value("lost")? || row.value("everything")? || too_many;
+        let lost: bool = row.value("lost")?;
+        let all = lost || row.value("everything")? || is_over(tenants.len(), CHANGED_TENANTS_MAX);
         let changed = if all {
             Changed::Everything
         } else {
@@ -243,6 +259,17 @@ impl Catalog {
             revision: Revision::new(row.value("value")?),
             changed,
             identity: Revision::new(row.value("identity")?),
+            domains: changed_domains(&row, lost)?,
         })
     }
+}
+
+fn changed_domains(row: &Row, lost: bool) -> Result<ChangedDomains, CatalogError> {
+    let domains: Vec<DomainName> = row.words("domains")?;
+    let all = lost || is_over(domains.len(), CHANGED_DOMAINS_MAX);
+    Ok(if all { ChangedDomains::All } else { ChangedDomains::These(domains) })
+}
+
+fn is_over(count: usize, max: i64) -> bool {
+    i64::try_from(count).is_ok_and(|count| count > max)
 }

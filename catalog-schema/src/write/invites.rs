@@ -122,8 +122,17 @@ impl Tx {
             };
         }
         let Some(prefix) = actor.strip_prefix("key:") else { return Ok(Permissions::ALL) };
-        let sql = "select role, scope from catalog.credentials where tenant_id = $1 and key_prefix = $2
-                     and revoked_at is null and (expires_at is null or expires_at > now()) limit 1";
+        // A key that was replaced and has run out lives on in the one that took its place. One that was revoked does not:
+        // whoever revokes a key does not trust what was done with it.
+        let sql = "with recursive line as (
+                     select c.id, c.role, c.scope, c.revoked_at, c.expires_at from catalog.credentials c
+                     where c.tenant_id = $1 and c.key_prefix = $2
+                     union
+                     select n.id, n.role, n.scope, n.revoked_at, n.expires_at
+                     from line l join catalog.credentials n on n.replaces = l.id
+                     where n.tenant_id = $1 and l.revoked_at is null)
+                   select role, scope from line
+                   where revoked_at is null and (expires_at is null or expires_at > now()) order by id limit 1";
         let row = self.row(sql, &[uuid(tenant.as_uuid()), text(prefix)]).await?;
         let Some(row) = row else { return Ok(Permissions::NONE) };
         Ok(row.word::<KeyScope>("scope")?.permissions(row.word::<Role>("role")?))

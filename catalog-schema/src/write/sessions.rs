@@ -87,12 +87,12 @@ impl Tx {
     /// # Errors
     /// [`CatalogError::NotFound`] when the user has no such session, or when the catalog is unavailable.
     pub async fn session_revoke(&mut self, user: UserId, id: SessionId) -> Result<(), CatalogError> {
-        let email = self.email_of(user).await?;
+        let email = self.lock_user(user).await?.email;
         let sql = "update catalog.sessions set revoked_at = coalesce(revoked_at, now()) where user_id = $1 and id = $2";
         if self.execute(sql, &[uuid(user.as_uuid()), uuid(id.as_uuid())]).await? == 0 {
             return Err(CatalogError::NotFound { what: "session" });
         }
-        self.audit("session.revoke", None, &email, json!({ "session": id, "user": user }));
+        self.audit("session.revoke", None, email.as_str(), json!({ "session": id, "user": user }));
         Ok(())
     }
 
@@ -105,12 +105,18 @@ impl Tx {
         user: UserId,
         keep: Option<SessionId>,
     ) -> Result<u64, CatalogError> {
-        let email = self.email_of(user).await?;
-        let sql = "update catalog.sessions set revoked_at = now()
-                   where user_id = $1 and revoked_at is null and expires_at > now() and id is distinct from $2";
-        let ended = self.execute(sql, &[uuid(user.as_uuid()), uuid(keep.map(SessionId::as_uuid))]).await?;
+        let email = self.lock_user(user).await?.email;
+        let lasting = "select id from catalog.sessions
+                       where user_id = $1 and revoked_at is null and expires_at > now() and id is distinct from $2";
+        let lasting = self.rows(lasting, &[uuid(user.as_uuid()), uuid(keep.map(SessionId::as_uuid))]).await?;
+        let mut ended = 0;
+        for row in &lasting {
+            // One at a time: each is told of in every tenant that it had tokens for, and a statement may take only so long.
+            let sql = "update catalog.sessions set revoked_at = now() where id = $1";
+            ended += self.execute(sql, &[uuid(row.id::<SessionId>("id")?.as_uuid())]).await?;
+        }
         let detail = json!({ "user": user, "kept": keep, "ended": ended });
-        self.audit("session.revoke-all", None, &email, detail);
+        self.audit("session.revoke-all", None, email.as_str(), detail);
         Ok(ended)
     }
 
@@ -128,12 +134,13 @@ impl Tx {
         tenant: TenantId,
         lasts: Duration,
     ) -> Result<TokenGrant, CatalogError> {
-        let alive = "select s.user_id, s.expires_at from catalog.sessions s join catalog.users u on u.id = s.user_id
-                     where s.id = $1 and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null
-                     for share of s";
-        let row = self.row(alive, &[uuid(session.as_uuid())]).await?;
+        let of = "select user_id, expires_at from catalog.sessions where id = $1";
+        let row = self.row(of, &[uuid(session.as_uuid())]).await?;
         let row = row.ok_or(CatalogError::NotFound { what: "session" })?;
         let (user, session_ends): (UserId, Timestamp) = (row.id("user_id")?, row.value("expires_at")?);
+        if !self.session_stands(user, session).await? {
+            return Err(CatalogError::NotFound { what: "session" });
+        }
         let role = self.member_for_token(tenant, user).await?;
         let issued_at = self.time_of_issue(tenant, user, session).await?;
         let until = issued_at.checked_add(lasts).unwrap_or(Timestamp::MAX).min(session_ends);

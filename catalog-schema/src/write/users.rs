@@ -196,7 +196,7 @@ impl Tx {
     }
 
     /// Locks a user until the end of the transaction, and reads them. After the locks of tenants.
-    async fn lock_user(&mut self, id: UserId) -> Result<UserRecord, CatalogError> {
+    pub(crate) async fn lock_user(&mut self, id: UserId) -> Result<UserRecord, CatalogError> {
         let sql = format!("{USER} where u.id = $1 for no key update of u");
         user_of_row(
             &self.row(&sql, &[uuid(id.as_uuid())]).await?.ok_or(CatalogError::NotFound { what: "user" })?,
@@ -213,14 +213,8 @@ impl Tx {
 
     /// Keeps a user who is given something in a tenant from being disabled or removed meanwhile. After the tenant's lock.
     pub(crate) async fn keep_user(&mut self, id: UserId) -> Result<String, CatalogError> {
-        let sql = "select email from catalog.users where id = $1 for share";
+        let sql = "select email from catalog.users where id = $1 for no key update";
         let row = self.row(sql, &[uuid(id.as_uuid())]).await?;
-        row.ok_or(CatalogError::NotFound { what: "user" })?.value("email")
-    }
-
-    /// The address of a user, for audit rows of what hangs on them.
-    pub(crate) async fn email_of(&mut self, id: UserId) -> Result<String, CatalogError> {
-        let row = self.row("select email from catalog.users where id = $1", &[uuid(id.as_uuid())]).await?;
         row.ok_or(CatalogError::NotFound { what: "user" })?.value("email")
     }
 }

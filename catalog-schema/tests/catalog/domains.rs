@@ -1,6 +1,7 @@
 //! Custom domains whose record goes away.
 
 use crate::fixture::Fixture;
+use catalog_schema::ChangedDomains;
 use std::time::Duration;
 use tenancy::DomainName;
 
@@ -38,4 +39,43 @@ async fn grace_begins_when_the_record_is_first_found_to_be_gone() {
     assert!(missed(true).await, "it was there in between, so grace begins anew");
     ago("missed_since", 3).await;
     assert!(!missed(true).await);
+}
+
+/// Whoever verifies and removes a domain for ever has gateways read that one, and neither the other domains nor what else
+/// they know of the installation.
+#[tokio::test]
+async fn a_change_of_one_domain_is_told_of_that_domain() {
+    let fixture = Fixture::new().await;
+    let tenant = fixture.active_tenant("acme").await;
+    let [shop, other]: [DomainName; 2] =
+        ["shop.example.com", "other.example.com"].map(|name| name.parse().unwrap());
+    let mut seen =
+        fixture.catalog.route_changes_since(fixture.catalog.current_revision().await.unwrap()).await.unwrap();
+    let before = seen.clone();
+    for (domain, is_added) in [(&shop, true), (&other, true), (&shop, false), (&shop, true)] {
+        let mut tx = fixture.tx().await;
+        if is_added {
+            tx.domain_create(tenant, domain, "a challenge of some length").await.unwrap();
+            tx.domain_found(tenant, domain).await.unwrap();
+        } else {
+            tx.domain_delete(tenant, domain).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        seen = fixture.catalog.route_changes_since(seen.revision).await.unwrap();
+        assert_eq!(seen.domains, ChangedDomains::These(vec![domain.clone()]));
+        assert_eq!(seen.identity, before.identity, "nothing else is read anew");
+        let owners = fixture.catalog.domain_owners(&seen.domains).await.unwrap();
+        assert_eq!(owners.get(domain), is_added.then_some(&tenant));
+    }
+    let all = fixture.catalog.domain_owners(&ChangedDomains::All).await.unwrap();
+    assert_eq!(all.len(), 2);
+    let prune = "update catalog.revision set pruned_through = value";
+    fixture.raw().await.batch_execute(prune).await.unwrap();
+    let lost = fixture.catalog.route_changes_since(before.revision).await.unwrap();
+    assert_eq!(lost.domains, ChangedDomains::All, "who is too far behind reads all");
+    let mut tx = fixture.tx().await;
+    tx.domain_delete(tenant, &other).await.unwrap();
+    tx.commit().await.unwrap();
+    let kept = fixture.raw().await.query("select 1 from catalog.domain_changes", &[]).await.unwrap();
+    assert_eq!(kept.len(), 1, "what nobody reads is not kept");
 }

@@ -15,7 +15,7 @@ pub(super) async fn check(caller: &Caller, tx: &mut Tx) -> ApiResult<()> {
     let stands = match &caller.principal {
         Principal::Operator => true,
         Principal::TenantKey(key) => tx.key_stands(key.credential).await?,
-        Principal::User(signed_in) => tx.session_stands(signed_in.session).await?,
+        Principal::User(signed_in) => tx.session_stands(signed_in.user, signed_in.session).await?,
     };
     if !stands {
         return Err(ProblemKind::Unauthorized.into());

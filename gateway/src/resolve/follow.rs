@@ -7,6 +7,8 @@
 //!
 //! While the catalog is away nothing is dropped: what is cached stays in force, until it expires.
 
+mod absence;
+mod rates;
 mod shares;
 mod telling;
 mod withdrawal;
@@ -16,8 +18,12 @@ use crate::authenticate::uses::Uses;
 use crate::cancel::Peers;
 use crate::clients::Clients;
 use crate::pool::Registry;
-use catalog_schema::{BudgetWakeups, Catalog, CatalogError, Changed, GatewayHeartbeat, RouteWakeups};
+use catalog_schema::{
+    BudgetWakeups, Catalog, CatalogError, Changed, ChangedDomains, GatewayHeartbeat, RouteWakeups,
+};
 use config::RouteCacheConfig;
+pub use absence::Attendance;
+use rates::Rates;
 use shares::Shares;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -107,6 +113,8 @@ pub struct Follower {
     pub settings: RouteCacheConfig,
     /// Who we are; the applied revision is filled in.
     pub heartbeat: GatewayHeartbeat,
+    /// How long ago all of the above was current.
+    pub attendance: Attendance,
 }
 
 impl Follower {
@@ -115,12 +123,13 @@ impl Follower {
         let interval = self.settings.heartbeat_interval();
         let (pools, progress) = (Arc::clone(&self.pools), Arc::clone(&self.progress));
         let shares = Shares::new(self.heartbeat.id, pools, progress, interval);
-        let (withdrawal, telling) = (self.withdrawal(), self.telling());
+        let (withdrawal, telling, rates) = (self.withdrawal(), self.telling(), self.rates());
         tokio::select! {
             () = self.keep_following(&shares, &stop) => {}
             () = shares.expire_in_time() => {}
             () = withdrawal.expire_in_time() => {}
             () = telling.keep_telling() => {}
+            () = rates.keep_sharing() => {}
         }
         // What is given back is given to others at once.
         if tokio::time::timeout(LET_GO_MAX, self.pools.all_closed()).await.is_err() {
@@ -142,6 +151,7 @@ impl Follower {
                 followed = self.follow(shares, &mut pause) => followed,
             };
             self.progress.connected.store(false, Ordering::Release);
+            self.attendance.lost();
             if let Err(error) = followed {
                 tracing::warn!(%error, "the catalog is away; known tenants are served from the cache");
             }
@@ -200,10 +210,22 @@ impl Follower {
         }
     }
 
-    /// Applies what changed since the last time. Says whether anything had.
+    /// Applies what changed since the last time, and what was missed in between. Says whether anything had.
     async fn catch_up(&mut self) -> Result<bool, CatalogError> {
+        let pass = self.attendance.begin();
+        let had_changed = self.apply_news().await?;
+        if self.attendance.was_absent() {
+            self.withdrawal().look_again(&self.catalog).await?;
+        }
+        self.attendance.complete(pass);
+        Ok(had_changed)
+    }
+
+    async fn apply_news(&mut self) -> Result<bool, CatalogError> {
         let applied = self.progress.applied();
         let changes = self.catalog.route_changes_since(applied).await?;
+        // Before the rest of what is known of the installation: whoever waits for that asks whose a host is.
+        self.follow_domains(changes.domains).await?;
         if self.installation.is_behind(changes.identity) {
             self.installation.replace(self.catalog.identity().await?);
             self.withdrawal().end_unknown();
@@ -217,6 +239,15 @@ impl Follower {
         }
         self.progress.applied.store(changes.revision.get(), Ordering::Release);
         Ok(true)
+    }
+
+    async fn follow_domains(&self, changed: ChangedDomains) -> Result<(), CatalogError> {
+        let changed = self.installation.domains().to_read(changed);
+        if changed != ChangedDomains::These(Vec::new()) {
+            let owners = self.catalog.domain_owners(&changed).await?;
+            self.installation.domains().replace(&changed, owners);
+        }
+        Ok(())
     }
 
     /// The catalog was restored, and what it says of clusters may be older than what it said. Every cached route has
@@ -249,6 +280,16 @@ impl Follower {
         Withdrawal { routes, installation: Arc::clone(&self.installation), clients }
     }
 
+    fn rates(&self) -> Rates {
+        Rates {
+            catalog: self.catalog.clone(),
+            gateway: self.heartbeat.id,
+            book: Arc::clone(self.routes.book()),
+            progress: Arc::clone(&self.progress),
+            heartbeat: self.settings.heartbeat_interval(),
+        }
+    }
+
     fn telling(&self) -> Telling {
         let (uses, progress) = (Arc::clone(&self.uses), Arc::clone(&self.progress));
         Telling {
@@ -272,7 +313,9 @@ impl Follower {
         self.heartbeat.applied_revision = self.progress.applied();
         self.peers.numbered(self.catalog.gateway_heartbeat(&self.heartbeat).await?);
         self.renew(shares).await?;
-        self.peers.alive(self.catalog.gateway_addresses().await?);
+        let alive = self.catalog.gateway_addresses().await?;
+        self.routes.book().alive(alive.len());
+        self.peers.alive(alive);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What this gateway knows of the installation itself: who may vouch for clients. [`super::follow`] keeps it current.
 
+use super::domains::Domains;
 use crate::error::Refusal;
 use arc_swap::ArcSwapOption;
 use catalog_schema::{IdentityDocument, ServiceRecord};
@@ -19,6 +20,7 @@ const FIRST_READ_MAX: Duration = Duration::from_secs(3);
 #[derive(Default)]
 pub struct Installation {
     known: ArcSwapOption<Known>,
+    domains: Arc<Domains>,
     /// Cancelled when there is something to wait for no longer.
     was_read: CancellationToken,
 }
@@ -29,10 +31,18 @@ pub struct Known {
     issuers: HashMap<Box<str>, Arc<Issuer>>,
     own_keys: Vec<OwnKey>,
     services: HashMap<[u8; 32], ServiceRecord>,
-    domains: HashMap<DomainName, TenantId>,
+    domains: Arc<Domains>,
+    issuer_versions: HashMap<IssuerId, i64>,
+    service_hashes: HashMap<ServiceId, [u8; 32]>,
 }
 
 impl Installation {
+    /// Whose the verified domains are. Known before the rest is.
+    #[must_use]
+    pub fn domains(&self) -> &Domains {
+        &self.domains
+    }
+
     /// What is known now; `None` before the catalog was first reached.
     #[must_use]
     pub fn known(&self) -> Option<Arc<Known>> {
@@ -66,16 +76,17 @@ impl Installation {
             issuers = document.issuers.len(),
             signing_keys = document.signing_keys.len(),
             services = document.services.len(),
-            domains = document.domains.len(),
             "the identity document changed"
         );
-        self.known.store(Some(Arc::new(Known::of(document))));
+        self.known.store(Some(Arc::new(Known::of(document, Arc::clone(&self.domains)))));
         self.was_read.cancel();
     }
 }
 
 impl Known {
-    fn of(document: IdentityDocument) -> Self {
+    fn of(document: IdentityDocument, domains: Arc<Domains>) -> Self {
+        let issuer_versions = document.issuers.iter().map(|issuer| (issuer.id, issuer.version)).collect();
+        let service_hashes = document.services.iter().map(|service| (service.id, service.hash)).collect();
         let by_name = |issuer: Arc<Issuer>| (Box::from(issuer.iss.as_str()), issuer);
         let own_keys = document.signing_keys.into_iter().map(|key| OwnKey {
             id: key.id.to_string(),
@@ -87,7 +98,9 @@ impl Known {
             issuers: document.issuers.into_iter().map(by_name).collect(),
             own_keys: own_keys.collect(),
             services: document.services.into_iter().map(|service| (service.hash, service)).collect(),
-            domains: document.domains,
+            domains,
+            issuer_versions,
+            service_hashes,
         }
     }
 
@@ -100,7 +113,7 @@ impl Known {
     /// Is this one of the installation's issuers, unchanged?
     #[must_use]
     pub fn has_issuer(&self, id: IssuerId, version: i64) -> bool {
-        self.issuers.values().any(|issuer| issuer.id == id && issuer.version == version)
+        self.issuer_versions.get(&id) == Some(&version)
     }
 
     /// The service credential whose key has this hash. It may have expired.
@@ -112,13 +125,13 @@ impl Known {
     /// The service credential with this id. It may have expired.
     #[must_use]
     pub fn service_of(&self, id: ServiceId) -> Option<&ServiceRecord> {
-        self.services.values().find(|service| service.id == id)
+        self.services.get(self.service_hashes.get(&id)?)
     }
 
     /// Whose own the domain is; nobody's, if there is none.
     #[must_use]
     pub fn owner_of(&self, domain: &DomainName) -> Option<TenantId> {
-        self.domains.get(domain).copied()
+        self.domains.owner_of(domain)
     }
 
     /// Is this a key of the control plane's, be it one that signs no more? One that got into other hands is not.

@@ -15,6 +15,7 @@ mod order;
 pub use answer::{Owner, Refreshed};
 
 use super::Tenant;
+use crate::admit::rate::Book;
 use crate::error::Refusal;
 use crate::metrics::Counter;
 use crate::moments::Moments;
@@ -55,7 +56,10 @@ pub struct Routes {
     missing_slugs: DashMap<Slug, Instant>,
     missing_keys: DashMap<KeyHash, Instant>,
     loading: DashMap<Slug, Arc<Mutex<()>>>,
+    loading_ids: DashMap<TenantId, Arc<Mutex<()>>>,
     loads: Semaphore,
+    /// The tenants whose rates are shared out.
+    book: Arc<Book>,
     /// Counts batches of changes, so that a read that overlapped one is recognised as doubtful. Held while a
     /// route goes into the cache: a batch finds it there, or has begun before and it does not go in.
     changes_seen: StdMutex<u64>,
@@ -87,7 +91,9 @@ impl Routes {
             missing_slugs: DashMap::new(),
             missing_keys: DashMap::new(),
             loading: DashMap::new(),
+            loading_ids: DashMap::new(),
             loads: Semaphore::new(LOADS_AT_ONCE_MAX),
+            book: Arc::default(),
             changes_seen: StdMutex::new(0),
             refreshing: Mutex::new(()),
             hits: AtomicU64::new(0),
@@ -109,6 +115,12 @@ impl Routes {
     #[must_use]
     pub fn knows(&self, tenant: &Arc<Tenant>) -> bool {
         self.tenants.get(&tenant.id()).is_some_and(|cached| Arc::ptr_eq(&cached, tenant))
+    }
+
+    /// The tenants with a rate that ask.
+    #[must_use]
+    pub fn book(&self) -> &Arc<Book> {
+        &self.book
     }
 
     /// Everything cached, for the metrics and for a full resync.
@@ -183,7 +195,7 @@ impl Routes {
         if let dashmap::Entry::Occupied(cached) = &entry {
             return Arc::clone(cached.get());
         }
-        let fresh = Arc::new(Tenant::new(record, self.drain.clone()));
+        let fresh = Arc::new(Tenant::written_in(record, self.drain.clone(), Arc::clone(&self.book)));
         entry.insert(Arc::clone(&fresh));
         self.order.came(&fresh, self.tenants.len(), |id| self.tenants.contains_key(&id));
         fresh

@@ -40,6 +40,8 @@ impl Demand {
 fn parse(schedstat: &str) -> Option<Duration> {
     let mut numbers = schedstat.split_ascii_whitespace().map(|number| number.parse().ok());
     let (had, waited_for): (u64, u64) = (numbers.next()??, numbers.next()??);
+    // Whoever reads this has had some: the kernel keeps no count, and says nothing of it.
+    (had > 0).then_some(())?;
     Some(Duration::from_nanos(had) + Duration::from_nanos(waited_for))
 }
 
@@ -54,7 +56,7 @@ mod tests {
     #[test]
     fn what_was_had_and_what_was_waited_for_count() {
         assert_eq!(parse("261156959 2469666364 3628\n"), Some(Duration::from_nanos(2_730_823_323)));
-        for no_schedstat in ["", "0", "a b c", "-1 2 3"] {
+        for no_schedstat in ["", "0", "a b c", "-1 2 3", "0 0 0"] {
             assert_eq!(parse(no_schedstat), None, "{no_schedstat}");
         }
     }

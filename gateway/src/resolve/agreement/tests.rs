@@ -1,7 +1,7 @@
 use super::*;
 use crate::pool::tests::route;
 use crate::resolve::routes::tests::routes;
-use catalog_schema::{IdentityDocument, RouteRecord};
+use catalog_schema::{ChangedDomains, IdentityDocument, RouteRecord};
 use tenancy::{DomainName, TenantId};
 
 fn domain(text: &str) -> DomainName {
@@ -30,7 +30,8 @@ impl World {
         let installation = Installation::default();
         // One whose tenant is not cached, and one whose tenant is.
         let domains = [(domain("sql.acme.org"), acme), (domain("sql.far.org"), TenantId::generate())];
-        installation.replace(IdentityDocument { domains: domains.into(), ..IdentityDocument::default() });
+        installation.domains().replace(&ChangedDomains::All, domains.into());
+        installation.replace(IdentityDocument::default());
         Self { routes, installation, anomalies: Anomalies::default(), acme }
     }
 

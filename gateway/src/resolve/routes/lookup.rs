@@ -52,10 +52,22 @@ impl Routes {
     /// # Errors
     /// [`ErrorKind::CatalogUnavailable`] when the tenant is not cached and the catalog cannot be asked.
     pub async fn by_id(&self, id: TenantId) -> Result<Option<Arc<Tenant>>, Refusal> {
-        match self.cached(id) {
-            Some(tenant) => Ok(Some(tenant)),
-            None => self.load(|| self.catalog.route_by_id(id)).await,
+        if let Some(tenant) = self.cached(id) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(Some(tenant));
         }
+        self.fetch(id).await
+    }
+
+    /// Reads the route of a tenant that is not cached, once for all who ask at the same time.
+    async fn fetch(&self, id: TenantId) -> Result<Option<Arc<Tenant>>, Refusal> {
+        let loading = Loading::begin(&self.loading_ids, &id);
+        let _single_flight = loading.gate.lock().await;
+        if let Some(tenant) = self.cached(id) {
+            return Ok(Some(tenant));
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.load(|| self.catalog.route_by_id(id)).await
     }
 
     /// The tenant that owns the API key with this hash.
@@ -87,7 +99,7 @@ impl Routes {
                 Ok(Some(Owner { tenant, route_is_behind }))
             }
             None => {
-                let found = self.load(|| self.catalog.route_by_id(id)).await?;
+                let found = self.fetch(id).await?;
                 Ok(found.map(|tenant| Owner { tenant, route_is_behind: false }))
             }
         }
