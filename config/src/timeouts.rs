@@ -34,6 +34,10 @@ pub struct TimeoutsConfig {
     /// milliseconds, 1,000. It may want to read the answers, or have gone altogether, which looks the same. Then its
     /// statement is cancelled; 0 does so at once.
     pub half_closed_ms: u64,
+    /// `timeouts.websocket_ping_ms`: how long a WebSocket's client may be silent before it is asked for a sign of life,
+    /// milliseconds, 20,000. One that does not answer for as long again has vanished. It also keeps proxies on the way
+    /// from closing what is idle.
+    pub websocket_ping_ms: u64,
 }
 
 impl Default for TimeoutsConfig {
@@ -46,6 +50,7 @@ impl Default for TimeoutsConfig {
             pinned_idle_ms: 3_600_000,
             cancel_grace_ms: 5_000,
             half_closed_ms: 1_000,
+            websocket_ping_ms: 20_000,
         }
     }
 }
@@ -87,6 +92,12 @@ impl TimeoutsConfig {
         Duration::from_millis(self.half_closed_ms)
     }
 
+    /// [`Self::websocket_ping_ms`] as a duration.
+    #[must_use]
+    pub const fn websocket_ping(&self) -> Duration {
+        Duration::from_millis(self.websocket_ping_ms)
+    }
+
     /// [`Self::cancel_grace_ms`] as a duration.
     #[must_use]
     pub const fn cancel_grace(&self) -> Duration {
@@ -103,6 +114,11 @@ impl TimeoutsConfig {
             client_idle_ms: limit("client_idle_ms", defaults.client_idle_ms),
             pinned_idle_ms: limit("pinned_idle_ms", defaults.pinned_idle_ms),
             half_closed_ms: section.number("half_closed_ms", defaults.half_closed_ms, &(0..=60_000)),
+            websocket_ping_ms: section.number(
+                "websocket_ping_ms",
+                defaults.websocket_ping_ms,
+                &(100..=3_600_000),
+            ),
             cancel_grace_ms: section.number("cancel_grace_ms", defaults.cancel_grace_ms, &(100..=60_000)),
         };
         section.finish();

@@ -4,10 +4,13 @@
 //! sql ─┬─ origin    where it comes from
 //!      ├─ caller    whose request is it, and for which tenant
 //!      ├─ request   one statement or a batch        (params: JSON to text)
-//!      ├─ script    the messages for the server
+//!      ├─ negotiate the form that the answer has
+//!      ├─ script    the messages for the server     (read_only, trace)
 //!      ├─ query     run on a leased connection
 //!      ├─ results   the body as rows arrive         (value: text to JSON)
+//!      ├─ pour      what is too large to be held    (stream, encode)
 //!      └─ failure   why there is none               (reply: as a response)
+//! websocket      PostgreSQL's protocol from here on
 //! ```
 //!
 //! A request is a client like any other: it is authenticated, admitted and given a connection by the same
@@ -19,17 +22,25 @@
 
 pub mod bounded;
 pub mod caller;
+pub mod encode;
 pub mod failure;
 pub mod fault;
+pub mod negotiate;
 pub mod origin;
 pub mod params;
+pub mod pour;
 pub mod query;
+pub mod read_only;
 pub mod reply;
 pub mod request;
 pub mod results;
 pub mod script;
 pub mod sql;
+pub mod stream;
+pub mod trace;
 pub mod value;
+pub mod visit;
+pub mod websocket;
 
 use crate::shared::Shared;
 use hyper::body::Incoming;
@@ -37,19 +48,35 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 use net::{ClientAddress, Lingering};
 use reply::Reply;
+use std::sync::Arc;
 use tenancy::Source;
+use visit::Visit;
+use websocket::Slot;
 
-/// Answers any request.
-pub async fn answer(request: Request<Incoming>, connection: ClientAddress, shared: &Shared) -> Reply {
+/// Answers any request. A connection that is to be a WebSocket is left in `slot`.
+pub async fn answer(
+    request: Request<Incoming>,
+    connection: ClientAddress,
+    visit: &Arc<Visit>,
+    shared: &Arc<Shared>,
+    slot: &Slot,
+) -> Reply {
     shared.usage.http_requests.inc();
-    if let Some(place) = Place::of(request.uri().path(), shared) {
+    if let Some(place) = Place::of(request.uri().path(), "/sql", shared) {
         return match *request.method() {
             Method::POST => {
                 let tenant = place.tenant.map(str::to_owned);
-                sql::answer(request.map(Lingering::new), tenant.as_deref(), connection, shared).await
+                sql::answer(request.map(Lingering::new), tenant.as_deref(), connection, visit, shared).await
             }
             Method::OPTIONS => reply::preflight(),
             _ => reply::method_not_allowed("POST, OPTIONS"),
+        };
+    }
+    if let Some(place) = Place::of(request.uri().path(), "/v2", shared) {
+        let tenant = place.tenant.map(str::to_owned);
+        return match *request.method() {
+            Method::GET => websocket::answer(request, tenant.as_deref(), connection, shared, slot),
+            _ => reply::method_not_allowed("GET"),
         };
     }
     match (request.uri().path(), request.method()) {
@@ -60,18 +87,18 @@ pub async fn answer(request: Request<Incoming>, connection: ClientAddress, share
     }
 }
 
-/// Where statements are sent: `/sql`, or `/t/TENANT/sql`.
+/// What is served for a tenant: `/sql`, or `/t/TENANT/sql`, and likewise `/v2`.
 struct Place<'a> {
     tenant: Option<&'a str>,
 }
 
 impl<'a> Place<'a> {
     /// `None` for any other path. Where paths do not name tenants, there is nothing at those that would.
-    fn of(path: &'a str, shared: &Shared) -> Option<Self> {
-        if path == "/sql" {
+    fn of(path: &'a str, end: &str, shared: &Shared) -> Option<Self> {
+        if path == end {
             return Some(Self { tenant: None });
         }
-        let tenant = path.strip_prefix("/t/")?.strip_suffix("/sql")?;
+        let tenant = path.strip_prefix("/t/")?.strip_suffix(end)?;
         shared.config.resolve.http_sources.contains(&Source::Path).then_some(Self { tenant: Some(tenant) })
     }
 }

@@ -37,6 +37,7 @@ pub mod socket;
 pub mod stream;
 pub mod summons;
 pub mod tls;
+pub mod websocket;
 pub mod workers;
 
 pub use app::{Addresses, Gateway, GatewayError};

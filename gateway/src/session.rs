@@ -9,13 +9,14 @@
 //! or a certificate that stands for one.
 
 use crate::admit::{self, ClientPermit};
+use crate::authenticate::password::Attempt;
 use crate::authenticate::{Identity, certificate, cleartext, scram};
 use crate::error::Refusal;
 use crate::listen::wire::ClientWire;
 use crate::metrics::anomalies::Listener;
 use crate::resolve::host::Hosts;
 use crate::resolve::startup::{self, Target};
-use crate::resolve::{Found, Tenant, pool_mode};
+use crate::resolve::{Claims, Found, Tenant, pool_mode};
 use crate::shared::Shared;
 use catalog_schema::RouteRecord;
 use net::ClientAddress;
@@ -31,12 +32,17 @@ pub struct Accepted {
     pub peer: ClientAddress,
     /// What it asked for.
     pub startup: Startup,
+    /// Where it has come in.
+    pub listener: Listener,
+    /// What has been said of its tenant on the way in, ahead of the startup packet: by a WebSocket's request.
+    pub claims: Claims,
 }
 
 /// It is known which tenant the client means, and whether there is one.
 pub struct Resolved {
     wire: ClientWire,
     peer: ClientAddress,
+    listener: Listener,
     target: Target,
     /// `None`: a token will tell.
     found: Option<Found>,
@@ -85,9 +91,9 @@ impl Accepted {
     /// # Errors
     /// No tenant is named, or two different ones, or the catalog cannot be asked.
     pub async fn resolve(self, shared: &Shared) -> Result<Resolved, Box<Refused>> {
-        let Self { wire, peer, startup } = self;
-        match find(&wire, &startup, shared).await {
-            Ok((target, found)) => Ok(Resolved { wire, peer, target, found }),
+        let Self { wire, peer, startup, listener, claims } = self;
+        match find(&wire, &startup, claims, listener, shared).await {
+            Ok((target, found)) => Ok(Resolved { wire, peer, listener, target, found }),
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: None })),
         }
     }
@@ -97,14 +103,17 @@ impl Accepted {
 async fn find(
     wire: &ClientWire,
     startup: &Startup,
+    claims: Claims,
+    listener: Listener,
     shared: &Shared,
 ) -> Result<(Target, Option<Found>), Refusal> {
     let (server_name, config) = (wire.tls().server_name.as_deref(), &shared.config);
-    let target = startup::read(startup, server_name, Hosts::of(config), &config.resolve.wire_sources)?;
+    let mut target = startup::read(startup, server_name, Hosts::of(config), &config.resolve.wire_sources)?;
+    target.claims = claims.followed_by(target.claims);
     if target.shows_token {
         return Ok((target, None));
     }
-    let found = shared.court(Listener::Pg).decide(&target.claims, None).await?.ok_or_else(|| {
+    let found = shared.court(listener).decide(&target.claims, None).await?.ok_or_else(|| {
         Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
             .hint("give the tenant as the database name, as user.tenant, or with options='-c tenant=NAME'")
     })?;
@@ -121,15 +130,15 @@ impl Resolved {
     /// # Errors
     /// It could not.
     pub async fn authenticate(self, shared: &Shared) -> Result<Authenticated, Box<Refused>> {
-        let Self { mut wire, peer, target, found } = self;
-        let Some(found) = found else { return by_token(wire, peer, target, shared).await };
+        let Self { mut wire, peer, listener, target, found } = self;
+        let Some(found) = found else { return by_token(wire, peer, listener, target, shared).await };
         let (tenant, tenant_as_given) = found.into_parts();
         let route = tenant.as_ref().map(|tenant| tenant.route());
         let proved = match known_by_certificate(&wire, route.as_deref(), &target) {
             Some(identity) => Ok(identity),
             None => {
-                let seed = &shared.mock_seed;
-                scram::authenticate(&mut wire, route.as_deref(), &tenant_as_given, &target, seed).await
+                let known = Known { route: route.as_deref(), tenant_as_given: &tenant_as_given };
+                by_password(&mut wire, peer, listener, &target, &known, shared).await
             }
         };
         match (proved, tenant) {
@@ -146,16 +155,47 @@ impl Resolved {
     }
 }
 
+/// What is known of the tenant that a client means.
+struct Known<'a> {
+    route: Option<&'a RouteRecord>,
+    tenant_as_given: &'a str,
+}
+
+/// By proof; or by the password itself, where a WebSocket's client has sent it along. An unknown user goes through the
+/// same motions.
+async fn by_password(
+    wire: &mut ClientWire,
+    peer: ClientAddress,
+    listener: Listener,
+    target: &Target,
+    known: &Known<'_>,
+    shared: &Shared,
+) -> Result<Identity, Refusal> {
+    let (seed, tenant, user_as_given) = (&shared.mock_seed, known.tenant_as_given, &target.user_as_given);
+    let sent_along = match listener {
+        Listener::Pg => None,
+        Listener::Http => cleartext::sent_along(wire, peer).await?,
+    };
+    match &sent_along {
+        Some(password) => {
+            let attempt = Attempt { tenant, user: target.user.as_ref(), user_as_given, password };
+            shared.passwords.check(known.route, &attempt, seed).await
+        }
+        None => scram::authenticate(wire, known.route, tenant, target, seed).await,
+    }
+}
+
 /// A token says by itself which tenant it is for, or whose it is among those that were named.
 async fn by_token(
     mut wire: ClientWire,
     peer: ClientAddress,
+    listener: Listener,
     target: Target,
     shared: &Shared,
 ) -> Result<Authenticated, Box<Refused>> {
     let proved = async {
         let token = cleartext::ask(&mut wire, peer).await?;
-        shared.tokens.authenticate(&token, &target.claims, shared.court(Listener::Pg)).await
+        shared.tokens.authenticate(&token, &target.claims, shared.court(listener)).await
     };
     match proved.await {
         Ok((tenant, identity)) => Ok(Authenticated { wire, peer, target, tenant, identity }),

@@ -8,6 +8,7 @@
 //! may keep back what was written until it is flushed.
 
 use crate::tls::x509;
+use crate::websocket::WebSocket;
 use pgwire::scram::ChannelBinding;
 use socket2::SockRef;
 use std::io::{self, IoSlice};
@@ -25,6 +26,8 @@ pub enum ClientStream {
     Plain(TcpStream),
     /// Encrypted. Boxed: most of what a session of rustls is lies behind pointers, but not all.
     Tls(Box<Encrypted>),
+    /// Inside the frames of a WebSocket, in clear or encrypted.
+    WebSocket(Box<WebSocket>),
 }
 
 /// A client's encrypted connection. Whoever lets go of it ends TLS too: a client that only sees the end of TCP has
@@ -80,6 +83,17 @@ impl ClientStream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.0.get_ref().0,
+            Self::WebSocket(stream) => stream.socket(),
+        }
+    }
+
+    /// Can nobody on the way read along?
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(_) => true,
+            Self::WebSocket(stream) => stream.is_encrypted(),
         }
     }
 
@@ -91,6 +105,7 @@ impl ClientStream {
         match self {
             Self::Plain(stream) => renew(stream, TcpStream::from_std),
             Self::Tls(stream) => renew(stream.0.get_mut().0, TcpStream::from_std),
+            Self::WebSocket(stream) => stream.come_here(),
         }
     }
 
@@ -99,6 +114,7 @@ impl ClientStream {
         match self {
             Self::Plain(stream) => stream.poll_read_ready(cx).map(|_ready| ()),
             Self::Tls(stream) => Pin::new(stream.stream()).poll_fill_buf(cx).map(|_filled| ()),
+            Self::WebSocket(stream) => stream.poll_readable(cx),
         }
     }
 
@@ -114,6 +130,7 @@ impl ClientStream {
                 let filled = ready!(Pin::new(stream.stream()).poll_fill_buf(cx));
                 filled.map_or(true, <[u8]>::is_empty)
             }
+            Self::WebSocket(stream) => return stream.poll_gone(cx),
         };
         if is_gone { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -186,7 +203,7 @@ fn has_arrived(stream: &TcpStream) -> bool {
 
 /// Both kinds of streams read and write by what they are.
 macro_rules! delegate {
-    ($stream:ty, $encrypted:path) => {
+    ($stream:ty, $encrypted:path $(, $framed:ident)?) => {
         impl AsyncRead for $stream {
             fn poll_read(
                 self: Pin<&mut Self>,
@@ -196,6 +213,7 @@ macro_rules! delegate {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_read(cx, into),
                     Self::Tls(stream) => Pin::new($encrypted(stream)).poll_read(cx, into),
+                    $(Self::$framed(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),)?
                 }
             }
         }
@@ -209,6 +227,7 @@ macro_rules! delegate {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
                     Self::Tls(stream) => Pin::new($encrypted(stream)).poll_write(cx, bytes),
+                    $(Self::$framed(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),)?
                 }
             }
 
@@ -220,6 +239,7 @@ macro_rules! delegate {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
                     Self::Tls(stream) => Pin::new($encrypted(stream)).poll_write_vectored(cx, slices),
+                    $(Self::$framed(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),)?
                 }
             }
 
@@ -231,6 +251,7 @@ macro_rules! delegate {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
                     Self::Tls(stream) => Pin::new($encrypted(stream)).poll_flush(cx),
+                    $(Self::$framed(stream) => Pin::new(stream.as_mut()).poll_flush(cx),)?
                 }
             }
 
@@ -238,13 +259,14 @@ macro_rules! delegate {
                 match self.get_mut() {
                     Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
                     Self::Tls(stream) => Pin::new($encrypted(stream)).poll_shutdown(cx),
+                    $(Self::$framed(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),)?
                 }
             }
         }
     };
 }
 
-delegate!(ClientStream, Encrypted::stream);
+delegate!(ClientStream, Encrypted::stream, WebSocket);
 delegate!(ServerStream, Box::as_mut);
 
 #[cfg(test)]

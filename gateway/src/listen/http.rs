@@ -1,11 +1,16 @@
 //! The HTTP listener: connections, and how long each may stay.
 
 mod encrypt;
+mod websocket;
 
 use super::door::{self, Orders, Visitors};
 use super::origin::{self, Origin};
 use crate::http;
+use crate::http::visit::{Connection, IDLE_MAX, Visit};
+use crate::http::websocket::Slot;
 use crate::shared::Shared;
+use crate::stream::ClientStream;
+use crate::summons::run_until;
 use config::ProxiedListener;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,17 +20,12 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tenancy::ErrorKind;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout};
-
-/// How long a connection stays open with no request under way: longer than the minute that load balancers
-/// commonly keep theirs, so that they close first and no request meets a closing connection. It is also the
-/// time that a client has to take in a response.
-const IDLE_MAX: Duration = Duration::from_secs(75);
 
 /// Headers hold a connection string and a key at most.
 const HEADER_BYTES_MAX: u32 = 64 * 1024;
@@ -49,7 +49,7 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, orders: Orders, vis
     let enter = |stream, peer| {
         let (builder, served) = (Arc::clone(&builder), Arc::clone(&shared));
         let serve = move |stream| async move {
-            served.cut_off.run_until_cancelled(serve(stream, peer, &builder, &served)).await;
+            run_until(served.cut_off.clone(), serve(stream, peer, &builder, &served)).await;
         };
         // A client that has left already is nobody's loss.
         let _ = shared.workers.serve(visitors.now(&shared.drain), stream, serve);
@@ -82,22 +82,38 @@ async fn serve(
         shared.usage.refusals.refused(ErrorKind::ClientLimit);
         return send_away(stream).await;
     };
-    let is_late = shared.drain.is_cancelled();
     let Some(peer) = client_of(&mut stream, peer, shared).await else { return };
     let Some(stream) = encrypt::begin(stream, peer, shared).await else { return };
-    let activity = Arc::new(Activity::new(shared.config.limits.startup_timeout()));
+    let slot = Arc::new(Slot::default());
+    Box::pin(speak_http(stream, peer, builder, &slot, shared)).await;
+    if let Some(opening) = slot.take() {
+        Box::pin(websocket::serve(opening, Arc::clone(shared))).await;
+    }
+}
+
+/// Answers requests until the connection ends, or is handed over to another protocol.
+async fn speak_http(
+    stream: ClientStream,
+    peer: ClientAddress,
+    builder: &Builder<TokioExecutor>,
+    slot: &Arc<Slot>,
+    shared: &Arc<Shared>,
+) {
+    let is_late = shared.drain.is_cancelled();
+    let visited = Arc::new(Connection::new(shared.config.limits.startup_timeout()));
     let service = service_fn(|request| {
-        let (running, shared) = (Running::begin(&activity), Arc::clone(shared));
+        let (shared, slot) = (Arc::clone(shared), Arc::clone(slot));
+        let visit = Arc::new(Visit::begin(&visited));
         async move {
-            let _running = running;
             let answer = match is_late {
                 true => http::turn_away(request, &shared),
-                false => http::answer(request, peer, &shared).await,
+                false => http::answer(request, peer, &visit, &shared, &slot).await,
             };
+            visit.answered();
             Ok::<_, Infallible>(answer)
         }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     // One that comes late is told on its first request, and closed with the answer.
     let mut draining = is_late;
     loop {
@@ -112,8 +128,12 @@ async fn serve(
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = sleep_until(activity.deadline(Instant::now())) => {
-                if activity.is_over(Instant::now()) {
+            () = visited.cut() => {
+                shared.usage.http_connections_cut.inc();
+                return;
+            }
+            () = sleep_until(visited.deadline(Instant::now())) => {
+                if visited.is_over(Instant::now()) {
                     return;
                 }
             }
@@ -141,75 +161,4 @@ async fn send_away(mut stream: TcpStream) {
         stream.shutdown().await
     })
     .await;
-}
-
-/// When something last happened on a connection. hyper limits the time for an HTTP/1 header, but not the
-/// wait for the first byte, nor an HTTP/2 connection that answers pings and asks for nothing.
-struct Activity(Mutex<Times>);
-
-struct Times {
-    running: u32,
-    quiet_since: Instant,
-    allowed: Duration,
-}
-
-impl Activity {
-    /// A new connection; its first request has to come within `first`.
-    fn new(first: Duration) -> Self {
-        Self(Mutex::new(Times { running: 0, quiet_since: Instant::now(), allowed: first }))
-    }
-
-    /// When to look again.
-    fn deadline(&self, now: Instant) -> Instant {
-        let times = self.times();
-        if times.running > 0 { now + IDLE_MAX } else { times.quiet_since + times.allowed }
-    }
-
-    /// Nothing has happened for as long as is allowed.
-    fn is_over(&self, now: Instant) -> bool {
-        let times = self.times();
-        times.running == 0 && now >= times.quiet_since + times.allowed
-    }
-
-    fn times(&self) -> std::sync::MutexGuard<'_, Times> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A request under way, also when it is dropped half way.
-struct Running(Arc<Activity>);
-
-impl Running {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.times().running += 1;
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut times = self.0.times();
-        times.running -= 1;
-        times.quiet_since = Instant::now();
-        times.allowed = IDLE_MAX;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_request_has_less_time_than_the_next() {
-        let (begun, first) = (Instant::now(), Duration::from_secs(1));
-        let activity = Arc::new(Activity::new(first));
-        assert!(!activity.is_over(begun));
-        assert!(activity.is_over(begun + 2 * first));
-        let request = Running::begin(&activity);
-        let later = begun + 10 * IDLE_MAX;
-        assert!(!activity.is_over(later) && activity.deadline(later) > later);
-        drop(request);
-        assert!(!activity.is_over(begun + 2 * first));
-        assert!(activity.is_over(begun + 2 * IDLE_MAX));
-    }
 }

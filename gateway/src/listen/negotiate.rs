@@ -85,6 +85,38 @@ pub async fn startup(
     }
 }
 
+/// The same inside a WebSocket, whose encryption is HTTP's affair.
+///
+/// # Errors
+/// The client broke the protocol.
+pub async fn startup_inside(
+    mut wire: ClientWire,
+    peer: ClientAddress,
+    shared: &Arc<Shared>,
+) -> Result<Option<(ClientWire, Startup)>, Box<Refused>> {
+    for _ in 0..=ENCRYPTION_REQUESTS_MAX {
+        match wire.first_packet().await {
+            Ok(FirstPacket::SslRequest | FirstPacket::GssEncRequest) => {
+                if wire.send(NO_ENCRYPTION).await.is_err() {
+                    return Ok(None);
+                }
+            }
+            Ok(FirstPacket::Cancel(key)) => {
+                cancel(key, peer, shared).await;
+                return Ok(None);
+            }
+            Ok(FirstPacket::Startup(startup)) => return Ok(Some((wire, startup))),
+            Err(WireError::Gone) => return Ok(None),
+            Err(WireError::Refused(refusal)) => return Err(Box::new(Refused { wire, refusal, tenant: None })),
+        }
+    }
+    Err(Box::new(Refused { wire, refusal: too_many_requests(), tenant: None }))
+}
+
+fn too_many_requests() -> Refusal {
+    Refusal::protocol("too many encryption requests")
+}
+
 fn judge(
     packet: FirstPacket,
     wire: &ClientWire,
@@ -97,7 +129,7 @@ fn judge(
             let is_ssl = matches!(packet, FirstPacket::SslRequest);
             *requests += 1;
             if wire.is_encrypted() || *requests > ENCRYPTION_REQUESTS_MAX {
-                return Err(Refusal::protocol("too many encryption requests"));
+                return Err(too_many_requests());
             }
             expect_no_early_data(wire.unread()).map_err(|error| Refusal::protocol(error.to_string()))?;
             match &shared.tls {

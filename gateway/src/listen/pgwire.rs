@@ -7,7 +7,9 @@ use super::wire::{ClientWire, WireError};
 use crate::console::{self, Operator};
 use crate::counted::Counted;
 use crate::error::Refusal;
+use crate::metrics::anomalies::Listener;
 use crate::relay::session;
+use crate::resolve::Claims;
 use crate::session::{Accepted, Admitted, Refused};
 use crate::shared::Shared;
 use crate::stream::ClientStream;
@@ -31,7 +33,7 @@ const LATE_LOGIN_MAX: Duration = Duration::from_secs(2);
 
 /// How long a client that took too long to log in gets to take its last message. One that cannot be told, because
 /// it does not read or is in the middle of a TLS handshake, is cut off then.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// Accepts until it is told to end.
 pub async fn run(listener: TcpListener, shared: Arc<Shared>, orders: Orders, visitors: Visitors) {
@@ -67,7 +69,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
 }
 
 /// Resolves when a login is not waited for any more, because the gateway drains.
-async fn too_late(shared: &Shared) {
+pub(super) async fn too_late(shared: &Shared) {
     shared.drain.cancelled().await;
     tokio::time::sleep(LATE_LOGIN_MAX).await;
 }
@@ -87,10 +89,15 @@ async fn enter_in_time(wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>)
         () = too_late(shared) => return None,
     };
     entered.unwrap_or_else(|_elapsed| {
-        shared.usage.refusals.refused(ErrorKind::LoginTimeout);
-        tracing::info!(%peer, "a client took too long to log in");
+        took_too_long(peer.into(), shared);
         None
     })
+}
+
+/// A client could not even be told that it took too long.
+pub(super) fn took_too_long(peer: ClientAddress, shared: &Shared) {
+    shared.usage.refusals.refused(ErrorKind::LoginTimeout);
+    tracing::info!(%peer, "a client took too long to log in");
 }
 
 /// Takes a client through all stages up to admission. `None`: it was sent away, or has left.
@@ -127,7 +134,8 @@ async fn enter(mut wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> 
             }
         };
     }
-    match advance(Accepted { wire, peer, startup }, shared).await {
+    let accepted = Accepted { wire, peer, startup, listener: Listener::Pg, claims: Claims::default() };
+    match advance(accepted, shared).await {
         Ok(admitted) => Some(Entered::Client(Box::new(admitted))),
         Err(refused) => {
             send_away(*refused, peer, shared).await;
@@ -148,13 +156,13 @@ async fn origin(wire: &mut ClientWire, peer: SocketAddr, shared: &Shared) -> Opt
     }
 }
 
-async fn advance(accepted: Accepted, shared: &Arc<Shared>) -> Result<Admitted, Box<Refused>> {
+pub(super) async fn advance(accepted: Accepted, shared: &Arc<Shared>) -> Result<Admitted, Box<Refused>> {
     accepted.resolve(shared).await?.authenticate(shared).await?.admit(shared)
 }
 
 /// A client that asks for a newer minor version, or for extensions, is told what it will get instead
 /// (<https://www.postgresql.org/docs/current/protocol-message-formats.html>, NegotiateProtocolVersion).
-async fn negotiate_version(wire: &mut ClientWire, startup: &Startup) -> Result<(), WireError> {
+pub(super) async fn negotiate_version(wire: &mut ClientWire, startup: &Startup) -> Result<(), WireError> {
     if startup.minor == 0 && startup.extensions().next().is_none() {
         return Ok(());
     }
@@ -163,7 +171,7 @@ async fn negotiate_version(wire: &mut ClientWire, startup: &Startup) -> Result<(
     wire.send(&answer).await
 }
 
-async fn send_away(refused: Refused, peer: ClientAddress, shared: &Shared) {
+pub(super) async fn send_away(refused: Refused, peer: ClientAddress, shared: &Shared) {
     let Refused { wire, refusal, tenant } = refused;
     match &tenant {
         Some(tenant) => tenant.usage().refused(refusal.kind()),

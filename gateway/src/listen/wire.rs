@@ -6,6 +6,7 @@ use crate::stream::ClientStream;
 use crate::tls::acceptor::Inside;
 use crate::tls::{Acceptor, TlsFacts};
 use config::{GatewayListen, ProxiedListener};
+use net::ClientAddress;
 use pgwire::frame::{HEADER_LEN, peek_header};
 use pgwire::startup::{FirstPacket, is_direct_tls, parse_first_packet};
 use pgwire::{ErrorResponse, Severity, backend};
@@ -14,6 +15,9 @@ use std::net::SocketAddr;
 use tenancy::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
+
+/// Room for any message of an ordinary login, so that each is read at once. More is made as it is needed.
+const INBOUND_BYTES: usize = 512;
 
 /// A socket with what was read from it and not yet used.
 pub struct ClientWire {
@@ -27,6 +31,8 @@ pub struct ClientWire {
     login_deadline: Option<Instant>,
     /// What TLS says of the client; nothing in clear.
     tls: TlsFacts,
+    /// A trusted proxy says that the client has reached it by HTTPS.
+    is_behind_https: bool,
 }
 
 /// Why a message could not be read.
@@ -55,7 +61,14 @@ impl ClientWire {
             bytes_max,
             login_deadline: None,
             tls: TlsFacts::default(),
+            is_behind_https: false,
         }
+    }
+
+    /// Notes whether a trusted proxy says that the client has reached it by HTTPS.
+    #[must_use]
+    pub fn behind_https(self, is_behind_https: bool) -> Self {
+        Self { is_behind_https, ..self }
     }
 
     /// The client is told, and sent away, when it still owes something then.
@@ -116,7 +129,8 @@ impl ClientWire {
             return Err(io::Error::other("the connection is encrypted already"));
         };
         let (stream, tls) = acceptor.accept(stream, inside).await?;
-        Ok(Self { stream, inbound: Vec::new(), outbound: Vec::new(), bytes_max, login_deadline, tls })
+        let (inbound, outbound) = (Vec::new(), Vec::new());
+        Ok(Self { stream, inbound, outbound, bytes_max, login_deadline, tls, is_behind_https: false })
     }
 
     /// What TLS says of the client.
@@ -151,6 +165,28 @@ impl ClientWire {
             }
             self.fill().await?;
         }
+    }
+
+    /// Has the client sent a message with this tag along, in what belongs together with what was read? Only frames say
+    /// what belongs together.
+    ///
+    /// # Errors
+    /// The client has left, or takes too long.
+    pub async fn has_sent_along(&mut self, tag: u8) -> Result<bool, WireError> {
+        while self.inbound.is_empty() && self.is_inside_frame() {
+            self.fill().await?;
+        }
+        Ok(self.inbound.first() == Some(&tag))
+    }
+
+    fn is_inside_frame(&self) -> bool {
+        matches!(&self.stream, ClientStream::WebSocket(stream) if stream.is_inside_frame())
+    }
+
+    /// May a client from there show what nobody else is to see?
+    #[must_use]
+    pub fn is_private(&self, peer: ClientAddress) -> bool {
+        self.is_encrypted() || self.is_behind_https || peer.is_local()
     }
 
     /// Our end of the connection.
@@ -197,6 +233,9 @@ impl ClientWire {
     }
 
     async fn fill(&mut self) -> Result<(), WireError> {
+        if self.inbound.capacity() == 0 {
+            self.inbound.reserve(INBOUND_BYTES);
+        }
         let reading = self.stream.read_buf(&mut self.inbound);
         let read = match self.login_deadline {
             Some(deadline) => {

@@ -2,8 +2,9 @@
 
 use super::anomalies::Anomalies;
 use crate::cancel::CancelOutcome;
+use crate::http::pour::StreamEnd;
 use crate::relay::pin::PinReason;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 use tenancy::ErrorKind;
@@ -159,6 +160,13 @@ pub struct GatewayUsage {
     pub pg_connections: Counter,
     /// Requests on the HTTP listener.
     pub http_requests: Counter,
+    /// Results that are being streamed.
+    pub http_streams_open: AtomicU32,
+    http_stream_ends: [Counter; StreamEnd::ALL.len()],
+    /// HTTP connections closed because their client did not read, or took back most of what it asked for.
+    pub http_connections_cut: Counter,
+    /// WebSockets opened.
+    pub websockets: Counter,
     cancels: [Counter; CancelOutcome::ALL.len()],
     /// Server connections condemned because a reply was not the one due. Should stay zero.
     pub out_of_sync: Counter,
@@ -173,6 +181,10 @@ impl Default for GatewayUsage {
         Self {
             pg_connections: Counter::default(),
             http_requests: Counter::default(),
+            http_streams_open: AtomicU32::new(0),
+            http_stream_ends: std::array::from_fn(|_| Counter::default()),
+            http_connections_cut: Counter::default(),
+            websockets: Counter::default(),
             cancels: std::array::from_fn(|_| Counter::default()),
             out_of_sync: Counter::default(),
             refusals: TenantUsage::new(""),
@@ -187,6 +199,18 @@ impl GatewayUsage {
         if let Some(index) = CancelOutcome::ALL.iter().position(|other| *other == outcome) {
             self.cancels[index].inc();
         }
+    }
+
+    /// A result that was streamed has ended.
+    pub fn stream_ended(&self, end: StreamEnd) {
+        if let Some(index) = StreamEnd::ALL.iter().position(|other| *other == end) {
+            self.http_stream_ends[index].inc();
+        }
+    }
+
+    /// Streamed results by how they have ended.
+    pub fn stream_ends(&self) -> impl Iterator<Item = (StreamEnd, u64)> {
+        StreamEnd::ALL.into_iter().zip(self.http_stream_ends.iter().map(Counter::get))
     }
 
     /// Cancel requests by what came of them.

@@ -79,6 +79,13 @@ impl Claims {
         Self(claims)
     }
 
+    /// These, and behind them those.
+    #[must_use]
+    pub fn followed_by(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// The same, where what a client has filled in is meant if nothing else names a tenant.
     #[must_use]
     pub fn as_meant(&self) -> Self {

@@ -38,6 +38,8 @@ static PG_CONNECTIONS: Spec = Spec::counter(
 );
 static HTTP_REQUESTS: Spec =
     Spec::counter("tenantry_gateway_http_requests_total", &[], "Requests on the HTTP listener.");
+static WEBSOCKETS: Spec =
+    Spec::counter("tenantry_gateway_websockets_total", &[], "WebSockets opened on the HTTP listener.");
 static CANCELS: Spec =
     Spec::counter("tenantry_gateway_cancels_total", &["result"], "Cancel requests, by what came of them.");
 static OUT_OF_SYNC: Spec = Spec::counter(
@@ -160,7 +162,7 @@ fn clusters(readings: &Readings) -> [Family; 3] {
     families
 }
 
-fn clients(process: &ProcessReading) -> [Family; 10] {
+fn clients(process: &ProcessReading) -> [Family; 11] {
     let mut cancels = Family::new(&CANCELS);
     for (outcome, count) in &process.cancels {
         cancels.push(&[outcome.as_str()], *count);
@@ -174,6 +176,7 @@ fn clients(process: &ProcessReading) -> [Family; 10] {
         Family::new(&CLIENT_LIMIT).row(&[], process.client_limit),
         Family::new(&PG_CONNECTIONS).row(&[], process.pg_connections),
         Family::new(&HTTP_REQUESTS).row(&[], process.http_requests),
+        Family::new(&WEBSOCKETS).row(&[], process.websockets),
         cancels,
         Family::new(&OUT_OF_SYNC).row(&[], process.out_of_sync),
         refusals,

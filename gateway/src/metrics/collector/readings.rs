@@ -2,6 +2,7 @@
 
 use super::budget_families::BudgetReading;
 use super::console_families::ConsoleReading;
+use super::http_families::HttpReading;
 use super::login_families::LoginReading;
 use super::share_families::ShareReading;
 use super::token_families::TokenReading;
@@ -39,6 +40,8 @@ pub struct Readings {
     pub tls: Option<TlsReading>,
     /// Tokens, and their issuers' keys.
     pub tokens: TokenReading,
+    /// Results that stream over HTTP.
+    pub http: HttpReading,
     /// What operators do.
     pub console: ConsoleReading,
     /// What belongs to neither.
@@ -80,6 +83,8 @@ pub struct ProcessReading {
     pub pg_connections: u64,
     /// Requests on the HTTP listener.
     pub http_requests: u64,
+    /// WebSockets opened.
+    pub websockets: u64,
     /// Cancel requests by what came of them.
     pub cancels: Vec<(CancelOutcome, u64)>,
     /// Server connections condemned because a reply was not the one due.
@@ -143,6 +148,7 @@ impl Readings {
             budgets: BudgetReading::take(shared),
             tls: shared.tls.as_deref().map(tls_reading),
             tokens: TokenReading::take(&shared.tokens),
+            http: HttpReading::of(&shared.usage),
             process: process_reading(shared),
         }
     }
@@ -239,6 +245,7 @@ fn process_reading(shared: &Shared) -> ProcessReading {
         client_limit,
         pg_connections: shared.usage.pg_connections.get(),
         http_requests: shared.usage.http_requests.get(),
+        websockets: shared.usage.websockets.get(),
         cancels: shared.usage.cancels().collect(),
         out_of_sync: shared.usage.out_of_sync.get(),
         refusals: shared.usage.refusals.errors().collect(),
