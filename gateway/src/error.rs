@@ -131,6 +131,7 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         | ErrorKind::IssuerUnavailable
         | ErrorKind::ClusterStarting => SqlState::CANNOT_CONNECT_NOW,
         ErrorKind::ClientLimit
+        | ErrorKind::AddressLimited
         | ErrorKind::QueueFull
         | ErrorKind::CheckoutTimeout
         | ErrorKind::LongHolds
@@ -138,8 +139,9 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         ErrorKind::ClusterUnavailable | ErrorKind::ServerLost => SqlState::CONNECTION_FAILURE,
         ErrorKind::ClusterMismatch => SqlState::SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION,
         ErrorKind::ProtocolViolation | ErrorKind::ClientTimeout => SqlState::PROTOCOL_VIOLATION,
+        ErrorKind::RateLimited => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
         ErrorKind::TooLarge => SqlState::PROGRAM_LIMIT_EXCEEDED,
-        ErrorKind::Unsupported => SqlState::FEATURE_NOT_SUPPORTED,
+        ErrorKind::Unsupported | ErrorKind::NotAcceptable => SqlState::FEATURE_NOT_SUPPORTED,
         ErrorKind::Cancelled | ErrorKind::LoginTimeout | ErrorKind::QueryTimeout => SqlState::QUERY_CANCELED,
         ErrorKind::TransactionTimeout => SqlState::TRANSACTION_TIMEOUT,
         ErrorKind::IdleInTransaction => SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
@@ -171,12 +173,16 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         | ErrorKind::ClusterFull
         | ErrorKind::Terminated
         | ErrorKind::Draining => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::ClientLimit | ErrorKind::QueueFull | ErrorKind::CheckoutTimeout | ErrorKind::LongHolds => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        ErrorKind::ClientLimit
+        | ErrorKind::RateLimited
+        | ErrorKind::AddressLimited
+        | ErrorKind::QueueFull
+        | ErrorKind::CheckoutTimeout
+        | ErrorKind::LongHolds => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::ClusterMismatch | ErrorKind::ServerLost => StatusCode::BAD_GATEWAY,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
         ErrorKind::ClientTimeout
         | ErrorKind::LoginTimeout
         | ErrorKind::IdleInTransaction

@@ -31,6 +31,10 @@ pub enum ErrorKind {
     IssuerUnavailable,
     /// The tenant already has as many clients as its plan allows.
     ClientLimit,
+    /// The tenant's requests come faster than its plan allows.
+    RateLimited,
+    /// More connections or failed logins come from one address than may.
+    AddressLimited,
     /// The tenant's queue for server connections is full.
     QueueFull,
     /// No server connection became free in time.
@@ -53,6 +57,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The client asked for something that we know of and do not offer.
     Unsupported,
+    /// The client accepts no form that the answer could have.
+    NotAcceptable,
     /// The client took too long.
     ClientTimeout,
     /// The client did not log in in time.
@@ -79,7 +85,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::TenantMissing,
         Self::TenantConflict,
         Self::TenantUnknown,
@@ -92,6 +98,8 @@ impl ErrorKind {
         Self::CatalogUnavailable,
         Self::IssuerUnavailable,
         Self::ClientLimit,
+        Self::RateLimited,
+        Self::AddressLimited,
         Self::QueueFull,
         Self::CheckoutTimeout,
         Self::LongHolds,
@@ -103,6 +111,7 @@ impl ErrorKind {
         Self::ProtocolViolation,
         Self::TooLarge,
         Self::Unsupported,
+        Self::NotAcceptable,
         Self::ClientTimeout,
         Self::LoginTimeout,
         Self::QueryTimeout,
@@ -132,6 +141,8 @@ impl ErrorKind {
             Self::CatalogUnavailable => "catalog_unavailable",
             Self::IssuerUnavailable => "issuer_unavailable",
             Self::ClientLimit => "client_limit",
+            Self::RateLimited => "rate_limited",
+            Self::AddressLimited => "address_limited",
             Self::QueueFull => "queue_full",
             Self::CheckoutTimeout => "checkout_timeout",
             Self::LongHolds => "long_holds",
@@ -143,6 +154,7 @@ impl ErrorKind {
             Self::ProtocolViolation => "protocol_violation",
             Self::TooLarge => "too_large",
             Self::Unsupported => "unsupported",
+            Self::NotAcceptable => "not_acceptable",
             Self::ClientTimeout => "client_timeout",
             Self::LoginTimeout => "login_timeout",
             Self::QueryTimeout => "query_timeout",
@@ -166,6 +178,8 @@ impl ErrorKind {
             | Self::CatalogUnavailable
             | Self::IssuerUnavailable
             | Self::ClientLimit
+            | Self::RateLimited
+            | Self::AddressLimited
             | Self::QueueFull
             | Self::CheckoutTimeout
             | Self::LongHolds
@@ -186,6 +200,7 @@ impl ErrorKind {
             | Self::ProtocolViolation
             | Self::TooLarge
             | Self::Unsupported
+            | Self::NotAcceptable
             | Self::ClientTimeout
             | Self::LoginTimeout
             | Self::QueryTimeout

@@ -25,6 +25,15 @@ pub struct Caller {
     pub tenant: Arc<Tenant>,
     /// Who it is there, and what it may do.
     pub identity: Identity,
+    /// What it calls itself, by its connection string.
+    pub application_name: Option<Box<str>>,
+}
+
+impl Caller {
+    fn new(tenant: Arc<Tenant>, identity: Identity, names: &RequestNames) -> Self {
+        let string = names.connection_string.as_ref();
+        Self { tenant, identity, application_name: string.and_then(|string| string.application_name.clone()) }
+    }
 }
 
 /// Finds out who the sender is. `tenant_in_path` is the name in the path, if there is one.
@@ -73,7 +82,7 @@ async fn by_key(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<C
     let claims = names.without_header(&shared.config);
     let bound = (Source::ApiKey, Arc::clone(&tenant));
     shared.court(Listener::Http).decide(&claims, Some(bound)).await?;
-    Ok(Caller { tenant, identity })
+    Ok(Caller::new(tenant, identity, names))
 }
 
 /// The only one that may use the header.
@@ -81,14 +90,14 @@ async fn by_service(key: &Secret, names: &RequestNames, shared: &Shared) -> Resu
     let (claims, court) = (names.with_header(&shared.config), shared.court(Listener::Http));
     let (tenant, identity) = service::authenticate(key, &shared.installation, &claims, court).await?;
     shared.uses.note(&identity.credential);
-    Ok(Caller { tenant, identity })
+    Ok(Caller::new(tenant, identity, names))
 }
 
 async fn by_token(token: &Secret, names: &RequestNames, shared: &Shared) -> Result<Caller, Refusal> {
     let claims = names.without_header(&shared.config);
     let court = shared.court(Listener::Http);
     let (tenant, identity) = shared.tokens.authenticate(token, &claims, court).await?;
-    Ok(Caller { tenant, identity })
+    Ok(Caller::new(tenant, identity, names))
 }
 
 async fn by_password(
@@ -111,7 +120,7 @@ async fn by_password(
     let route = tenant.as_ref().map(|tenant| tenant.route());
     let identity = shared.passwords.check(route.as_deref(), &attempt, &shared.mock_seed).await?;
     let tenant = tenant.ok_or_else(|| Refusal::unauthenticated(user_as_given))?;
-    Ok(Caller { tenant, identity })
+    Ok(Caller::new(tenant, identity, names))
 }
 
 /// What somebody hears who proves nothing: that no tenant was named, or else that a proof is missing. No tenant is looked

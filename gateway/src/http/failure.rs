@@ -32,6 +32,8 @@ pub enum Failure {
     Server(Box<ErrorBody>),
     /// The result is larger than a response may be.
     TooLarge {
+        /// What of it.
+        what: &'static str,
         /// The bound, in bytes.
         bytes_max: usize,
     },
@@ -91,8 +93,8 @@ impl Failure {
             ),
             Self::Statement { code, message, hint } => body(message.into_owned(), code, hint),
             Self::Server(answer) => *answer,
-            Self::TooLarge { bytes_max } => body(
-                format!("response is too large (max is {bytes_max} bytes)"),
+            Self::TooLarge { what, bytes_max } => body(
+                format!("{what} is too large (max is {bytes_max} bytes)"),
                 "54000",
                 Some("ask for fewer rows at a time, or use the PostgreSQL protocol, which streams"),
             ),
@@ -108,6 +110,9 @@ impl From<Refusal> for Failure {
 
 /// `feature_not_supported`.
 pub const UNSUPPORTED: &str = "0A000";
+
+/// `syntax_error`.
+const SYNTAX_ERROR: &str = "42601";
 
 /// The body of an error, as `@neondatabase/serverless` reads it: every field is there, and null when
 /// PostgreSQL did not send it. `position` and `line` are text.
@@ -159,6 +164,19 @@ impl ErrorBody {
             routine: text(b'R'),
         }
     }
+
+    /// Takes out what the server says of a comment that stands behind the statement. `length`: the characters of the
+    /// statement without it. Only the end of a text is found behind the comment, and that is a syntax error.
+    pub fn forget(&mut self, comment: &str, length: Option<usize>) {
+        if self.message.contains(comment) {
+            self.message = self.message.replace(comment, "");
+        }
+        let end = length.filter(|_| self.code.as_deref() == Some(SYNTAX_ERROR)).map(|length| length + 1);
+        let position = self.position.as_deref().and_then(|position| position.parse::<usize>().ok());
+        if let Some(end) = end.filter(|end| position.is_some_and(|position| position > *end)) {
+            self.position = Some(end.to_string());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +215,6 @@ mod tests {
     fn what_is_about_the_statement_is_a_400_and_a_large_result_a_507() {
         assert_eq!(Failure::statement(UNSUPPORTED, "no").status(), StatusCode::BAD_REQUEST);
         assert_eq!(Failure::statement(UNSUPPORTED, "no").kind(), Some(ErrorKind::Unsupported));
-        assert_eq!(Failure::TooLarge { bytes_max: 9 }.status().as_u16(), 507);
+        assert_eq!(Failure::TooLarge { what: "response", bytes_max: 9 }.status().as_u16(), 507);
     }
 }

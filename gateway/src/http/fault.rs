@@ -33,6 +33,11 @@ pub enum Fault {
     Copy,
     /// The result cannot be written.
     Result(WriteFailure),
+    /// A row is larger than is held in memory.
+    RowTooLarge {
+        /// The bound, in bytes.
+        bytes_max: usize,
+    },
 }
 
 impl From<WriteFailure> for Fault {
@@ -69,7 +74,10 @@ impl Fault {
                 message: "COPY from or to the client is not supported over HTTP".into(),
                 hint: Some("use the PostgreSQL protocol"),
             },
-            (Self::Result(WriteFailure::TooLarge), _) => Failure::TooLarge { bytes_max },
+            (Self::Result(WriteFailure::TooLarge), _) => Failure::TooLarge { what: "response", bytes_max },
+            (Self::RowTooLarge { bytes_max }, _) => {
+                Failure::TooLarge { what: "a row of the response", bytes_max }
+            }
             (Self::Result(WriteFailure::NotUtf8 | WriteFailure::Malformed), _) => {
                 Failure::statement("22021", "the result has bytes that are not valid UTF-8")
             }

@@ -1,28 +1,84 @@
 //! Responses.
 
 use super::failure::ErrorBody;
+use super::negotiate::{Encoding, Format};
+use super::stream::{BrokenOff, Streamed};
 use crate::admit::ClientPermit;
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONTENT_ENCODING, CONTENT_TYPE,
+    HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// A response whose body is whole.
-pub type Reply = Response<Full<Bytes>>;
+/// A response.
+pub type Reply = Response<ReplyBody>;
+
+/// Its body.
+pub enum ReplyBody {
+    /// All of it is there.
+    Whole(Full<Bytes>),
+    /// The rest is still to come.
+    Streamed(Streamed),
+}
+
+impl Default for ReplyBody {
+    fn default() -> Self {
+        Self::Whole(Full::default())
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
+            Self::Streamed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Streamed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Streamed(body) => body.size_hint(),
+        }
+    }
+}
 
 /// The header that drivers show when a request went wrong.
 const REQUEST_ID: &str = "neon-request-id";
 
+/// What scripts of other origins may read of an answer. The first is that of `REQUEST_ID`.
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
+    "neon-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, ratelimit-policy",
+);
+
 /// All request headers that the contract knows, and what browsers ask leave for.
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Neon-Connection-String, Neon-Raw-Text-Output, \
-     Neon-Array-Mode, Neon-Pool-Opt-In, Neon-Batch-Isolation-Level, Neon-Batch-Read-Only, Neon-Batch-Deferrable";
+     Neon-Array-Mode, Neon-Pool-Opt-In, Neon-Batch-Isolation-Level, Neon-Batch-Read-Only, Neon-Batch-Deferrable, \
+     Traceparent";
 
 /// A day, in seconds. Browsers cap it themselves.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("86400");
@@ -37,11 +93,29 @@ pub fn json(status: StatusCode, body: Vec<u8>) -> Reply {
     with_type(status, JSON, body)
 }
 
-/// A JSON body that counts as its client's until the last byte of it was handed to the socket: a client that
+/// A result that counts as its client's until the last byte of it was handed to the socket: a client that
 /// does not take its responses has no more of them kept in memory than it may have requests under way.
 #[must_use]
-pub fn json_of(status: StatusCode, body: Vec<u8>, client: ClientPermit) -> Reply {
-    with_type(status, JSON, Bytes::from_owner(Kept { body, _client: client }))
+pub fn result(format: Format, encoding: Option<Encoding>, body: Vec<u8>, client: ClientPermit) -> Reply {
+    let body = Bytes::from_owner(Kept { body, _client: client });
+    in_form(format, encoding, ReplyBody::Whole(Full::new(body)))
+}
+
+/// A result whose rest is still to come.
+#[must_use]
+pub fn streaming(format: Format, encoding: Option<Encoding>, body: Streamed) -> Reply {
+    in_form(format, encoding, ReplyBody::Streamed(body))
+}
+
+fn in_form(format: Format, encoding: Option<Encoding>, body: ReplyBody) -> Reply {
+    let mut reply = Response::new(body);
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, format.content_type());
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if let Some(encoding) = encoding {
+        headers.insert(CONTENT_ENCODING, encoding.name());
+    }
+    reply
 }
 
 struct Kept {
@@ -97,7 +171,7 @@ pub fn method_not_allowed(allowed: &'static str) -> Reply {
 /// The answer to a browser that asks whether it may send a request.
 #[must_use]
 pub fn preflight() -> Reply {
-    let mut reply = Response::new(Full::default());
+    let mut reply = Reply::default();
     let headers = reply.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS"));
@@ -111,14 +185,14 @@ pub fn preflight() -> Reply {
 pub fn on_sql(mut reply: Reply, request: Uuid) -> Reply {
     let headers = reply.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(REQUEST_ID));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
     let id = HeaderValue::from_str(&request.to_string()).expect("hexadecimal digits and hyphens");
     headers.insert(REQUEST_ID, id);
     reply
 }
 
 fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
+    let mut reply = Response::new(ReplyBody::Whole(Full::new(body.into())));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, content_type);
     reply

@@ -162,15 +162,16 @@ impl Transaction {
         })
     }
 
-    /// The statement that begins it.
+    /// The statement that begins it; `read_only` if the whole request may only read.
     #[must_use]
-    pub fn begin(&self) -> String {
+    pub fn begin(&self, read_only: bool) -> String {
         let mut sql = String::from("BEGIN");
         if let Some(isolation) = self.isolation {
             sql.push_str(" ISOLATION LEVEL ");
             sql.push_str(isolation.sql);
         }
-        for (wanted, words) in [(self.read_only, " READ ONLY"), (self.deferrable, " DEFERRABLE")] {
+        for (wanted, words) in [(self.read_only || read_only, " READ ONLY"), (self.deferrable, " DEFERRABLE")]
+        {
             if wanted {
                 sql.push_str(words);
             }
@@ -250,7 +251,7 @@ mod tests {
             (BATCH_DEFERRABLE, "true"),
         ]);
         let transaction = Transaction::parse(&asked).expect("good headers");
-        assert_eq!(transaction.begin(), "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE");
+        assert_eq!(transaction.begin(false), "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE");
         let mut echoed = HeaderMap::new();
         transaction.echo(&mut echoed);
         assert_eq!(echoed, asked);
@@ -260,7 +261,8 @@ mod tests {
     fn only_the_word_true_is_true() {
         let asked = headers(&[(BATCH_READ_ONLY, "TRUE"), (BATCH_DEFERRABLE, "1")]);
         let transaction = Transaction::parse(&asked).expect("not heeded");
-        assert_eq!(transaction.begin(), "BEGIN");
+        assert_eq!(transaction.begin(false), "BEGIN");
+        assert_eq!(transaction.begin(true), "BEGIN READ ONLY");
         let mut echoed = HeaderMap::new();
         transaction.echo(&mut echoed);
         assert!(echoed.is_empty());

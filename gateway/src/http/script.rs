@@ -2,10 +2,11 @@
 //!
 //! A single statement is Parse, Bind, Describe, Execute and Sync. A batch is all of its statements
 //! between `BEGIN` and `COMMIT`, with one Sync at the end: one round trip, and after an error the server
-//! skips the rest, `COMMIT` included.
+//! skips the rest, `COMMIT` included. What may only read runs in a transaction too, also if it is one statement.
 
-use super::failure::Failure;
-use super::request::{Statement, Work};
+use super::failure::{ErrorBody, Failure};
+use super::read_only;
+use super::request::{Statement, Transaction, Work};
 use crate::relay::effects::{self, Effects};
 use crate::relay::ledger::{Due, Origin, Request};
 use pgwire::WriteError;
@@ -18,6 +19,35 @@ pub struct Script {
     messages: Vec<u8>,
     due: Vec<(Request, Origin)>,
     effects: Effects,
+    marks: Marks,
+}
+
+/// What a request's statements are wrapped in.
+#[derive(Debug, Default)]
+pub struct Dress {
+    /// A comment behind each text.
+    pub comment: Option<String>,
+    /// Nothing may be written, whatever a statement says.
+    pub read_only: bool,
+}
+
+/// What of the texts is not the client's: it is to hear nothing of it.
+#[derive(Debug, Default)]
+pub struct Marks {
+    comment: String,
+    /// The characters of each text without it.
+    lengths: Vec<usize>,
+}
+
+impl Marks {
+    /// Takes them out of an error of the statement after so many whose results have begun.
+    pub fn take_out_of(&self, error: &mut ErrorBody, begun: u64) {
+        if self.comment.is_empty() {
+            return;
+        }
+        let length = usize::try_from(begun).ok().and_then(|index| self.lengths.get(index));
+        error.forget(&self.comment, length.copied());
+    }
 }
 
 impl Script {
@@ -25,12 +55,22 @@ impl Script {
     ///
     /// # Errors
     /// Text that does not fit the protocol.
-    pub fn new(work: &Work<'_>) -> Result<Self, Failure> {
+    pub fn new(work: &Work<'_>, dress: Dress) -> Result<Self, Failure> {
+        let Dress { comment, read_only } = dress;
         let mut script = Self::default();
-        match &work.transaction {
+        script.marks.comment = comment.unwrap_or_default();
+        if read_only {
+            work.statements.iter().try_for_each(|statement| read_only::check(&statement.sql))?;
+        }
+        let begin = match &work.transaction {
+            Some(transaction) => Some(transaction.begin(read_only)),
+            None => read_only.then(|| Transaction::default().begin(true)),
+        };
+        match begin {
             None => script.statements(&work.statements),
-            Some(transaction) => script
-                .own(&transaction.begin())
+            Some(begin) => script
+                .own(&begin)
+                .and_then(|()| if read_only { script.own(read_only::FENCE) } else { Ok(()) })
                 .and_then(|()| script.statements(&work.statements))
                 .and_then(|()| script.own("COMMIT")),
         }
@@ -45,13 +85,13 @@ impl Script {
     pub fn rollback() -> Self {
         let mut messages = Vec::with_capacity(16);
         write::query(&mut messages, b"ROLLBACK").expect("a short text without zero bytes");
-        Self { messages, due: vec![(Request::Query, Origin::Setup)], effects: Effects::NONE }
+        Self { messages, due: vec![(Request::Query, Origin::Setup)], ..Self::default() }
     }
 
-    /// The messages.
+    /// The messages, and what of them is not the client's.
     #[must_use]
-    pub fn messages(&self) -> &[u8] {
-        &self.messages
+    pub fn into_parts(self) -> (Vec<u8>, Marks) {
+        (self.messages, self.marks)
     }
 
     /// The replies that they will have, in order.
@@ -76,11 +116,20 @@ impl Script {
             let params: Vec<_> =
                 statement.params.iter().map(|param| param.as_deref().map(str::as_bytes)).collect();
             self.effects |= effects::of_sql(statement.sql.as_bytes());
-            self.bound(&statement.sql, &params, Origin::Client)?;
+            let text = self.marked(&statement.sql);
+            self.bound(&text, &params, Origin::Client)?;
             write::describe(&mut self.messages, PORTAL, b"")?;
             self.due.push((Request::Describe, Origin::Client));
             self.execute(Origin::Client)
         })
+    }
+
+    fn marked<'a>(&mut self, sql: &'a str) -> Cow<'a, str> {
+        if self.marks.comment.is_empty() {
+            return Cow::Borrowed(sql);
+        }
+        self.marks.lengths.push(sql.chars().count());
+        Cow::Owned([sql, &self.marks.comment].concat())
     }
 
     /// A statement whose success is nobody's business but ours, and whose failure is the client's.
@@ -119,14 +168,20 @@ mod tests {
     use super::*;
     use crate::http::request;
     use hyper::HeaderMap;
+    use pgwire::backend::ErrorFields;
     use pgwire::frame::peek_header;
 
     fn script(body: &str) -> Result<Script, Failure> {
-        Script::new(&request::parse(&HeaderMap::new(), body.as_bytes()).expect("a request"))
+        dressed(body, Dress::default())
     }
 
-    fn tags(mut messages: &[u8]) -> String {
-        let mut tags = String::new();
+    fn dressed(body: &str, dress: Dress) -> Result<Script, Failure> {
+        Script::new(&request::parse(&HeaderMap::new(), body.as_bytes()).expect("a request"), dress)
+    }
+
+    fn tags(script: Script) -> String {
+        let (messages, _marks) = script.into_parts();
+        let (mut messages, mut tags) = (messages.as_slice(), String::new());
         while let Some(header) = peek_header(messages).expect("well-formed") {
             tags.push(char::from(header.tag));
             messages = &messages[header.len..];
@@ -137,16 +192,44 @@ mod tests {
     #[test]
     fn a_single_statement_is_one_pipeline() {
         let script = script(r#"{"query":"select $1","params":["a"]}"#).expect("fits");
-        assert_eq!(tags(script.messages()), "PBDES");
         assert_eq!(script.due().count(), 5);
+        assert_eq!(tags(script), "PBDES");
     }
 
     #[test]
     fn a_batch_is_one_pipeline_in_one_transaction() {
         let script = script(r#"{"queries":[{"query":"a"},{"query":"b"}]}"#).expect("fits");
-        assert_eq!(tags(script.messages()), "PBEPBDEPBDEPBES");
         let ours = script.due().filter(|due| due.origin == Origin::Replay).count();
         assert_eq!((ours, script.due().count()), (6, 15));
+        assert_eq!(tags(script), "PBEPBDEPBDEPBES");
+    }
+
+    #[test]
+    fn what_may_only_read_is_fenced_in() {
+        let dress = || Dress { comment: None, read_only: true };
+        let single = dressed(r#"{"query":"select 1"}"#, dress()).expect("fits");
+        assert_eq!(tags(single), "PBEPBEPBDEPBES");
+        let failure = dressed(r#"{"queries":[{"query":"commit"},{"query":"insert"}]}"#, dress());
+        assert!(matches!(failure.expect_err("it would get out"), Failure::Statement { code: "2D000", .. }));
+    }
+
+    #[test]
+    fn a_comment_stands_behind_each_text_and_in_no_error() {
+        let dress = Dress { comment: Some(" /*x*/".to_owned()), read_only: false };
+        let script = dressed(r#"{"query":"select é +"}"#, dress).expect("fits");
+        let (messages, marks) = script.into_parts();
+        let text = "select é + /*x*/\0".as_bytes();
+        assert!(messages.windows(text.len()).any(|window| window == text));
+        let fields = |fields: &'static [u8]| ErrorBody::from_fields(&ErrorFields::new(fields));
+        let mut error = fields(b"C42601\0Msyntax error at end of input\0P17\0\0");
+        marks.take_out_of(&mut error, 0);
+        let error = serde_json::to_value(&error).expect("text and nulls");
+        assert_eq!(error["position"], "11");
+        let mut error = fields(b"C42601\0Munterminated string at or near \"'a /*x*/\"\0P3\0\0");
+        marks.take_out_of(&mut error, 0);
+        let error = serde_json::to_value(&error).expect("text and nulls");
+        assert_eq!(error["message"], "unterminated string at or near \"'a\"");
+        assert_eq!(error["position"], "3");
     }
 
     #[test]
@@ -167,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_rollback_is_answered_once() {
-        assert_eq!(tags(Script::rollback().messages()), "Q");
+        assert_eq!(tags(Script::rollback()), "Q");
         assert_eq!(Script::rollback().due().count(), 1);
     }
 }

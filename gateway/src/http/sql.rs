@@ -1,16 +1,22 @@
 //! `POST /sql`: one request from its headers to its response.
 //!
 //! ```text
-//! headers ─► caller ─► admit ─► body ─► request ─► script ─► lease ─► query ─► response
+//! headers ─► caller ─► admit ─► body ─► request ─► script ─► lease ─► query ─┬─► response, whole
+//!                                                                            └─► response ─► pour
 //! ```
 
 use super::caller::Caller;
 use super::failure::Failure;
+use super::negotiate::{Encoding, Format};
+use super::pour::{self, Watch};
+use super::query::{Bounds, Filled, Run};
 use super::reply::{self, Reply};
 use super::results::Results;
-use super::script::Script;
-use super::{caller, origin, query, request};
-use crate::admit::{self, gate};
+use super::script::{Dress, Script};
+use super::trace::{self, TraceParent};
+use super::visit::Visit;
+use super::{caller, encode, origin, read_only, request, stream};
+use crate::admit::{self, ClientPermit, gate, rate};
 use crate::error::Refusal;
 use crate::pool::{Asker, CheckoutError, Lease};
 use crate::relay::policy::Policy;
@@ -20,19 +26,23 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::http::request::Parts;
-use hyper::{Request, StatusCode};
+use hyper::{Request, Version};
 use net::{ClientAddress, Lingering};
+use std::sync::Arc;
 use tenancy::ErrorKind;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
+use tracing::field::Empty;
 use uuid::Uuid;
 
-/// Answers a request. `tenant_in_path` is the tenant's name in its path, if there is one; `connection` is who has opened its connection. When the client leaves, hyper drops the future and with it the lease.
+/// Answers a request. `tenant_in_path` is the tenant's name in its path, if there is one; `connection` is who has opened
+/// its connection. When the client leaves, hyper drops the future and with it the lease.
 pub async fn answer(
     request: Request<Lingering<Incoming>>,
     tenant_in_path: Option<&str>,
     connection: ClientAddress,
-    shared: &Shared,
+    visit: &Arc<Visit>,
+    shared: &Arc<Shared>,
 ) -> Reply {
     let id = Uuid::new_v4();
     let deadline = Instant::now() + shared.config.limits.http_request_timeout();
@@ -42,9 +52,14 @@ pub async fn answer(
         Err(refusal) => return reply::on_sql(refused(refusal.into(), None, shared), id),
     };
     let span = tracing::info_span!(
-        "sql", request.id = %id, %peer, tenant.id = tracing::field::Empty, tenant.slug = tracing::field::Empty,
-        subject = tracing::field::Empty
+        "sql", request.id = %id, %peer, tenant.id = Empty, tenant.slug = Empty, subject = Empty,
+        trace.id = Empty, trace.parent = Empty
     );
+    let trace = TraceParent::of(&parts.headers);
+    if let Some(trace) = &trace {
+        span.record("trace.id", trace.trace_id());
+        span.record("trace.parent", trace.parent_id());
+    }
     let answered = async {
         let caller = timeout_at(deadline, caller::identify(&parts, tenant_in_path, shared));
         let caller = match caller.await.unwrap_or_else(|_elapsed| Err(too_slow())) {
@@ -55,10 +70,14 @@ pub async fn answer(
         current.record("tenant.id", tracing::field::display(caller.tenant.id()));
         current.record("tenant.slug", &*caller.tenant.usage().label());
         current.record("subject", &*caller.identity.subject);
-        match work(&parts, body, &caller, deadline, shared).await {
+        let tenant = Arc::clone(&caller.tenant);
+        let order = Order { parts: &parts, id, trace, deadline, visit, shared };
+        let mut reply = match order.carry_out(body, caller).await {
             Ok(reply) => reply,
-            Err(failure) => refused(failure, Some(&caller.tenant), shared),
-        }
+            Err(failure) => refused(failure, Some(&tenant), shared),
+        };
+        rate::shown::add_to(reply.headers_mut(), tenant.meter());
+        reply
     };
     reply::on_sql(answered.instrument(span).await, id)
 }
@@ -69,43 +88,129 @@ pub fn turn_away(request: Request<Lingering<Incoming>>, shared: &Shared) -> Repl
     reply::on_sql(refused(Refusal::draining().into(), None, shared), Uuid::new_v4())
 }
 
-async fn work(
-    parts: &Parts,
-    body: Lingering<Incoming>,
-    caller: &Caller,
+/// A request whose sender is known.
+struct Order<'a> {
+    parts: &'a Parts,
+    id: Uuid,
+    trace: Option<TraceParent>,
+    /// When there has to be a result, or the beginning of one.
     deadline: Instant,
-    shared: &Shared,
-) -> Result<Reply, Failure> {
-    let (limits, tenant) = (&shared.config.limits, &caller.tenant);
-    let permit = admit::admit(tenant, &shared.routes)?;
-    let body = timeout_at(deadline, read(body, limits.http_body_bytes_max))
-        .await
-        .unwrap_or_else(|_elapsed| Err(too_slow()))?;
-    still_let_in(caller, shared)?;
-    let work = request::parse(&parts.headers, &body)?;
-    let script = Script::new(&work)?;
-    if let Some(refusal) = Policy::new(&shared.config.state).refusal(script.effects()) {
-        return Err(refusal.into());
+    visit: &'a Arc<Visit>,
+    shared: &'a Arc<Shared>,
+}
+
+/// What is to be run, and how its result is written.
+struct Job {
+    script: Script,
+    results: Results,
+    transaction: Option<request::Transaction>,
+    encoding: Option<Encoding>,
+}
+
+impl Order<'_> {
+    async fn carry_out(&self, body: Lingering<Incoming>, caller: Caller) -> Result<Reply, Failure> {
+        let permit = admit::admit(&caller.tenant, &self.shared.routes)?;
+        caller.tenant.meter().take_at_once().await?;
+        let body_max = body_bytes_max(&caller.tenant, self.shared);
+        let body = timeout_at(self.deadline, read(body, body_max))
+            .await
+            .unwrap_or_else(|_elapsed| Err(too_slow()))?;
+        still_let_in(&caller, self.shared)?;
+        let Job { script, results, transaction, encoding } = self.job(&body, &caller.tenant)?;
+        drop(body);
+        let format = results.format();
+        let (mut run, filled) = self.begin(script, results, &caller).await?;
+        let mut reply = match filled {
+            Filled::All => {
+                let body = run.take(0);
+                let encoding = encoding.filter(|_| body.len() >= encode::BYTES_MIN);
+                let body = match encoding {
+                    Some(encoding) => encode::whole(&body, encoding).await.map_err(not_compressed)?,
+                    None => body,
+                };
+                reply::result(format, encoding, body, permit)
+            }
+            Filled::Part => {
+                let body = self.stream(run, encoding, caller, permit)?;
+                reply::streaming(format, encoding, body)
+            }
+        };
+        if let Some(transaction) = transaction {
+            transaction.echo(reply.headers_mut());
+        }
+        Ok(reply)
     }
-    let modes = work.statements.iter().map(|statement| statement.mode).collect();
-    let results = Results::new(work.transaction.is_some(), modes, limits.http_response_bytes_max);
-    let transaction = work.transaction;
-    drop(work);
-    drop(body);
-    let cut_off = tenant.gate().cut_off();
-    let run = async {
-        let lease = leased(caller, shared).await?;
-        query::run(lease, &script, results, &shared.usage).await
-    };
-    let body = tokio::select! {
-        ran = timeout_at(deadline, run) => ran.unwrap_or_else(|_elapsed| Err(cancelled().into()))?,
-        () = cut_off => return Err(terminated().into()),
-    };
-    let mut reply = reply::json_of(StatusCode::OK, body, permit);
-    if let Some(transaction) = transaction {
-        transaction.echo(reply.headers_mut());
+
+    fn job(&self, body: &[u8], tenant: &Tenant) -> Result<Job, Failure> {
+        let (headers, config) = (&self.parts.headers, &self.shared.config);
+        let format = Format::wanted(headers)?;
+        let work = request::parse(headers, body)?;
+        if format == Format::Csv && work.transaction.is_some() {
+            return Err(one_result_only());
+        }
+        let comment = config
+            .http
+            .statement_comment
+            .then(|| trace::comment(&tenant.usage().label(), self.id, self.trace));
+        let read_only = read_only::is_wanted(self.parts.uri.query())?;
+        let script = Script::new(&work, Dress { comment, read_only })?;
+        if let Some(refusal) = Policy::new(&config.state).refusal(script.effects()) {
+            return Err(refusal.into());
+        }
+        let modes = work.statements.iter().map(|statement| statement.mode).collect();
+        let results =
+            Results::new(format, work.transaction.is_some(), modes, result_bytes_max(tenant, self.shared));
+        let encoding = if config.http.compression { Encoding::wanted(headers) } else { None };
+        Ok(Job { script, results, transaction: work.transaction, encoding })
     }
-    Ok(reply)
+
+    /// Runs the script until all of the result is there, or as much as is held.
+    async fn begin(
+        &self,
+        script: Script,
+        results: Results,
+        caller: &Caller,
+    ) -> Result<(Run, Filled), Failure> {
+        let config = &self.shared.config.http;
+        let bounds = Bounds { row_bytes_max: config.row_bytes_max };
+        let cut_off = caller.tenant.gate().cut_off();
+        let run = async {
+            let lease = leased(caller, self.shared).await?;
+            let mut run = Run::begin(lease, script, caller.application_name.as_deref(), results, bounds)?;
+            let filled = run.fill(config.held_bytes, &self.shared.usage).await?;
+            Ok((run, filled))
+        };
+        tokio::select! {
+            ran = timeout_at(self.deadline, run) => ran.unwrap_or_else(|_elapsed| Err(cancelled().into())),
+            () = cut_off => Err(terminated().into()),
+        }
+    }
+
+    /// Has the rest sent as the client takes it.
+    fn stream(
+        &self,
+        run: Run,
+        encoding: Option<Encoding>,
+        caller: Caller,
+        permit: ClientPermit,
+    ) -> Result<stream::Streamed, Failure> {
+        let config = &self.shared.config.http;
+        if self.parts.version < Version::HTTP_11 {
+            // The end of its connection is the end of the body, whole or not.
+            return Err(Failure::TooLarge { what: "a response by HTTP/1.0", bytes_max: config.held_bytes });
+        }
+        let (outlet, body) = stream::body(encoding, config.stall_timeout()).map_err(not_compressed)?;
+        let watch = Watch {
+            caller,
+            permit,
+            visit: Arc::clone(self.visit),
+            version: self.parts.version,
+            deadline: Instant::now() + config.stream_timeout(),
+            shared: Arc::clone(self.shared),
+        };
+        tokio::spawn(pour::pour(run, outlet, watch).in_current_span());
+        Ok(body)
+    }
 }
 
 /// A connection, once no operator keeps the tenant waiting.
@@ -127,12 +232,29 @@ async fn leased(caller: &Caller, shared: &Shared) -> Result<Lease, Refusal> {
 }
 
 /// Both the body and the lease may have been waited for: what was withdrawn meanwhile runs nothing any more.
-fn still_let_in(caller: &Caller, shared: &Shared) -> Result<(), Refusal> {
+pub(super) fn still_let_in(caller: &Caller, shared: &Shared) -> Result<(), Refusal> {
     if shared.still_opens(&caller.tenant, &caller.identity.credential) {
         return Ok(());
     }
     Err(Refusal::new(ErrorKind::Unauthenticated, "the credential was revoked or has expired")
         .hint("send the request again with one that is good"))
+}
+
+/// The gateway's bound or the tenant's, whichever is less.
+fn body_bytes_max(tenant: &Tenant, shared: &Shared) -> usize {
+    lesser(shared.config.limits.http_body_bytes_max, tenant.route().limits.body_bytes_max)
+}
+
+fn result_bytes_max(tenant: &Tenant, shared: &Shared) -> usize {
+    lesser(shared.config.limits.http_response_bytes_max, tenant.route().limits.result_bytes_max)
+}
+
+/// A plan's 0 is no bound.
+fn lesser(ours: usize, of_plan: u64) -> usize {
+    match usize::try_from(of_plan) {
+        Ok(0) | Err(_) => ours,
+        Ok(of_plan) => ours.min(of_plan),
+    }
 }
 
 /// Reads a body of bounded size. One that announces more is refused before it is sent.
@@ -169,11 +291,22 @@ fn too_slow() -> Refusal {
     Refusal::new(ErrorKind::ClientTimeout, "the request took too long to arrive")
 }
 
-fn terminated() -> Refusal {
+fn one_result_only() -> Failure {
+    Refusal::new(ErrorKind::NotAcceptable, "a batch has several results, and CSV holds one")
+        .hint("accept application/json or application/x-ndjson")
+        .into()
+}
+
+fn not_compressed(error: std::io::Error) -> Failure {
+    tracing::error!(%error, "a result could not be compressed");
+    Refusal::new(ErrorKind::Internal, "the result could not be compressed").into()
+}
+
+pub(super) fn terminated() -> Refusal {
     Refusal::new(ErrorKind::Terminated, "terminating connection due to administrator command")
 }
 
-fn cancelled() -> Refusal {
+pub(super) fn cancelled() -> Refusal {
     Refusal::new(ErrorKind::Cancelled, "canceling statement due to the request's time limit")
         .hint("use the PostgreSQL protocol for statements that take long")
 }

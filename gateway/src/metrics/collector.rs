@@ -3,6 +3,7 @@
 pub mod budget_families;
 mod console_families;
 mod gateway_families;
+pub mod http_families;
 pub mod login_families;
 pub mod readings;
 pub mod share_families;
@@ -101,6 +102,7 @@ fn families(readings: &Readings, view: &View) -> Vec<Family> {
     families.extend(console_families::families(&readings.console));
     families.extend(tls_families::families(readings.tls.as_ref()));
     families.extend(token_families::families(&readings.tokens));
+    families.extend(http_families::families(&readings.http));
     families
 }
 

@@ -26,6 +26,8 @@ pub struct ConnectionString {
     pub user_as_given: String,
     /// The password.
     pub password: Option<Secret>,
+    /// What the client calls itself, as PostgreSQL would have it.
+    pub application_name: Option<Box<str>>,
 }
 
 impl ConnectionString {
@@ -51,7 +53,8 @@ impl ConnectionString {
         let of_databases =
             parameters.databases.iter().filter_map(|name| Claim::database(name, &user_as_given));
         let claims = of_hosts.chain(of_options).chain(of_user).chain(of_databases).collect();
-        Ok(Self { claims, user: user.parse().ok(), password, user_as_given })
+        let application_name = parameters.application_name.as_deref().map(as_application_name);
+        Ok(Self { claims, user: user.parse().ok(), password, user_as_given, application_name })
     }
 }
 
@@ -85,9 +88,10 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What names a tenant behind the question mark.
+/// What names a tenant behind the question mark, and the client itself.
 #[derive(Default)]
 struct Parameters {
+    application_name: Option<String>,
     tenants: Vec<String>,
     hosts: Vec<String>,
     databases: Vec<String>,
@@ -102,6 +106,7 @@ impl Parameters {
                 "options" => read.tenants.extend(tenants_of(&decoded(&value.replace('+', " "))?)?),
                 "host" => read.hosts.extend(decoded(value)?.split(',').map(str::to_owned)),
                 "dbname" => read.databases.push(decoded(value)?),
+                "application_name" => read.application_name = Some(decoded(value)?),
                 // They would go before those in front of the host, for which the password is checked.
                 "user" | "password" => return Err(malformed()),
                 _ => {}
@@ -109,6 +114,14 @@ impl Parameters {
         }
         Ok(read)
     }
+}
+
+/// Printable ASCII, and no more of it than a name has (`pg_clean_ascii` and `NAMEDATALEN` in PostgreSQL): so it is the
+/// same on each connection however it is given.
+fn as_application_name(given: &str) -> Box<str> {
+    const BYTES_MAX: usize = 63;
+    let clean = |byte: u8| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '?' };
+    given.bytes().take(BYTES_MAX).map(clean).collect()
 }
 
 fn tenants_of(options: &str) -> Result<impl Iterator<Item = String>, Refusal> {

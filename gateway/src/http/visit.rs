@@ -1,0 +1,152 @@
+//! A connection to the HTTP listener as its requests see it: when something last happened on it, and whether it is to
+//! end.
+//!
+//! hyper limits the time for an HTTP/1 header, but not the wait for the first byte, nor an HTTP/2 connection that answers
+//! pings and asks for nothing. Nor does it mind a client that asks over and over and takes each request back ("rapid
+//! reset", CVE-2023-44487): each may have cost a server connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long a connection stays open with no request under way: longer than the minute that load balancers
+/// commonly keep theirs, so that they close first and no request meets a closing connection. It is also the
+/// time that a client has to take in the end of a response.
+pub const IDLE_MAX: Duration = Duration::from_secs(75);
+
+/// Requests that a client may take back on one connection while fewer than that are answered.
+const ABANDONED_MAX: u32 = 100;
+
+/// One connection.
+pub struct Connection {
+    times: Mutex<Times>,
+    cut: CancellationToken,
+}
+
+struct Times {
+    running: u32,
+    quiet_since: Instant,
+    allowed: Duration,
+    answered: u32,
+    abandoned: u32,
+}
+
+impl Connection {
+    /// A new connection; its first request has to come within `first`.
+    #[must_use]
+    pub fn new(first: Duration) -> Self {
+        let times =
+            Times { running: 0, quiet_since: Instant::now(), allowed: first, answered: 0, abandoned: 0 };
+        Self { times: Mutex::new(times), cut: CancellationToken::new() }
+    }
+
+    /// When to look again.
+    #[must_use]
+    pub fn deadline(&self, now: Instant) -> Instant {
+        let times = self.times();
+        if times.running > 0 { now + IDLE_MAX } else { times.quiet_since + times.allowed }
+    }
+
+    /// Nothing has happened for as long as is allowed.
+    #[must_use]
+    pub fn is_over(&self, now: Instant) -> bool {
+        let times = self.times();
+        times.running == 0 && now >= times.quiet_since + times.allowed
+    }
+
+    /// Resolves when the client has lost its connection.
+    pub async fn cut(&self) {
+        self.cut.cancelled().await;
+    }
+
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request under way, also when it is dropped half way: until its answer is there, or the last of it is written.
+pub struct Visit {
+    connection: Arc<Connection>,
+    answered: AtomicBool,
+}
+
+impl Visit {
+    /// A request has come.
+    #[must_use]
+    pub fn begin(connection: &Arc<Connection>) -> Self {
+        connection.times().running += 1;
+        Self { connection: Arc::clone(connection), answered: AtomicBool::new(false) }
+    }
+
+    /// It has its answer, or the beginning of it.
+    pub fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Its client has left before the end of the answer.
+    pub fn abandoned(&self) {
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
+    /// Takes its connection from the client.
+    pub fn cut(&self) {
+        self.connection.cut.cancel();
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut times = self.connection.times();
+        times.running -= 1;
+        times.quiet_since = Instant::now();
+        times.allowed = IDLE_MAX;
+        let count = if *self.answered.get_mut() { &mut times.answered } else { &mut times.abandoned };
+        *count = count.saturating_add(1);
+        if times.abandoned > ABANDONED_MAX.max(times.answered) {
+            self.connection.cut.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_request_has_less_time_than_the_next() {
+        let (begun, first) = (Instant::now(), Duration::from_secs(1));
+        let connection = Arc::new(Connection::new(first));
+        assert!(!connection.is_over(begun));
+        assert!(connection.is_over(begun + 2 * first));
+        let visit = Visit::begin(&connection);
+        let later = begun + 10 * IDLE_MAX;
+        assert!(!connection.is_over(later) && connection.deadline(later) > later);
+        drop(visit);
+        assert!(!connection.is_over(begun + 2 * first));
+        assert!(connection.is_over(begun + 2 * IDLE_MAX));
+    }
+
+    #[test]
+    fn who_takes_back_more_than_is_answered_loses_the_connection() {
+        let connection = Arc::new(Connection::new(IDLE_MAX));
+        let visit = |answered| {
+            let visit = Visit::begin(&connection);
+            if answered {
+                visit.answered();
+            }
+        };
+        for _ in 0..ABANDONED_MAX {
+            visit(false);
+        }
+        assert!(!connection.cut.is_cancelled());
+        for _ in 0..=ABANDONED_MAX {
+            visit(true);
+        }
+        visit(false);
+        assert!(!connection.cut.is_cancelled(), "now and then anybody gives up");
+        visit(false);
+        assert!(connection.cut.is_cancelled());
+    }
+}
