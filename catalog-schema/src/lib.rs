@@ -1,7 +1,7 @@
 //! The catalog: what exists, where it is, and what is being done to it. The only SQL against it.
 //!
 //! [`read`] holds what the gateway and the control plane ask, as methods of [`Catalog`]; the gateway
-//! uses nothing beyond `read/routes.rs`, `read/identity.rs`, `read/gateways.rs`, `read/leases.rs`, `read/rates.rs` and `read/uses.rs`. [`write`](mod@write) holds what the control plane changes,
+//! uses nothing beyond `read/routes.rs`, `read/identity.rs`, `read/features.rs`, `read/gateways.rs`, `read/leases.rs`, `read/rates.rs` and `read/uses.rs`. [`write`](mod@write) holds what the control plane changes,
 //! as methods of [`Tx`]: changes made together are committed together, with the audit rows that tell
 //! of them, and whoever works on an operation writes through [`FencedTx`], which refuses a worker that has lost
 //! its claim. The database guards what must hold for any writer (states, residency, names that are
@@ -37,6 +37,7 @@ pub use read::audit::{AuditFilter, AuditHead, AuditRecord};
 pub use read::clusters::{ClusterAdmin, ClusterDetail};
 pub use read::credentials::CredentialDetail;
 pub use read::domains::{ChangedDomains, DomainRecord};
+pub use read::features::{FeatureRecord, FeaturesDocument, OwnFeature};
 pub use read::gateways::{GATEWAY_LIVE_WITHIN, GATEWAY_NUMBER_MAX, GatewayHeartbeat, GatewayRecord};
 pub use read::holders::KeyHolder;
 pub use read::idempotency::StoredResponse;
@@ -69,9 +70,11 @@ pub use read::tombstones::TombstoneRecord;
 pub use read::users::{UserIdentity, UserLogin, UserRecord};
 pub use read::uses::{KeyUse, USES_MAX};
 pub use tx::{Context, FencedTx, Tx};
+pub use write::allow_lists::ALLOW_LIST_MAX;
 pub use write::clusters::{ClusterPatch, NewCluster};
 pub use write::credentials::{CREDENTIALS_LIVE_MAX, NewCredential};
 pub use write::domains::{DOMAINS_MAX, DOMAINS_VERIFIED_MAX};
+pub use write::features::{FEATURE_PLANS_MAX, FEATURES_MAX, FeatureSettings, OWN_FEATURES_MAX};
 pub use write::gateways::Forgotten;
 pub use write::idempotency::Idempotency;
 pub use write::invites::{INVITES_OPEN_MAX, NewInvite};

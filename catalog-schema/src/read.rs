@@ -2,10 +2,12 @@
 //! gateway's own heartbeat, its leases with it, which is the one thing that a gateway writes.
 
 pub mod access_roles;
+pub mod allow_lists;
 pub mod audit;
 pub mod clusters;
 pub mod credentials;
 pub mod domains;
+pub mod features;
 pub mod gateways;
 pub mod holders;
 pub mod idempotency;
@@ -18,13 +20,16 @@ pub mod members;
 pub mod operations;
 pub mod placements;
 pub mod plans;
+pub mod rates;
 pub mod regions;
 pub mod revocations;
+pub mod role_settings;
 pub mod roles;
 pub mod routes;
 pub mod services;
 pub mod sessions;
 pub mod signing_keys;
+pub mod storage;
 pub mod tenants;
 pub mod tombstones;
 pub mod users;

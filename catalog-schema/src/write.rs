@@ -5,10 +5,12 @@
 //! about who works, not about what is changed.
 
 pub mod access_roles;
+pub mod allow_lists;
 pub mod audit;
 pub mod clusters;
 pub mod credentials;
 pub mod domains;
+pub mod features;
 pub mod gateways;
 pub mod idempotency;
 pub mod invites;
@@ -18,12 +20,14 @@ pub mod operations;
 pub mod placements;
 pub mod plans;
 pub mod regions;
+pub mod role_settings;
 pub mod roles;
 pub mod services;
 pub mod sessions;
 pub mod signing_keys;
 pub mod standing;
 pub mod steps;
+pub mod storage;
 pub mod tenants;
 pub mod tombstones;
 pub mod upkeep;

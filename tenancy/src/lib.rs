@@ -9,6 +9,7 @@ pub mod address_range;
 pub mod domain;
 pub mod email;
 pub mod error;
+pub mod feature;
 pub mod generation;
 pub mod id;
 pub mod isolation;
@@ -23,6 +24,7 @@ pub mod pool_mode;
 pub mod role;
 pub mod secret;
 pub mod source;
+pub mod storage;
 pub mod tls_mode;
 
 pub use access::Access;
@@ -30,6 +32,7 @@ pub use address_range::{AddressRange, BadAddressRange};
 pub use domain::{BadDomainName, DomainName};
 pub use email::{Email, NotAnEmail};
 pub use error::ErrorKind;
+pub use feature::{BuiltIn, Percentage, Reason, Rollout};
 pub use generation::{Generation, Revision};
 pub use id::{
     ClusterId, CredentialId, CustomRoleId, GatewayId, InviteId, IssuerId, OperationId, ServiceId, SessionId,
@@ -41,8 +44,8 @@ pub use key_scope::KeyScope;
 pub use lifecycle::{ClusterState, TenantState};
 pub use member_role::{CustomRole, MemberRole};
 pub use name::{
-    ClusterName, CustomRoleName, DatabaseName, NameError, PlanName, RESERVED_SLUGS, RegionName, RoleName,
-    Slug, UserName,
+    ClusterName, CustomRoleName, DatabaseName, FeatureName, NameError, PlanName, RESERVED_SLUGS, RegionName,
+    RoleName, Slug, UserName,
 };
 pub use permission::{Permission, Permissions, UnknownPermission};
 pub use plan::{Limits, WEIGHT_DEFAULT, WEIGHT_MAX};
@@ -50,4 +53,5 @@ pub use pool_mode::PoolMode;
 pub use role::Role;
 pub use secret::Secret;
 pub use source::Source;
+pub use storage::StorageStanding;
 pub use tls_mode::TlsMode;

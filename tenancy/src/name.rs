@@ -224,6 +224,11 @@ checked_name!(
     CustomRoleName, "role name", check_custom_role
 );
 
+checked_name!(
+    /// A feature's name, such as `websocket`.
+    FeatureName, "feature name", check_label
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

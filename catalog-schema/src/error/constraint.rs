@@ -73,6 +73,12 @@ constraints! {
     PlanTaken = "plans_pkey", "there is already a plan of this name";
     /// The plan does not exist.
     PlanUnknown = "tenants_plan_fkey", "there is no such plan";
+    /// A feature's name is taken.
+    FeatureTaken = "features_pkey", "there is already a feature of this name";
+    /// The gateway itself asks for the feature.
+    FeatureBuiltIn = "features_built_in", "a feature of the gateway's own is not removed";
+    /// A feature keeps its name and its kind.
+    FeatureStays = "features_stay", "a feature keeps its name and its kind";
     /// The tenant is already placed.
     TenantPlaced = "placements_pkey", "the tenant is already placed on a cluster";
     /// The cluster stands where the tenant's data may not be.

@@ -2,7 +2,9 @@
 
 use crate::error::CatalogError;
 use crate::key::MasterKey;
+use crate::read::allow_lists::ALLOW_LIST;
 use crate::read::clusters::{CLUSTER_COLUMNS, cluster_of_row};
+use crate::read::features::{OWN_FEATURES, own_features};
 use crate::read::issuers::{external_ids_of_json, issuers_of_json, route_columns};
 use crate::read::logins::{LOGIN_COLUMNS, logins_of_row};
 use crate::read::revocations::{REVOCATIONS, revocations};
@@ -18,7 +20,7 @@ use tokio_postgres::Row;
 fn route(tenant: &str) -> String {
     format!(
         "
-select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_regions,
+select t.id, t.slug, t.plan, t.state, t.isolation, t.generation, t.region, t.allowed_regions,
   array(select a.slug from catalog.slug_aliases a
         where a.tenant_id = t.id and a.expires_at > now() order by a.slug) as aliases,
   coalesce(e.pool_size, l.pool_size) as pool_size,
@@ -35,6 +37,9 @@ select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_reg
   coalesce(e.body_bytes_max, l.body_bytes_max) as body_bytes_max,
   coalesce(e.storage_soft_bytes, l.storage_soft_bytes) as storage_soft_bytes,
   coalesce(e.storage_hard_bytes, l.storage_hard_bytes) as storage_hard_bytes,
+  coalesce(catalog.storage_standing(u.bytes, coalesce(e.storage_soft_bytes, l.storage_soft_bytes),
+    coalesce(e.storage_hard_bytes, l.storage_hard_bytes)), 'within') as storage_standing,
+  coalesce(rs.epoch, 0) as settings_epoch,
   p.database_name, p.database_oid, p.role_name, p.keys,
   {LOGIN_COLUMNS},
   {CLUSTER_COLUMNS},
@@ -44,6 +49,8 @@ select t.id, t.slug, t.state, t.isolation, t.generation, t.region, t.allowed_reg
    from catalog.credentials k
    where k.tenant_id = t.id and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
   ) as credentials,
+  {OWN_FEATURES} as features,
+  {ALLOW_LIST} as allow_list,
   {REVOCATIONS},
   {}
 from catalog.tenants t
@@ -51,6 +58,8 @@ join catalog.plans l on l.name = t.plan
 left join catalog.entitlements e on e.tenant_id = t.id
 left join catalog.placements p on p.tenant_id = t.id
 left join catalog.clusters c on c.id = p.cluster_id
+left join catalog.storage_use u on u.tenant_id = t.id
+left join catalog.role_settings rs on rs.tenant_id = t.id
 where t.state <> 'deleted' and t.id = {tenant}",
         route_columns()
     )
@@ -83,13 +92,18 @@ pub(crate) fn decode(row: &Row, key: &MasterKey) -> Result<RouteRecord, CatalogE
         slug: row.word("slug")?,
         aliases: row.words("aliases")?,
         state: row.word("state")?,
+        plan: row.word("plan")?,
         isolation: row.word("isolation")?,
         generation: Generation::new(row.value("generation")?),
         region: row.word("region")?,
         allowed_regions: row.words("allowed_regions")?,
         limits: limits_of_row(row)?,
+        storage: row.word("storage_standing")?,
+        settings_epoch: row.value("settings_epoch")?,
         placement: placement(row, tenant_id, key)?,
         credentials,
+        features: own_features(row.value("features")?)?,
+        allow_list: row.words("allow_list")?,
         revoked: revocations(row.value("revoked")?)?,
         issuers: issuers_of_json(row.value("issuers")?)?,
         external_ids: external_ids_of_json(row.value("external_ids")?)?,

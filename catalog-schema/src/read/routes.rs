@@ -3,6 +3,7 @@
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::read::domains::ChangedDomains;
+use crate::read::features::OwnFeature;
 use crate::read::issuers::ExternalId;
 use crate::read::logins::{Logins, RoleLogin};
 use crate::read::revocations::RevokedTokens;
@@ -12,9 +13,9 @@ use crate::sql::{bigint, bytes, text, uuid};
 use jiff::Timestamp;
 use std::sync::Arc;
 use tenancy::{
-    Access, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName, Generation,
-    Isolation, Issuer, KeyScope, Limits, PoolMode, RegionName, Revision, Role, Slug, StorageStanding,
-    TenantId, TenantState, TlsMode, UserName,
+    Access, AddressRange, ClusterId, ClusterName, ClusterState, CredentialId, DatabaseName, DomainName,
+    Generation, Isolation, Issuer, KeyScope, Limits, PlanName, PoolMode, RegionName, Revision, Role, Slug,
+    StorageStanding, TenantId, TenantState, TlsMode, UserName,
 };
 use tokio_postgres::Row;
 
@@ -29,6 +30,8 @@ pub struct RouteRecord {
     pub aliases: Vec<Slug>,
     /// Whether it is served.
     pub state: TenantState,
+    /// What it has bought.
+    pub plan: PlanName,
     /// How it is kept apart from the others.
     pub isolation: Isolation,
     /// Rises with every change of the route.
@@ -49,6 +52,11 @@ pub struct RouteRecord {
     /// What opens it: neither revoked nor expired when this was read, the oldest first. The reader
     /// watches later expiry itself.
     pub credentials: Vec<CredentialRecord>,
+    /// The features that were given to it or taken from it, whatever its plan says. The reader watches their expiry
+    /// itself. At most [`crate::OWN_FEATURES_MAX`].
+    pub features: Vec<OwnFeature>,
+    /// From where it may be reached; from everywhere if there is none. At most [`crate::ALLOW_LIST_MAX`].
+    pub allow_list: Vec<AddressRange>,
     /// Gateway tokens for it that are refused before their time, of those that could still be shown. About 1,024 at most.
     pub revoked: Vec<RevokedTokens>,
     /// Its own identity providers, which may vouch for it and nobody else. At most 8.
@@ -169,6 +177,8 @@ pub struct RouteChanges {
     pub changed: Changed,
     /// The revision at which the identity document changed last.
     pub identity: Revision,
+    /// The revision at which the features document changed last.
+    pub features: Revision,
     /// Which domains changed up to it.
     pub domains: ChangedDomains,
 }
@@ -236,14 +246,14 @@ impl Catalog {
         // One statement, so that the revision and the changes are of the same moment. A revision that
         // is ahead of the catalog's comes from before the catalog was restored.
         let sql = "select r.value, $1 < r.pruned_through or $1 > r.value as lost,
-                     i.value as identity,
+                     i.value as identity, f.value as features,
                      exists (select from catalog.route_changes c where c.revision > $1 and c.tenant_id is null)
                        as everything,
                      array(select distinct c.tenant_id from catalog.route_changes c
                            where c.revision > $1 and c.tenant_id is not null limit $2 + 1) as tenants,
                      array(select distinct c.domain from catalog.domain_changes c
                            where c.revision > $1 limit $3 + 1) as domains
-                   from catalog.revision r, catalog.identity_version i";
+                   from catalog.revision r, catalog.identity_version i, catalog.features_version f";
         let args = [bigint(after.get()), bigint(CHANGED_TENANTS_MAX), bigint(CHANGED_DOMAINS_MAX)];
         let row = self.row(sql, &args).await?;
         let row = row.ok_or_else(|| CatalogError::corrupt("revision", "its row is missing"))?;
@@ -259,6 +269,7 @@ impl Catalog {
             revision: Revision::new(row.value("value")?),
             changed,
             identity: Revision::new(row.value("identity")?),
+            features: Revision::new(row.value("features")?),
             domains: changed_domains(&row, lost)?,
         })
     }

@@ -17,7 +17,7 @@ use pgwire::CancelKey;
 use pgwire::scram::ClientKeys;
 use std::sync::{Arc, Weak};
 use tenancy::{
-    Access, ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, TenantId, TenantState,
+    Access, ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, StorageStanding, TenantId, TenantState,
     TlsMode, WEIGHT_DEFAULT,
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -32,6 +32,7 @@ pub(crate) fn route() -> RouteRecord {
         slug: "acme".parse().expect("a slug"),
         aliases: Vec::new(),
         state: TenantState::Active,
+        plan: "standard".parse().expect("a plan"),
         isolation: Isolation::Database,
         generation: Generation::default(),
         region: region.clone(),
@@ -43,6 +44,8 @@ pub(crate) fn route() -> RouteRecord {
             checkout_timeout_ms: 60_000,
             ..Limits::STANDARD
         },
+        storage: StorageStanding::Within,
+        settings_epoch: 0,
         placement: Some(PlacementRecord {
             cluster: Arc::new(ClusterRecord {
                 id: ClusterId::generate(),
@@ -64,6 +67,8 @@ pub(crate) fn route() -> RouteRecord {
             }),
         }),
         credentials: Vec::new(),
+        features: Vec::new(),
+        allow_list: Vec::new(),
         revoked: Vec::new(),
         issuers: Vec::new(),
         external_ids: Vec::new(),
