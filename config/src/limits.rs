@@ -37,6 +37,9 @@ pub struct LimitsConfig {
     /// `limits.prepared_bytes_per_client_max`: names and texts of prepared statements that one client
     /// may have open, bytes, 4,194,304. One more than fits is refused.
     pub prepared_bytes_per_client_max: usize,
+    /// `limits.rate_wait_ms`: how long a request on the wire waits when its tenant's come faster than the plan allows,
+    /// milliseconds, 1,000; 0 refuses at once. Longer smooths bursts; shorter tells applications sooner.
+    pub rate_wait_ms: u64,
 }
 
 impl Default for LimitsConfig {
@@ -50,6 +53,7 @@ impl Default for LimitsConfig {
             http_request_timeout_ms: 60_000,
             client_limit: 10_000,
             prepared_bytes_per_client_max: 4 * 1024 * 1024,
+            rate_wait_ms: 1_000,
         }
     }
 }
@@ -65,6 +69,12 @@ impl LimitsConfig {
     #[must_use]
     pub const fn http_request_timeout(&self) -> Duration {
         Duration::from_millis(self.http_request_timeout_ms)
+    }
+
+    /// [`Self::rate_wait_ms`] as a duration.
+    #[must_use]
+    pub const fn rate_wait(&self) -> Duration {
+        Duration::from_millis(self.rate_wait_ms)
     }
 
     pub(crate) fn read(mut section: Section<'_>) -> Self {
@@ -87,6 +97,7 @@ impl LimitsConfig {
         let startup_timeout_ms = timeout("startup_timeout_ms", defaults.startup_timeout_ms);
         let http_request_timeout_ms = timeout("http_request_timeout_ms", defaults.http_request_timeout_ms);
         let client_limit = section.number("client_limit", defaults.client_limit, &(1..=1_000_000));
+        let rate_wait_ms = section.number("rate_wait_ms", defaults.rate_wait_ms, &(0..=600_000));
         section.finish();
         Self {
             startup_timeout_ms,
@@ -97,6 +108,7 @@ impl LimitsConfig {
             http_request_timeout_ms,
             client_limit,
             prepared_bytes_per_client_max,
+            rate_wait_ms,
         }
     }
 }

@@ -3,7 +3,10 @@
 //! What is said here is said only after authentication: a stranger learns nothing of a tenant's state.
 //! A permit is a guard; dropping it on any path gives the place back.
 
+pub mod allow_list;
+pub mod feature;
 pub mod gate;
+pub mod rate;
 
 use crate::error::Refusal;
 use crate::resolve::{Routes, Tenant};

@@ -118,7 +118,10 @@ impl From<pgwire::WriteError> for Refusal {
 #[must_use]
 pub const fn sqlstate(kind: ErrorKind) -> SqlState {
     match kind {
-        ErrorKind::TenantMissing | ErrorKind::TenantConflict | ErrorKind::TlsRequired => {
+        ErrorKind::TenantMissing
+        | ErrorKind::TenantConflict
+        | ErrorKind::TlsRequired
+        | ErrorKind::AddressNotAllowed => {
             SqlState::INVALID_AUTHORIZATION_SPECIFICATION
         }
         ErrorKind::Unauthenticated => SqlState::INVALID_PASSWORD,
@@ -141,7 +144,9 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         ErrorKind::ProtocolViolation | ErrorKind::ClientTimeout => SqlState::PROTOCOL_VIOLATION,
         ErrorKind::RateLimited => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
         ErrorKind::TooLarge => SqlState::PROGRAM_LIMIT_EXCEEDED,
-        ErrorKind::Unsupported | ErrorKind::NotAcceptable => SqlState::FEATURE_NOT_SUPPORTED,
+        ErrorKind::Unsupported | ErrorKind::NotAcceptable | ErrorKind::FeatureOff => {
+            SqlState::FEATURE_NOT_SUPPORTED
+        }
         ErrorKind::Cancelled | ErrorKind::LoginTimeout | ErrorKind::QueryTimeout => SqlState::QUERY_CANCELED,
         ErrorKind::TransactionTimeout => SqlState::TRANSACTION_TIMEOUT,
         ErrorKind::IdleInTransaction => SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
@@ -163,6 +168,8 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         ErrorKind::TenantConflict
         | ErrorKind::TlsRequired
         | ErrorKind::Forbidden
+        | ErrorKind::AddressNotAllowed
+        | ErrorKind::FeatureOff
         | ErrorKind::TenantSuspended => StatusCode::FORBIDDEN,
         ErrorKind::TenantUnavailable
         | ErrorKind::TenantPaused

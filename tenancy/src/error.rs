@@ -19,6 +19,10 @@ pub enum ErrorKind {
     TlsRequired,
     /// Known, but not allowed to do this.
     Forbidden,
+    /// The tenant may not be reached from the client's address. Said only after authentication.
+    AddressNotAllowed,
+    /// The tenant does not have the feature that the client asked for. Said only after authentication.
+    FeatureOff,
     /// The tenant is suspended. Said only after authentication.
     TenantSuspended,
     /// The tenant is not ready: being provisioned, moved or purged. Said only after authentication.
@@ -85,13 +89,15 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::TenantMissing,
         Self::TenantConflict,
         Self::TenantUnknown,
         Self::Unauthenticated,
         Self::TlsRequired,
         Self::Forbidden,
+        Self::AddressNotAllowed,
+        Self::FeatureOff,
         Self::TenantSuspended,
         Self::TenantUnavailable,
         Self::TenantPaused,
@@ -135,6 +141,8 @@ impl ErrorKind {
             Self::Unauthenticated => "unauthenticated",
             Self::TlsRequired => "tls_required",
             Self::Forbidden => "forbidden",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::FeatureOff => "feature_off",
             Self::TenantSuspended => "tenant_suspended",
             Self::TenantUnavailable => "tenant_unavailable",
             Self::TenantPaused => "tenant_paused",
@@ -194,6 +202,8 @@ impl ErrorKind {
             | Self::Unauthenticated
             | Self::TlsRequired
             | Self::Forbidden
+            | Self::AddressNotAllowed
+            | Self::FeatureOff
             | Self::TenantSuspended
             | Self::ClusterMismatch
             | Self::ServerLost

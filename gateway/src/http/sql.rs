@@ -16,9 +16,10 @@ use super::script::{Dress, Script};
 use super::trace::{self, TraceParent};
 use super::visit::Visit;
 use super::{caller, encode, origin, read_only, request, stream};
-use crate::admit::{self, ClientPermit, gate, rate};
+use crate::admit::{self, ClientPermit, allow_list, feature, gate, rate};
 use crate::error::Refusal;
 use crate::pool::{Asker, CheckoutError, Lease};
+use crate::relay::effects::Effects;
 use crate::relay::policy::Policy;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
@@ -29,8 +30,8 @@ use hyper::http::request::Parts;
 use hyper::{Request, Version};
 use net::{ClientAddress, Lingering};
 use std::sync::Arc;
-use tenancy::ErrorKind;
-use tokio::time::{Instant, timeout_at};
+use tenancy::{BuiltIn, ErrorKind};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
@@ -61,7 +62,7 @@ pub async fn answer(
         span.record("trace.parent", trace.parent_id());
     }
     let answered = async {
-        let caller = timeout_at(deadline, caller::identify(&parts, tenant_in_path, shared));
+        let caller = timeout_at(deadline, caller::identify(&parts, tenant_in_path, peer, shared));
         let caller = match caller.await.unwrap_or_else(|_elapsed| Err(too_slow())) {
             Ok(caller) => caller,
             Err(refusal) => return refused(refusal.into(), None, shared),
@@ -109,6 +110,8 @@ struct Job {
 
 impl Order<'_> {
     async fn carry_out(&self, body: Lingering<Incoming>, caller: Caller) -> Result<Reply, Failure> {
+        allow_list::check(&caller.tenant.route(), caller.peer)?;
+        feature::check(&self.shared.installation, &caller.tenant, BuiltIn::Http)?;
         let permit = admit::admit(&caller.tenant, &self.shared.routes)?;
         caller.tenant.meter().take_at_once().await?;
         let body_max = body_bytes_max(&caller.tenant, self.shared);
@@ -157,6 +160,9 @@ impl Order<'_> {
         if let Some(refusal) = Policy::new(&config.state).refusal(script.effects()) {
             return Err(refusal.into());
         }
+        if script.effects().any_of(Effects::LISTEN | Effects::SUBSCRIBES) {
+            feature::check(&self.shared.installation, tenant, BuiltIn::Listen)?;
+        }
         let modes = work.statements.iter().map(|statement| statement.mode).collect();
         let results =
             Results::new(format, work.transaction.is_some(), modes, result_bytes_max(tenant, self.shared));
@@ -183,6 +189,7 @@ impl Order<'_> {
         tokio::select! {
             ran = timeout_at(self.deadline, run) => ran.unwrap_or_else(|_elapsed| Err(cancelled().into())),
             () = cut_off => Err(terminated().into()),
+            refusal = shut_out(caller) => Err(refusal.into()),
         }
     }
 
@@ -219,7 +226,7 @@ async fn leased(caller: &Caller, shared: &Shared) -> Result<Lease, Refusal> {
     let wait_max = shared.config.console.pause_timeout();
     loop {
         gate::passage(tenant, &shared.gate, wait_max).await?;
-        match shared.pools.checkout(tenant, access, Asker::REQUESTS).await {
+        match shared.pools.checkout(tenant, access, Asker::of(&caller.identity.subject)).await {
             Ok(lease) if lease.access() != access => return Err(lease.of_another_access()),
             Ok(lease) if tenant.gate().is_open() && shared.gate.is_open() => {
                 still_let_in(caller, shared)?;
@@ -231,10 +238,20 @@ async fn leased(caller: &Caller, shared: &Shared) -> Result<Lease, Refusal> {
     }
 }
 
+/// Resolves when the sender may be served no more where it is. A change of the list is in force within a second.
+async fn shut_out(caller: &Caller) -> Refusal {
+    loop {
+        sleep(pour::LOOK_INTERVAL).await;
+        if let Err(refusal) = allow_list::check(&caller.tenant.route(), caller.peer) {
+            return refusal;
+        }
+    }
+}
+
 /// Both the body and the lease may have been waited for: what was withdrawn meanwhile runs nothing any more.
 pub(super) fn still_let_in(caller: &Caller, shared: &Shared) -> Result<(), Refusal> {
     if shared.still_opens(&caller.tenant, &caller.identity.credential) {
-        return Ok(());
+        return allow_list::check(&caller.tenant.route(), caller.peer);
     }
     Err(Refusal::new(ErrorKind::Unauthenticated, "the credential was revoked or has expired")
         .hint("send the request again with one that is good"))

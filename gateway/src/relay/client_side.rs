@@ -13,6 +13,7 @@ use super::exchange::{ClientState, Discard, Exchange};
 use super::ledger::{Due, Origin, Request};
 use super::prepared::{NO_STATEMENT, reading};
 use super::{effects, effects::Effects, policy};
+use crate::admit::rate::toll::{self, Check};
 use crate::error::Refusal;
 use crate::pool::Lease;
 use pgwire::backend::TransactionStatus;
@@ -66,13 +67,23 @@ pub fn absorb(
         if waits_for_discard(exchange, header) {
             return Ok(Absorbed::All);
         }
+        if client.meter.is_limited() {
+            match toll::check(exchange, client, lease, header) {
+                Check::Pass => {}
+                Check::Wait => return Ok(Absorbed::All),
+                Check::Next => continue,
+            }
+        }
         restage_settings(exchange, client, lease)?;
         let mark = exchange.recorded.mark();
         if !client.is_native() {
             record(exchange, lease, header);
         }
         match absorb_message(exchange, client, lease, header)? {
-            Step::Next => exchange.has_begun = true,
+            Step::Next => {
+                exchange.has_begun = true;
+                exchange.toll.passed(header.tag);
+            }
             Step::NeedMore => {
                 exchange.recorded.go_back_to(mark);
                 return Ok(Absorbed::All);
@@ -300,6 +311,9 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
             return Ok(forward_query(exchange, header, Effects::NONE, changes));
         }
         let mut effects = effects::of_sql(text);
+        if let Some(refusal) = listening_refused(client, effects) {
+            return refuse(exchange, header, Request::Query, refusal);
+        }
         if client.is_native() {
             effects = in_session(effects) | effects.and(Effects::RESET_ALL);
         }
@@ -329,6 +343,12 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
     // What else changes them is told by the tags that the server completes the query with.
     exchange.names_changed |= changes_names;
     Ok(forward_query(exchange, header, effects, changes))
+}
+
+/// Why the client may not listen, if a statement with these effects would have it do so.
+fn listening_refused(client: &ClientState, effects: Effects) -> Option<Refusal> {
+    let listens = effects.any_of(Effects::LISTEN | Effects::SUBSCRIBES);
+    if listens { client.usable.refusal(BuiltIn::Listen) } else { None }
 }
 
 fn forward_query(exchange: &mut Exchange, header: Header, effects: Effects, changes: Vec<Change>) -> Step {

@@ -20,6 +20,7 @@ use super::notify::channels::Channels;
 use super::notify::settling;
 use super::server_side::{self, ServerFault};
 use super::settings::Settings;
+use crate::admit::rate::toll::Toll;
 use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::stream::ClientStream;
@@ -109,6 +110,8 @@ pub struct Exchange {
     pub deallocates_for_client: bool,
     /// The request under way, as long as it could be made again.
     pub recorded: Recorded,
+    /// How the client stands with its tenant's rate.
+    pub toll: Toll,
 }
 
 impl Default for Exchange {
@@ -138,6 +141,7 @@ impl Default for Exchange {
             suspects_schema: false,
             deallocates_for_client: false,
             recorded: Recorded::default(),
+            toll: Toll::default(),
         }
     }
 }

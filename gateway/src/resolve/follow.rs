@@ -226,6 +226,9 @@ impl Follower {
         let changes = self.catalog.route_changes_since(applied).await?;
         // Before the rest of what is known of the installation: whoever waits for that asks whose a host is.
         self.follow_domains(changes.domains).await?;
+        if self.installation.features().is_behind(changes.features) {
+            self.installation.features().replace(self.catalog.features_document().await?);
+        }
         if self.installation.is_behind(changes.identity) {
             self.installation.replace(self.catalog.identity().await?);
             self.withdrawal().end_unknown();

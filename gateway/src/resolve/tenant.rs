@@ -1,6 +1,7 @@
 //! One tenant as this gateway knows it.
 
 use crate::admit::gate::Gate;
+use crate::admit::rate::{Book, Meter};
 use crate::metrics::TenantUsage;
 use arc_swap::ArcSwap;
 use catalog_schema::RouteRecord;
@@ -17,6 +18,7 @@ pub struct Tenant {
     usage: Arc<TenantUsage>,
     clients: Arc<AtomicU32>,
     gate: Gate,
+    meter: Arc<Meter>,
     /// Cancelled when the tenant's clients have to leave; a tenant that comes back gets a new one.
     leave: ArcSwap<CancellationToken>,
     drain: CancellationToken,
@@ -29,8 +31,15 @@ impl Tenant {
     /// A tenant seen for the first time. `drain` is the whole gateway's shutdown.
     #[must_use]
     pub fn new(record: RouteRecord, drain: CancellationToken) -> Self {
+        Self::written_in(record, drain, Arc::default())
+    }
+
+    /// The same, of those whose rates are shared out together.
+    #[must_use]
+    pub fn written_in(record: RouteRecord, drain: CancellationToken, book: Arc<Book>) -> Self {
         Self {
             id: record.tenant_id,
+            meter: Arc::new(Meter::new(record.tenant_id, &record.limits, book)),
             usage: Arc::new(TenantUsage::new(record.slug.as_str())),
             route: ArcSwap::from_pointee(record),
             clients: Arc::new(AtomicU32::new(0)),
@@ -84,6 +93,12 @@ impl Tenant {
         &self.gate
     }
 
+    /// What it may begin here of what its rate allows.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
     /// Fires when the tenant's clients must leave: it is no longer active, or the gateway drains.
     #[must_use]
     pub fn leave_token(&self) -> CancellationToken {
@@ -95,6 +110,7 @@ impl Tenant {
         let was_active = self.state() == TenantState::Active;
         let is_active = record.state == TenantState::Active;
         self.usage.rename(record.slug.as_str());
+        self.meter.limit(&record.limits);
         let old = self.route.swap(Arc::new(record));
         match (was_active, is_active) {
             (true, false) => self.leave.load().cancel(),

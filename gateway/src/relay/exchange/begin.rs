@@ -1,6 +1,7 @@
 //! What an exchange begins a connection with, and what it forgets of the one before.
 
 use super::{ClientState, Discard, Exchange};
+use crate::admit::rate::toll::Toll;
 use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::relay::client_side::bound::Bound;
@@ -28,6 +29,7 @@ impl Exchange {
         self.pace = Pace::default();
         self.forget_names();
         self.recorded.reset();
+        self.toll = Toll::default();
     }
 
     /// Nothing was changed yet.
@@ -58,6 +60,7 @@ impl Exchange {
         (self.resetting, self.restage) = (false, false);
         self.discard = Discard::None;
         self.pace = Pace::default();
+        self.toll = Toll::paid();
         self.forget_names();
         self.hand_over(lease, client)?;
         let server = lease.server();

@@ -1,5 +1,7 @@
 //! What belongs to a client, whichever connection it has.
 
+use crate::admit::feature::Usable;
+use crate::admit::rate::Meter;
 use crate::connect::ServerConnection;
 use crate::relay::buffer::Flow;
 use crate::relay::effects::Effects;
@@ -35,8 +37,12 @@ pub struct ClientState {
     pub listening: Option<Box<Listening>>,
     /// The number of the server's process, as far as the client knows: that of its cancel key.
     pub process_id: i32,
+    /// What its tenant may use.
+    pub usable: Usable,
     /// Bounds on what one client may send and have us keep.
     pub bounds: ClientBounds,
+    /// What its tenant may begin.
+    pub meter: Arc<Meter>,
 }
 
 /// Bounds on one client, from the configuration.

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::farewell::farewell;
+use crate::admit::feature::Usable;
 use crate::admit::gate;
 use crate::cancel::CancelGuard;
 use crate::clients::{Client, ClientGuard};
@@ -70,6 +71,8 @@ pub(super) async fn begin(
         kept: Effects::NONE,
         listening: None,
         process_id: cancel.key().process_id,
+        meter: Arc::clone(tenant.meter()),
+        usable: Usable::new(Arc::clone(&shared.installation), Arc::clone(&tenant)),
         bounds: ClientBounds {
             message_bytes_max: shared.config.limits.message_bytes_max,
             prepared_bytes_max: shared.config.limits.prepared_bytes_per_client_max,
@@ -143,9 +146,7 @@ async fn greet(
         .register()
         .map_err(|_no_randomness| Refusal::new(ErrorKind::Internal, "no cancel key could be made"))?;
     write::authentication_ok(hello);
-    for (name, value) in welcome.parameters() {
-        write::parameter_status(hello, name.as_bytes(), value.as_bytes());
-    }
+    hello.extend_from_slice(welcome.messages());
     write::backend_key_data(hello, cancel.key());
     write::ready_for_query(hello, TransactionStatus::Idle);
     let told = async {

@@ -17,9 +17,10 @@ impl Session {
             return Ok(None);
         }
         admit::check_state(&self.tenant)?;
-        let leased = match self.checkout_now()? {
+        let is_paid = self.client.meter.takes();
+        let leased = match if is_paid { self.checkout_now()? } else { None } {
             Some(lease) => Some(lease),
-            None => Box::pin(self.wait_for_lease()).await.inspect_err(|_refused| {
+            None => Box::pin(self.wait_for_lease(is_paid)).await.inspect_err(|_refused| {
                 self.cancel.slot().stopped();
                 self.place.client().idle();
             })?,
@@ -56,12 +57,13 @@ impl Session {
         self.tenant.gate().is_open() && self.shared.gate.is_open()
     }
 
-    /// Waits in the pool's queue. Whoever waits at a pool that is retired goes to its successor; at one whose gate is
+    /// Waits until the tenant's rate allows for the request, unless it is paid for, and then in the pool's queue. Whoever waits at a pool that is retired goes to its successor; at one whose gate is
     /// closed, to the gate. A cancel that
     /// comes together with the connection is left for the caller to find.
-    async fn wait_for_lease(&mut self) -> Result<Option<Lease>, Refusal> {
+    async fn wait_for_lease(&mut self, mut is_paid: bool) -> Result<Option<Lease>, Refusal> {
         let mut asked = 1;
         let wait_max = self.shared.config.console.pause_timeout();
+        let rate_wait_max = self.shared.config.limits.rate_wait();
         let (is_native, asker) = (self.client.is_native(), self.asker);
         self.place.client().waiting();
         self.cancel.slot().waiting();
@@ -75,6 +77,10 @@ impl Session {
                 tokio::time::sleep(half_closed).await;
             };
             let passed_and_leased = async {
+                if !is_paid {
+                    self.client.meter.passage(rate_wait_max).await?;
+                    is_paid = true;
+                }
                 gate::passage(&self.tenant, &self.shared.gate, wait_max).await?;
                 if is_native { pool.checkout_for_session(asker).await } else { pool.checkout(asker).await }
             };

@@ -4,7 +4,7 @@ use super::farewell::FAREWELL_MAX;
 use super::{Next, Session};
 use crate::cancel::PassingOn;
 use crate::error::Refusal;
-use crate::pool::{Lease, LongHold};
+use crate::pool::{Keeping, Lease, LongHold};
 use crate::relay::deadlines::Limit;
 use crate::relay::exchange::{Exchange, Outcome};
 use crate::relay::handover;
@@ -64,9 +64,27 @@ impl Session {
         }
     }
 
-    /// A client that keeps its connection between transactions counts among those that may.
-    fn keep_while_pinned(&self, lease: &mut Lease) -> Result<(), Refusal> {
-        if self.client.pin.is_some() && !lease.is_long() { lease.keep_long(LongHold::Pinned) } else { Ok(()) }
+    /// A client that keeps its connection between transactions counts among those that may. While more is asked for, it
+    /// goes on with what it does.
+    fn keep_while_pinned(
+        &self,
+        cx: &mut Context<'_>,
+        keeping: &mut Option<Keeping>,
+        lease: &mut Lease,
+    ) -> Result<(), Refusal> {
+        if self.client.pin.is_none() || lease.is_long() {
+            *keeping = None;
+            return Ok(());
+        }
+        if keeping.is_none() && lease.keep_long(LongHold::Pinned).is_ok() {
+            return Ok(());
+        }
+        let asked = keeping.get_or_insert_with(|| Keeping::ask(lease, LongHold::Pinned));
+        if let Poll::Ready(answer) = Pin::new(asked).poll(cx) {
+            *keeping = None;
+            lease.keep_with(answer?);
+        }
+        Ok(())
     }
 
     /// Returns the connection if it is proved clean, which one of a session may have to be made first; closes it
@@ -137,10 +155,10 @@ impl Session {
     }
 
     async fn relay_until_done(&mut self, exchange: &mut Exchange, lease: &mut Lease) -> Ended {
-        let mut cancelling = None;
+        let (mut cancelling, mut keeping) = (None, None);
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(ended) = self.poll_relay(cx, exchange, lease) {
+                if let Poll::Ready(ended) = self.poll_relay(cx, exchange, lease, &mut keeping) {
                     return Poll::Ready(ended);
                 }
                 match poll_cancelling(cx, &mut cancelling) {
@@ -170,6 +188,7 @@ impl Session {
         cx: &mut Context<'_>,
         exchange: &mut Exchange,
         lease: &mut Lease,
+        keeping: &mut Option<Keeping>,
     ) -> Poll<Ended> {
         if self.place.client().is_killed() {
             return Poll::Ready(Ended::SentAway);
@@ -182,13 +201,16 @@ impl Session {
             if answers > 0 {
                 self.cancel.slot().answered(answers);
             }
+            if exchange.toll.is_held() && self.poll_held(cx, exchange).is_ready() {
+                continue;
+            }
             if !(exchange.is_at_rest() && exchange.down.is_written()) {
                 return Poll::Pending;
             }
             if let Some(server) = lease.server().listed() {
                 server.pinned(self.client.pin);
             }
-            if let Err(refusal) = self.keep_while_pinned(lease) {
+            if let Err(refusal) = self.keep_while_pinned(cx, keeping, lease) {
                 return Poll::Ready(Ended::Itself(Outcome::Refused(refusal)));
             }
             if self.leave.poll(cx).is_ready() && !self.may_stay() {
@@ -202,6 +224,12 @@ impl Session {
             }
             settling::tell(exchange, &self.client, lease);
         }
+    }
+
+    /// Ready when a client that its tenant's rate has kept waiting is to be looked at again.
+    #[cold]
+    fn poll_held(&self, cx: &mut Context<'_>, exchange: &mut Exchange) -> Poll<()> {
+        exchange.toll.poll_held(cx, &self.client.meter, self.shared.config.limits.rate_wait())
     }
 }
 

@@ -1,0 +1,139 @@
+use super::*;
+use proptest::prelude::*;
+
+const WHOLE: u32 = 1_000_000;
+
+fn bucket(per_second: u32, capacity: u32) -> Bucket {
+    let bucket = Bucket::default();
+    bucket.set(0, Flow::of(per_second, WHOLE, WHOLE, capacity));
+    bucket
+}
+
+#[test]
+fn a_full_bucket_gives_what_it_holds_and_then_as_fast_as_it_fills() {
+    let bucket = bucket(10, 3);
+    let taken = (0..10).filter(|_| bucket.take(0).is_ok()).count();
+    assert_eq!((taken, bucket.remaining(0)), (3, 0));
+    assert_eq!(bucket.take(0), Err(SECOND / 10), "when the next is there");
+    assert_eq!(bucket.take(SECOND / 10), Ok(()));
+    assert_eq!(bucket.take(SECOND / 10), Err(SECOND / 10));
+    assert_eq!(bucket.remaining(10 * SECOND), 3, "it does not hold more");
+}
+
+#[test]
+fn whoever_waits_is_due_after_those_who_came_before() {
+    let bucket = bucket(10, 1);
+    assert_eq!(bucket.reserve(0, SECOND), Ok(0));
+    assert_eq!(bucket.reserve(0, SECOND / 5), Ok(SECOND / 10));
+    assert_eq!(bucket.reserve(0, SECOND / 5), Ok(SECOND / 5));
+    assert_eq!(bucket.reserve(0, SECOND / 5), Err(SECOND * 3 / 10), "and takes nothing");
+    bucket.give_back();
+    assert_eq!(bucket.reserve(0, SECOND / 5), Ok(SECOND / 5), "somebody has left");
+}
+
+#[test]
+fn what_could_not_be_refused_is_owed() {
+    let bucket = bucket(10, 2);
+    for _ in 0..7 {
+        bucket.owe(0);
+    }
+    assert_eq!(bucket.take(0), Err(SECOND * 6 / 10));
+    assert_eq!(bucket.take(SECOND * 6 / 10), Ok(()));
+}
+
+#[test]
+fn a_bucket_without_a_limit_is_never_empty_and_one_that_gets_a_limit_is_full() {
+    let bucket = Bucket::default();
+    assert!(!bucket.is_limited());
+    for _ in 0..1_000 {
+        assert_eq!(bucket.take(0), Ok(()));
+        bucket.owe(0);
+    }
+    bucket.set(5, Flow::of(1, WHOLE, WHOLE, 4));
+    assert!(bucket.is_limited());
+    assert_eq!((0..10).filter(|_| bucket.take(5).is_ok()).count(), 4);
+    bucket.set(6, Flow::UNLIMITED);
+    assert_eq!(bucket.take(6), Ok(()));
+}
+
+#[test]
+fn nothing_flows_in_by_a_share_of_nothing() {
+    let bucket = Bucket::default();
+    bucket.set(0, Flow::of(1_000_000, 0, WHOLE, 2));
+    let minute = 60 * SECOND;
+    let taken = (0..60).filter(|second| bucket.take(second * SECOND).is_ok()).count();
+    assert_eq!(taken, 2);
+    bucket.set(minute, Flow::of(10, WHOLE, WHOLE, 2));
+    assert!(bucket.take(minute).is_err_and(|wait| wait > SECOND * 9 / 100), "it was empty, and is");
+}
+
+/// What happens to a bucket, and after how long.
+#[derive(Debug, Clone)]
+enum Event {
+    Take,
+    Reserve(u64),
+    Owe,
+    Set(u32, u32, u32),
+}
+
+fn event() -> impl Strategy<Value = (u64, Event)> {
+    let what = prop_oneof![
+        12 => Just(Event::Take),
+        2 => (0..SECOND).prop_map(Event::Reserve),
+        1 => Just(Event::Owe),
+        1 => (1..200_u32, 0..=WHOLE, 1..50_u32).prop_map(|(rate, share, capacity)| Event::Set(rate, share, capacity)),
+    ];
+    (prop_oneof![2 => Just(0), 4 => 0..SECOND / 10, 1 => 0..10 * SECOND], what)
+}
+
+/// The same in requests, as anybody would write it down: what is in it may be less than nothing.
+struct Written {
+    inside: f64,
+    per_second: f64,
+    capacity: f64,
+}
+
+impl Written {
+    fn pass(&mut self, nanoseconds: u64) {
+        let seconds = std::time::Duration::from_nanos(nanoseconds).as_secs_f64();
+        self.inside = (self.inside + self.per_second * seconds).min(self.capacity);
+    }
+}
+
+/// Nanoseconds are rounded up, so that the bucket never gives more, and not much less.
+const ROUNDED: f64 = 0.01;
+
+proptest! {
+    #[test]
+    fn it_does_what_a_bucket_of_requests_does(events in proptest::collection::vec(event(), 1..300)) {
+        let (bucket, mut now) = (bucket(20, 10), 0);
+        let mut written = Written { inside: 10.0, per_second: 20.0, capacity: 10.0 };
+        for (after, event) in events {
+            now += after;
+            written.pass(after);
+            match event {
+                Event::Take => match bucket.take(now) {
+                    Ok(()) => {
+                        written.inside -= 1.0;
+                        prop_assert!(written.inside >= -ROUNDED, "one too many: {}", written.inside);
+                    }
+                    Err(_wait) => prop_assert!(written.inside < 1.0 + ROUNDED, "kept back: {}", written.inside),
+                },
+                Event::Reserve(most) => if bucket.reserve(now, most).is_ok() {
+                    written.inside -= 1.0;
+                },
+                Event::Owe => {
+                    bucket.owe(now);
+                    written.inside -= 1.0;
+                }
+                Event::Set(rate, share, capacity) => {
+                    bucket.set(now, Flow::of(rate, share, WHOLE, capacity));
+                    // Nothing at all is one in an hour.
+                    written.per_second = (f64::from(rate) * f64::from(share) / f64::from(WHOLE)).max(1.0 / 3_600.0);
+                    written.capacity = f64::from(capacity);
+                    written.pass(0);
+                }
+            }
+        }
+    }
+}
