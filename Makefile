@@ -15,7 +15,7 @@ MINUTES ?= 10
 VERSIONS ?= 15 16 17 18
 SUITES ?= drivers pooling prepared edges auth http timeouts tls faults
 
-.PHONY: fleet matrix storm soak faults help dev test check format lint postgres drivers bench fuzz
+.PHONY: fleet matrix storm soak faults help dev test check format lint postgres drivers bench bench-http fuzz
 
 help:
 	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
@@ -26,6 +26,7 @@ help:
 	@echo 'make faults  every fault at every message; make test takes a sample'
 	@echo 'make matrix  the relay and every driver against PostgreSQL 15, 16, 17 and 18; VERSIONS, SUITES'
 	@echo 'make bench   the gateway and PgBouncer side by side; options go into ARGS'
+	@echo 'make bench-http  SQL over HTTP beside our own wire protocol; options go into ARGS'
 	@echo 'make fleet   many tenants at once, a scenario of benches/fleet; SCENARIO=share, options go into ARGS'
 	@echo 'make fuzz    look for input that breaks a decoder, for SECONDS each'
 
@@ -62,6 +63,11 @@ bench: postgres
 	@command -v pgbouncer >/dev/null || apt-get install -y -qq pgbouncer >/dev/null
 	$(CARGO) build --locked --release --package tenantry
 	@benches/side_by_side.py $(ARGS)
+
+bench-http: postgres
+	@command -v h2load >/dev/null || apt-get install -y -qq nghttp2-client >/dev/null
+	$(CARGO) build --locked --release --package tenantry
+	@benches/over_http.py $(ARGS)
 
 # SCENARIO is one of those in benches/fleet/README.md; ARGS="--long" for the published sizes.
 SCENARIO ?= share

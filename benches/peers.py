@@ -81,9 +81,11 @@ def installation(directory):
         created = subprocess.run(
             [*create, "--data-dir", str(directory), "-o", "json"], check=True, capture_output=True, text=True
         )
-        door = urlsplit(json.loads(created.stdout)["connection_string"])
+        made = json.loads(created.stdout)
+        door = urlsplit(made["connection_string"])
         server = urlsplit(next(c["admin_dsn"] for c in dev["clusters"] if c["region"] == "eu"))
         gateway = Target("gateway", door.hostname, door.port, door.username, door.password, "bench", child.pid)
+        gateway.http_endpoint, gateway.api_key = made["http_endpoint"], made["api_key"]
         direct = Target("direct", server.hostname, server.port, server.username, server.password,
                         physical_database(server))
         yield gateway, direct
