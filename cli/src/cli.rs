@@ -54,6 +54,12 @@ enum Command {
     /// Plans, what tenants buy
     #[command(subcommand)]
     Plan(commands::plan::PlanCommand),
+    /// Features, what tenants may use
+    #[command(subcommand)]
+    Feature(commands::feature::FeatureCommand),
+    /// Addresses that a tenant may be reached from
+    #[command(subcommand)]
+    AllowList(commands::allow_list::AllowListCommand),
     /// Tenants
     #[command(subcommand)]
     Tenant(commands::tenant::TenantCommand),
@@ -114,6 +120,8 @@ impl Cli {
             Command::Region(command) => command.run(options).await,
             Command::Cluster(command) => command.run(options).await,
             Command::Plan(command) => command.run(options).await,
+            Command::Feature(command) => command.run(options).await,
+            Command::AllowList(command) => command.run(options).await,
             Command::Tenant(command) => command.run(options).await,
             Command::Credential(command) => command.run(options).await,
             Command::Domain(command) => command.run(options).await,

@@ -1,5 +1,6 @@
 //! One file a noun, one function a verb.
 
+pub(crate) mod allow_list;
 pub(crate) mod catalog;
 pub(crate) mod cluster;
 pub(crate) mod completions;
@@ -7,6 +8,7 @@ pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod dev;
 pub(crate) mod domain;
+pub(crate) mod feature;
 pub(crate) mod gateway;
 pub(crate) mod invite;
 pub(crate) mod issuer;

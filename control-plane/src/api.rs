@@ -5,6 +5,7 @@
 //! change the catalog through [`mutation`] and leave work on clusters to operations; the one exception is
 //! the look at a cluster that is being registered.
 
+mod allow_list;
 mod auth;
 mod authority;
 mod caller;
@@ -14,11 +15,13 @@ mod document;
 mod domains;
 mod external_ids;
 mod extract;
+mod features;
 mod gateways;
 mod handover;
 mod health;
 mod invites;
 mod issuers;
+mod limit_fields;
 mod limits;
 mod members;
 mod mutation;
@@ -47,7 +50,7 @@ mod words;
 pub(crate) use auth::{Gate, OperatorToken};
 pub use document::openapi;
 pub use server::TlsError;
-pub(crate) use server::{Tls, serve};
+pub(crate) use server::{Admission, Tls, serve};
 
 use crate::context::ApiState;
 use axum::extract::DefaultBodyLimit;
@@ -71,7 +74,12 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(plans::plan_get, plans::plan_update))
         .routes(routes!(tenants::tenant_create, tenants::tenant_list))
         .routes(routes!(tenants::tenant_get, tenants::tenant_update, tenants::tenant_delete))
-        .routes(routes!(tenants::tenant_limits, tenants::tenant_set_limits))
+        .routes(routes!(tenants::tenant_entitlements, tenants::tenant_entitle))
+        .routes(routes!(features::feature_create, features::feature_list))
+        .routes(routes!(features::feature_get, features::feature_update, features::feature_delete))
+        .routes(routes!(features::tenant_feature_list))
+        .routes(routes!(features::tenant_feature_set, features::tenant_feature_clear))
+        .routes(routes!(allow_list::allow_list_get, allow_list::allow_list_set))
         .routes(routes!(tenants::tenant_suspend))
         .routes(routes!(tenants::tenant_resume))
         .routes(routes!(credentials::credential_create, credentials::credential_list))

@@ -1,6 +1,8 @@
 //! The OpenAPI document. `openapi/control-plane.json` is a copy of it, checked in so that a change of the
 //! contract shows in review; a test fails when the copy is stale.
 
+mod closed;
+
 use super::auth::{Requirement, requirement_of};
 use super::problem::ProblemDocument;
 use super::resources;
@@ -44,6 +46,7 @@ const SCHEMES: &[(&str, &str)] = &[
         (name = "clusters", description = "PostgreSQL servers that tenants are placed on"),
         (name = "gateways", description = "What serves tenants' clients"),
         (name = "plans", description = "What tenants buy, and may"),
+        (name = "features", description = "What tenants may use, switched by flags"),
         (name = "tenants", description = "Customers, each with a database of its own"),
         (name = "credentials", description = "What opens a tenant's database"),
         (name = "users", description = "People who may sign in"),
@@ -80,6 +83,7 @@ pub fn openapi() -> String {
     document.info = described.info;
     document.tags = described.tags;
     let components = document.components.get_or_insert_default();
+    closed::join_closed_parts(&mut components.schemas);
     for (name, description) in SCHEMES {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(*description));
         components.add_security_scheme(*name, SecurityScheme::Http(bearer.build()));
@@ -129,6 +133,20 @@ impl IntoResponses for Problems {
 #[cfg(test)]
 mod tests {
     use super::openapi;
+
+    /// Such a part would forbid what the other parts require, and no value would be as described.
+    #[test]
+    fn no_part_of_a_schema_is_closed_against_the_others() {
+        let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for (name, schema) in schemas {
+            for part in schema["allOf"].as_array().into_iter().flatten() {
+                let referred = part["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+                let part = referred.map_or(part, |name| &schemas[name]);
+                assert_ne!(part["additionalProperties"], false, "{name}");
+            }
+        }
+    }
 
     /// To write the copy anew: `UPDATE_OPENAPI=1 cargo test -p control-plane openapi`.
     #[test]

@@ -68,6 +68,8 @@ fn not_found(what: &str) -> Option<Problem> {
     let kind = match what {
         "region" => ProblemKind::RegionNotFound,
         "cluster" => ProblemKind::ClusterNotFound,
+        "feature" => ProblemKind::FeatureNotFound,
+        "tenant feature" => ProblemKind::TenantFeatureNotFound,
         "gateway" => ProblemKind::GatewayNotFound,
         "tenant" => ProblemKind::TenantNotFound,
         "plan" => ProblemKind::PlanNotFound,
@@ -107,6 +109,8 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         Constraint::DomainTaken => (ProblemKind::DomainTaken, None),
         Constraint::DomainRequested => (ProblemKind::DomainExists, Some("domain")),
         Constraint::SlugTaken | Constraint::SlugAliased => (ProblemKind::SlugTaken, Some("slug")),
+        Constraint::FeatureTaken => (ProblemKind::FeatureExists, Some("name")),
+        Constraint::FeatureBuiltIn => (ProblemKind::FeatureBuiltIn, None),
         Constraint::PlanTaken => (ProblemKind::PlanExists, Some("name")),
         Constraint::PlanUnknown => (ProblemKind::PlanUnknown, Some("plan")),
         Constraint::OperationUnfinished => (ProblemKind::OperationInProgress, None),
@@ -120,6 +124,7 @@ fn by_constraint(constraint: &Constraint) -> Option<Problem> {
         Constraint::MemberTaken => (ProblemKind::MemberExists, None),
         Constraint::LastOwner => (ProblemKind::LastOwner, None),
         Constraint::TenantPlaced
+        | Constraint::FeatureStays
         | Constraint::ClusterUnknown
         | Constraint::IdempotencyUnanswered
         | Constraint::NotProvenDropped

@@ -108,6 +108,15 @@ problem_kinds! {
     /// The server is a standby.
     ClusterReadOnly = "cluster-read-only", UNPROCESSABLE_ENTITY, "the cluster is a standby",
         "register the primary: databases cannot be created on a standby";
+    /// No such feature.
+    FeatureNotFound = "feature-not-found", NOT_FOUND, "there is no such feature", "list them with GET /v1/features";
+    /// Nothing was said of this tenant and this feature.
+    TenantFeatureNotFound = "tenant-feature-not-found", NOT_FOUND, "nothing was said of this tenant and this feature",
+        "list what it has with GET /v1/tenants/{tenant}/features";
+    /// There is one of this name.
+    FeatureExists = "feature-exists", CONFLICT, "there is already a feature of this name", "choose another name";
+    /// The gateway itself asks for it.
+    FeatureBuiltIn = "feature-built-in", CONFLICT, "the feature is the gateway's own", "switch it off in place of removing it";
     /// No such gateway.
     GatewayNotFound = "gateway-not-found", NOT_FOUND, "there is no such gateway", "list them with GET /v1/gateways";
     /// The gateway gave a sign of life lately.
