@@ -5,8 +5,10 @@
 
 pub mod allow_list;
 pub mod feature;
+pub mod addresses;
 pub mod gate;
 pub mod rate;
+pub mod storage;
 
 use crate::error::Refusal;
 use crate::resolve::{Routes, Tenant};

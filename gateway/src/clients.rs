@@ -32,6 +32,8 @@ pub struct Clients {
     ends: Moments<u64>,
     /// Clients ended because their credential was withdrawn.
     pub withdrawn: Counter,
+    /// Clients ended because their tenant's allow list has their address no more.
+    pub shut_out: Counter,
     next: AtomicU64,
     started: Instant,
 }
@@ -94,6 +96,7 @@ impl Default for Clients {
             entries: DashMap::new(),
             ends: Moments::default(),
             withdrawn: Counter::default(),
+            shut_out: Counter::default(),
             next: AtomicU64::new(1),
             started: Instant::now(),
         }
@@ -140,6 +143,25 @@ impl Clients {
         for entry in &self.entries {
             if !is_good(&entry.about) {
                 self.withdraw(&entry);
+            }
+        }
+    }
+
+    /// Ends every client whose tenant may be reached from its address no more, as `is_allowed` has it.
+    pub fn end_shut_out(&self, is_allowed: impl Fn(&Introduction) -> bool) {
+        for entry in &self.entries {
+            if !entry.is_killed() && !is_allowed(&entry.about) {
+                self.shut_out.inc();
+                entry.kill(End::ShutOut);
+            }
+        }
+    }
+
+    /// Ends every client that is one of those.
+    pub fn end_those(&self, why: End, is_one: impl Fn(&Client) -> bool) {
+        for entry in &self.entries {
+            if !entry.is_killed() && is_one(&entry) {
+                entry.kill(why);
             }
         }
     }

@@ -148,6 +148,7 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
             SqlState::FEATURE_NOT_SUPPORTED
         }
         ErrorKind::Cancelled | ErrorKind::LoginTimeout | ErrorKind::QueryTimeout => SqlState::QUERY_CANCELED,
+        ErrorKind::StorageFull => SqlState::READ_ONLY_SQL_TRANSACTION,
         ErrorKind::TransactionTimeout => SqlState::TRANSACTION_TIMEOUT,
         ErrorKind::IdleInTransaction => SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ErrorKind::ClientIdle | ErrorKind::PinnedIdle => SqlState::IDLE_SESSION_TIMEOUT,
@@ -170,6 +171,7 @@ pub const fn http_status(kind: ErrorKind) -> StatusCode {
         | ErrorKind::Forbidden
         | ErrorKind::AddressNotAllowed
         | ErrorKind::FeatureOff
+        | ErrorKind::StorageFull
         | ErrorKind::TenantSuspended => StatusCode::FORBIDDEN,
         ErrorKind::TenantUnavailable
         | ErrorKind::TenantPaused

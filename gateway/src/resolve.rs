@@ -10,6 +10,7 @@ pub mod claims;
 pub mod connection_string;
 pub mod domains;
 pub mod doubts;
+pub mod features;
 pub mod follow;
 pub mod host;
 pub mod installation;

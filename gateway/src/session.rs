@@ -8,7 +8,7 @@
 //! [`crate::pool::Lease`] but through an [`Admitted`], and none to that but through a password
 //! or a certificate that stands for one.
 
-use crate::admit::{self, ClientPermit};
+use crate::admit::{self, ClientPermit, allow_list, feature};
 use crate::authenticate::password::Attempt;
 use crate::authenticate::{Identity, certificate, cleartext, scram};
 use crate::error::Refusal;
@@ -22,7 +22,7 @@ use catalog_schema::RouteRecord;
 use net::ClientAddress;
 use pgwire::startup::Startup;
 use std::sync::Arc;
-use tenancy::{ErrorKind, PoolMode};
+use tenancy::{BuiltIn, ErrorKind, PoolMode};
 
 /// A client has sent its startup packet.
 pub struct Accepted {
@@ -92,6 +92,7 @@ impl Accepted {
     /// No tenant is named, or two different ones, or the catalog cannot be asked.
     pub async fn resolve(self, shared: &Shared) -> Result<Resolved, Box<Refused>> {
         let Self { wire, peer, startup, listener, claims } = self;
+        shared.installation.features().first_read().await;
         match find(&wire, &startup, claims, listener, shared).await {
             Ok((target, found)) => Ok(Resolved { wire, peer, listener, target, found }),
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: None })),
@@ -209,14 +210,28 @@ impl Authenticated {
     /// # Errors
     /// The tenant is not active, or full.
     pub fn admit(self, shared: &Shared) -> Result<Admitted, Box<Refused>> {
+        let admitted = self.may_enter(shared);
         let Self { wire, peer, target, tenant, identity } = self;
-        let pool_mode = pool_mode::of(&target, &tenant.route(), shared.config.pool.session_mode);
-        let admitted = pool_mode.and_then(|mode| Ok((mode, admit::admit(&tenant, &shared.routes)?)));
         match admitted {
             Ok((pool_mode, permit)) => {
                 Ok(Admitted { wire, peer, settings: target.settings, pool_mode, tenant, identity, permit })
             }
             Err(refusal) => Err(Box::new(Refused { wire, refusal, tenant: Some(tenant) })),
         }
+    }
+
+    fn may_enter(&self, shared: &Shared) -> Result<(PoolMode, ClientPermit), Refusal> {
+        let Self { wire, peer, target, tenant, identity } = self;
+        let (route, installation) = (tenant.route(), &shared.installation);
+        allow_list::check(&route, *peer)?;
+        if wire.is_websocket() {
+            feature::check(installation, tenant, BuiltIn::WebSocket)?;
+        }
+        let pool_mode =
+            pool_mode::of(target, &identity.credential, &route, shared.config.pool.session_mode)?;
+        if pool_mode == PoolMode::Session {
+            feature::check(installation, tenant, BuiltIn::SessionMode)?;
+        }
+        Ok((pool_mode, admit::admit(tenant, &shared.routes)?))
     }
 }

@@ -77,6 +77,8 @@ pub enum ErrorKind {
     ClientIdle,
     /// The client did nothing and kept a server connection.
     PinnedIdle,
+    /// The tenant's database has reached its storage quota, and the statement writes.
+    StorageFull,
     /// Cancelled on the client's request.
     Cancelled,
     /// An operator has ended the connection.
@@ -89,7 +91,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, so that tables and metrics can be checked for completeness.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::TenantMissing,
         Self::TenantConflict,
         Self::TenantUnknown,
@@ -125,6 +127,7 @@ impl ErrorKind {
         Self::IdleInTransaction,
         Self::ClientIdle,
         Self::PinnedIdle,
+        Self::StorageFull,
         Self::Cancelled,
         Self::Terminated,
         Self::Draining,
@@ -170,6 +173,7 @@ impl ErrorKind {
             Self::IdleInTransaction => "idle_in_transaction",
             Self::ClientIdle => "client_idle",
             Self::PinnedIdle => "pinned_idle",
+            Self::StorageFull => "storage_full",
             Self::Cancelled => "cancelled",
             Self::Terminated => "terminated",
             Self::Draining => "draining",
@@ -218,6 +222,7 @@ impl ErrorKind {
             | Self::IdleInTransaction
             | Self::ClientIdle
             | Self::PinnedIdle
+            | Self::StorageFull
             | Self::Cancelled
             | Self::Internal => false,
         }

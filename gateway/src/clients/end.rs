@@ -3,6 +3,9 @@
 use crate::error::Refusal;
 use tenancy::ErrorKind;
 
+/// Far from the others' codes, of which there may be more.
+const SEALED: u8 = 64;
+
 /// Why a client was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -10,6 +13,10 @@ pub enum End {
     Ordered,
     /// What it came in by opens its tenant no more.
     Withdrawn,
+    /// Its tenant goes on filling its database although that is full.
+    Sealed,
+    /// Its tenant may be reached from its address no more.
+    ShutOut,
 }
 
 impl End {
@@ -17,6 +24,8 @@ impl End {
         match self {
             Self::Ordered => 1,
             Self::Withdrawn => 2,
+            Self::Sealed => SEALED,
+            Self::ShutOut => 3,
         }
     }
 
@@ -24,6 +33,8 @@ impl End {
         match code {
             1 => Some(Self::Ordered),
             2 => Some(Self::Withdrawn),
+            SEALED => Some(Self::Sealed),
+            3 => Some(Self::ShutOut),
             _ => None,
         }
     }
@@ -35,11 +46,21 @@ impl End {
             Self::Ordered => {
                 Refusal::new(ErrorKind::Terminated, "terminating connection due to administrator command")
             }
+            Self::Sealed => Refusal::new(
+                ErrorKind::Terminated,
+                "terminating connection because the tenant's database is far beyond its storage quota",
+            )
+            .hint("nothing can be written until the tenant has a larger plan"),
             Self::Withdrawn => Refusal::new(
                 ErrorKind::Terminated,
                 "terminating connection because its credential was revoked or has expired",
             )
             .hint("connect again with one that is good"),
+            Self::ShutOut => Refusal::new(
+                ErrorKind::Terminated,
+                "terminating connection because the tenant may be reached from its address no more",
+            )
+            .hint("connect from an address in the tenant's allow list"),
         }
     }
 }

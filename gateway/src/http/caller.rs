@@ -16,6 +16,7 @@ use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use identity::Token;
+use net::ClientAddress;
 use std::sync::Arc;
 use tenancy::{ErrorKind, Secret, Source};
 
@@ -25,39 +26,60 @@ pub struct Caller {
     pub tenant: Arc<Tenant>,
     /// Who it is there, and what it may do.
     pub identity: Identity,
+    /// Where it is.
+    pub peer: ClientAddress,
     /// What it calls itself, by its connection string.
     pub application_name: Option<Box<str>>,
 }
 
+/// The tenant for which somebody may speak, and who that is.
+type Proved = (Arc<Tenant>, Identity);
+
 impl Caller {
-    fn new(tenant: Arc<Tenant>, identity: Identity, names: &RequestNames) -> Self {
+    fn new((tenant, identity): Proved, peer: ClientAddress, names: &RequestNames) -> Self {
         let string = names.connection_string.as_ref();
-        Self { tenant, identity, application_name: string.and_then(|string| string.application_name.clone()) }
+        let application_name = string.and_then(|string| string.application_name.clone());
+        Self { tenant, identity, peer, application_name }
     }
 }
 
-/// Finds out who the sender is. `tenant_in_path` is the name in the path, if there is one.
+/// Finds out who the sender at `peer` is. `tenant_in_path` is the name in the path, if there is one.
 ///
 /// # Errors
-/// No tenant is named, or two; the key, user or password is not known; the catalog cannot be asked.
+/// No tenant is named, or two; the key, user or password is not known; the catalog cannot be asked; or too
+/// many have failed at its address.
 pub async fn identify(
     parts: &Parts,
     tenant_in_path: Option<&str>,
+    peer: ClientAddress,
     shared: &Shared,
 ) -> Result<Caller, Refusal> {
+    shared.addresses.may_log_in(peer)?;
+    let proved = prove(parts, tenant_in_path, peer, shared).await;
+    proved.inspect_err(|refusal| shared.addresses.refused_with(refusal.kind(), peer))
+}
+
+async fn prove(
+    parts: &Parts,
+    tenant_in_path: Option<&str>,
+    peer: ClientAddress,
+    shared: &Shared,
+) -> Result<Caller, Refusal> {
+    shared.installation.features().first_read().await;
     let names = RequestNames::read(parts, tenant_in_path, &shared.config)?;
-    let caller = match (bearer(&parts.headers)?, &names.connection_string) {
+    let proved = match (bearer(&parts.headers)?, &names.connection_string) {
         (Some(token), _) if Token::looks_like_one(token.expose()) => by_token(&token, &names, shared).await?,
         (Some(key), _) if key.expose().starts_with(service::PREFIX) => {
-            return by_service(&key, &names, shared).await;
+            let proved = by_service(&key, &names, shared).await?;
+            return Ok(Caller::new(proved, peer, &names));
         }
         (Some(key), _) => by_key(&key, &names, shared).await?,
         (None, Some(string)) => by_password(string, &names, shared).await?,
         (None, None) => return Err(nobody(&names, shared).await?),
     };
     names.refuse_header()?;
-    shared.uses.note(&caller.identity.credential);
-    Ok(caller)
+    shared.uses.note(&proved.1.credential);
+    Ok(Caller::new(proved, peer, &names))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
@@ -77,34 +99,33 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Refusal> {
     }
 }
 
-async fn by_key(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<Caller, Refusal> {
+async fn by_key(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<Proved, Refusal> {
     let (tenant, identity) = api_key::authenticate(&shared.routes, &shared.pools, key).await?;
     let claims = names.without_header(&shared.config);
     let bound = (Source::ApiKey, Arc::clone(&tenant));
     shared.court(Listener::Http).decide(&claims, Some(bound)).await?;
-    Ok(Caller::new(tenant, identity, names))
+    Ok((tenant, identity))
 }
 
 /// The only one that may use the header.
-async fn by_service(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<Caller, Refusal> {
+async fn by_service(key: &Secret, names: &RequestNames, shared: &Shared) -> Result<Proved, Refusal> {
     let (claims, court) = (names.with_header(&shared.config), shared.court(Listener::Http));
     let (tenant, identity) = service::authenticate(key, &shared.installation, &claims, court).await?;
     shared.uses.note(&identity.credential);
-    Ok(Caller::new(tenant, identity, names))
+    Ok((tenant, identity))
 }
 
-async fn by_token(token: &Secret, names: &RequestNames, shared: &Shared) -> Result<Caller, Refusal> {
+async fn by_token(token: &Secret, names: &RequestNames, shared: &Shared) -> Result<Proved, Refusal> {
     let claims = names.without_header(&shared.config);
     let court = shared.court(Listener::Http);
-    let (tenant, identity) = shared.tokens.authenticate(token, &claims, court).await?;
-    Ok(Caller::new(tenant, identity, names))
+    shared.tokens.authenticate(token, &claims, court).await
 }
 
 async fn by_password(
     string: &ConnectionString,
     names: &RequestNames,
     shared: &Shared,
-) -> Result<Caller, Refusal> {
+) -> Result<Proved, Refusal> {
     let claims = names.without_header(&shared.config);
     let found = shared.court(Listener::Http).decide(&claims, None).await?.ok_or_else(|| {
         Refusal::new(ErrorKind::TenantMissing, "no tenant was named")
@@ -120,7 +141,7 @@ async fn by_password(
     let route = tenant.as_ref().map(|tenant| tenant.route());
     let identity = shared.passwords.check(route.as_deref(), &attempt, &shared.mock_seed).await?;
     let tenant = tenant.ok_or_else(|| Refusal::unauthenticated(user_as_given))?;
-    Ok(Caller::new(tenant, identity, names))
+    Ok((tenant, identity))
 }
 
 /// What somebody hears who proves nothing: that no tenant was named, or else that a proof is missing. No tenant is looked

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::query::{Filled, Run};
 use super::sql;
 use super::stream::{Outlet, PIECE_BYTES, SendError};
+use super::time_limit::TimeLimit;
 use super::visit::Visit;
 use crate::admit::{self, ClientPermit};
 use crate::counted::Counted;
@@ -21,7 +22,7 @@ use tenancy::ErrorKind;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// How often it is asked whether the client may still be served: what is withdrawn is in force within a second.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How a stream has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct Watch {
     pub visit: Arc<Visit>,
     /// The version of HTTP that it speaks.
     pub version: Version,
+    /// How long its statements may run.
+    pub limit: TimeLimit,
     /// When the stream has to have ended.
     pub deadline: Instant,
     /// What all share.
@@ -173,6 +176,7 @@ impl Watch {
         tokio::select! {
             () = cut_off => sql::terminated(),
             refusal = withdrawn => refusal,
+            refusal = self.limit.over() => refusal,
             () = sleep_until(self.deadline) => sql::cancelled(),
         }
     }

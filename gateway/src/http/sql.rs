@@ -13,6 +13,7 @@ use super::query::{Bounds, Filled, Run};
 use super::reply::{self, Reply};
 use super::results::Results;
 use super::script::{Dress, Script};
+use super::time_limit::TimeLimit;
 use super::trace::{self, TraceParent};
 use super::visit::Visit;
 use super::{caller, encode, origin, read_only, request, stream};
@@ -122,7 +123,7 @@ impl Order<'_> {
         let Job { script, results, transaction, encoding } = self.job(&body, &caller.tenant)?;
         drop(body);
         let format = results.format();
-        let (mut run, filled) = self.begin(script, results, &caller).await?;
+        let (mut run, filled, limit) = self.begin(script, results, &caller).await?;
         let mut reply = match filled {
             Filled::All => {
                 let body = run.take(0);
@@ -134,7 +135,7 @@ impl Order<'_> {
                 reply::result(format, encoding, body, permit)
             }
             Filled::Part => {
-                let body = self.stream(run, encoding, caller, permit)?;
+                let body = self.stream(run, limit, encoding, caller, permit)?;
                 reply::streaming(format, encoding, body)
             }
         };
@@ -176,15 +177,19 @@ impl Order<'_> {
         script: Script,
         results: Results,
         caller: &Caller,
-    ) -> Result<(Run, Filled), Failure> {
+    ) -> Result<(Run, Filled, TimeLimit), Failure> {
         let config = &self.shared.config.http;
         let bounds = Bounds { row_bytes_max: config.row_bytes_max };
         let cut_off = caller.tenant.gate().cut_off();
         let run = async {
             let lease = leased(caller, self.shared).await?;
+            let limit = TimeLimit::begins(&caller.tenant, script.statements());
             let mut run = Run::begin(lease, script, caller.application_name.as_deref(), results, bounds)?;
-            let filled = run.fill(config.held_bytes, &self.shared.usage).await?;
-            Ok((run, filled))
+            let filled = tokio::select! {
+                filled = run.fill(config.held_bytes, &self.shared.usage) => filled?,
+                refusal = limit.over() => return Err(refusal.into()),
+            };
+            Ok((run, filled, limit))
         };
         tokio::select! {
             ran = timeout_at(self.deadline, run) => ran.unwrap_or_else(|_elapsed| Err(cancelled().into())),
@@ -197,6 +202,7 @@ impl Order<'_> {
     fn stream(
         &self,
         run: Run,
+        limit: TimeLimit,
         encoding: Option<Encoding>,
         caller: Caller,
         permit: ClientPermit,
@@ -212,6 +218,7 @@ impl Order<'_> {
             permit,
             visit: Arc::clone(self.visit),
             version: self.parts.version,
+            limit,
             deadline: Instant::now() + config.stream_timeout(),
             shared: Arc::clone(self.shared),
         };
@@ -227,7 +234,7 @@ async fn leased(caller: &Caller, shared: &Shared) -> Result<Lease, Refusal> {
     loop {
         gate::passage(tenant, &shared.gate, wait_max).await?;
         match shared.pools.checkout(tenant, access, Asker::of(&caller.identity.subject)).await {
-            Ok(lease) if lease.access() != access => return Err(lease.of_another_access()),
+            Ok(lease) if lease.access() < access => return Err(lease.of_another_access()),
             Ok(lease) if tenant.gate().is_open() && shared.gate.is_open() => {
                 still_let_in(caller, shared)?;
                 return Ok(lease);
@@ -291,7 +298,7 @@ async fn read(body: Lingering<Incoming>, bytes_max: usize) -> Result<Bytes, Refu
 }
 
 /// Counts and logs a failure, and puts it into words. PostgreSQL's own answers are not ours to log.
-fn refused(failure: Failure, tenant: Option<&Tenant>, shared: &Shared) -> Reply {
+pub(super) fn refused(failure: Failure, tenant: Option<&Tenant>, shared: &Shared) -> Reply {
     let kind = failure.kind();
     if let Some(kind) = kind {
         match tenant {
@@ -304,7 +311,7 @@ fn refused(failure: Failure, tenant: Option<&Tenant>, shared: &Shared) -> Reply 
     reply::error(status, &failure.into_body(), retry_after)
 }
 
-fn too_slow() -> Refusal {
+pub(super) fn too_slow() -> Refusal {
     Refusal::new(ErrorKind::ClientTimeout, "the request took too long to arrive")
 }
 

@@ -195,6 +195,12 @@ impl ClientWire {
         self.stream.socket().local_addr().ok()
     }
 
+    /// Does the client speak inside a WebSocket?
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        matches!(self.stream, ClientStream::WebSocket(_))
+    }
+
     /// Is the connection encrypted?
     #[must_use]
     pub fn is_encrypted(&self) -> bool {

@@ -19,6 +19,7 @@ use crate::pool::Lease;
 use pgwire::backend::TransactionStatus;
 use pgwire::frame::{HEADER_LEN, Header};
 use pgwire::frontend::write;
+use tenancy::BuiltIn;
 
 /// A simple query up to this size is read whole before it is sent, so that its effects are known. The
 /// connection of a larger one is closed after use.

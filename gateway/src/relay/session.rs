@@ -12,6 +12,7 @@ mod work;
 
 use super::deadlines::{Deadlines, Doing, Limit};
 use super::exchange::{Borrowed, ClientState, Exchange};
+use crate::admit::allow_list;
 use crate::admit::{self, ClientPermit};
 use crate::cancel::CancelGuard;
 use crate::clients::{ClientGuard, End, Introduction, Mortal};
@@ -85,6 +86,9 @@ pub async fn run(admitted: Box<Admitted>, shared: Arc<Shared>) {
     // Only now is it among those that a change looks at: what has changed since it logged in did not see it.
     if !shared.still_opens(&client.about.tenant, &client.about.credential) {
         client.kill(End::Withdrawn);
+    }
+    if !allow_list::admits(&client.about.tenant.route(), client.about.peer) {
+        client.kill(End::ShutOut);
     }
     Mortal::new(live(admitted, place, shared), client).await;
 }

@@ -16,6 +16,7 @@ mod withdrawal;
 use super::{Installation, Routes};
 use crate::authenticate::uses::Uses;
 use crate::cancel::Peers;
+use crate::admit::storage;
 use crate::clients::Clients;
 use crate::pool::Registry;
 use catalog_schema::{
@@ -272,6 +273,8 @@ impl Follower {
         for id in &ids {
             if let Some(refreshed) = self.routes.refresh(*id).await? {
                 refreshed.apply(&self.pools);
+                // After its pools: whoever takes a connection now takes none to write with.
+                storage::end_writers(&refreshed.tenant, &refreshed.old, &self.clients);
             }
         }
         self.withdrawal().end_among(&ids);
@@ -306,7 +309,10 @@ impl Follower {
     /// A server knows of a change that we have not heard of, or there is none.
     async fn look_again(&self, tenant: TenantId) -> Result<(), CatalogError> {
         match self.routes.refresh(tenant).await? {
-            Some(refreshed) if refreshed.is_news() => refreshed.apply(&self.pools),
+            Some(refreshed) if refreshed.is_news() => {
+                refreshed.apply(&self.pools);
+                storage::end_writers(&refreshed.tenant, &refreshed.old, &self.clients);
+            }
             _ => {}
         }
         Ok(())

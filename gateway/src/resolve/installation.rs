@@ -1,6 +1,7 @@
 //! What this gateway knows of the installation itself: who may vouch for clients. [`super::follow`] keeps it current.
 
 use super::domains::Domains;
+use super::features::Features;
 use crate::error::Refusal;
 use arc_swap::ArcSwapOption;
 use catalog_schema::{IdentityDocument, ServiceRecord};
@@ -21,6 +22,7 @@ const FIRST_READ_MAX: Duration = Duration::from_secs(3);
 pub struct Installation {
     known: ArcSwapOption<Known>,
     domains: Arc<Domains>,
+    features: Features,
     /// Cancelled when there is something to wait for no longer.
     was_read: CancellationToken,
 }
@@ -41,6 +43,12 @@ impl Installation {
     #[must_use]
     pub fn domains(&self) -> &Domains {
         &self.domains
+    }
+
+    /// Who has which features.
+    #[must_use]
+    pub const fn features(&self) -> &Features {
+        &self.features
     }
 
     /// What is known now; `None` before the catalog was first reached.

@@ -62,6 +62,13 @@ static WITHDRAWN: Spec = Spec::counter(
     &[],
     "Clients ended because what they came in by was revoked or has expired.",
 );
+static SHUT_OUT: Spec = Spec::counter(
+    "tenantry_gateway_shut_out_clients_total",
+    &[],
+    "Clients ended because their tenant's allow list has their address no more.",
+);
+static FEATURES: Spec =
+    Spec::gauge("tenantry_gateway_features", &[], "Features that this gateway knows; there are 1,000 at most.");
 static USES_DROPPED: Spec = Spec::counter(
     "tenantry_credential_uses_dropped_total",
     &[],
@@ -182,6 +189,8 @@ fn clients(process: &ProcessReading) -> [Family; 11] {
         refusals,
         anomalies(&process.anomalies),
         Family::new(&WITHDRAWN).row(&[], process.withdrawn_clients),
+        Family::new(&SHUT_OUT).row(&[], process.shut_out_clients),
+        Family::new(&FEATURES).row(&[], process.features),
         Family::new(&USES_DROPPED).row(&[], process.uses_dropped),
     ]
 }

@@ -2,6 +2,7 @@
 
 use super::budget_families::BudgetReading;
 use super::console_families::ConsoleReading;
+use super::rate_families::RateReading;
 use super::http_families::HttpReading;
 use super::login_families::LoginReading;
 use super::share_families::ShareReading;
@@ -44,6 +45,8 @@ pub struct Readings {
     pub http: HttpReading,
     /// What operators do.
     pub console: ConsoleReading,
+    /// Tenants' rates, and addresses.
+    pub rates: RateReading,
     /// What belongs to neither.
     pub process: ProcessReading,
 }
@@ -93,6 +96,10 @@ pub struct ProcessReading {
     pub refusals: Vec<(ErrorKind, u64)>,
     /// Clients ended because their credential was withdrawn.
     pub withdrawn_clients: u64,
+    /// Clients ended because their tenant may be reached from their address no more.
+    pub shut_out_clients: u64,
+    /// Features that are known.
+    pub features: u64,
     /// Uses of credentials that were not told.
     pub uses_dropped: u64,
     /// Clients that named two different tenants.
@@ -142,6 +149,7 @@ impl Readings {
         Self {
             tenants: tenants.iter().map(|tenant| sample(tenant, &pools)).collect(),
             console: ConsoleReading::take(shared, &tenants),
+            rates: RateReading::take(shared),
             clusters: shared.pools.clusters().iter().map(|cluster| cluster_reading(cluster)).collect(),
             logins: shared.pools.clusters().iter().map(|cluster| LoginReading::take(cluster)).collect(),
             shares: ShareReading::take(shared),
@@ -250,6 +258,8 @@ fn process_reading(shared: &Shared) -> ProcessReading {
         out_of_sync: shared.usage.out_of_sync.get(),
         refusals: shared.usage.refusals.errors().collect(),
         withdrawn_clients: shared.clients.withdrawn.get(),
+        shut_out_clients: shared.clients.shut_out.get(),
+        features: u64::try_from(shared.installation.features().count()).unwrap_or(u64::MAX),
         uses_dropped: shared.uses.dropped.get(),
         anomalies: shared.usage.anomalies.read(),
         listening: listening_reading(&shared.pools),

@@ -1,7 +1,7 @@
 //! Parse: which statement a client means from now on by a name, or by none.
 
 use super::target::{ensure_prepared, prepare_for};
-use super::{Step, forward, refuse, whole_body};
+use super::{Step, forward, listening_refused, refuse, whole_body};
 use crate::error::Refusal;
 use crate::pool::Lease;
 use crate::relay::effects;
@@ -30,10 +30,7 @@ pub(super) fn parse(
     let Some(body) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
     let name_len =
         body.iter().position(|byte| *byte == 0).ok_or_else(|| Refusal::protocol("a name without its end"))?;
-    let policy = client.bounds.policy;
-    if policy.refuses_something()
-        && let Some(refusal) = policy.refusal(effects::of_sql(&body[name_len + 1..]))
-    {
+    if let Some(refusal) = refused(client, &body[name_len + 1..]) {
         if name_len == 0 {
             client.statements.remove(b"");
         }
@@ -44,6 +41,18 @@ pub(super) fn parse(
     } else {
         parse_named(exchange, client, lease, header, name_len)
     }
+}
+
+/// Why a statement of this text is not prepared, if it is not. Few are read for it: by the protocol a text is one
+/// statement, and what LISTEN begins with few others do.
+fn refused(client: &ClientState, text: &[u8]) -> Option<Refusal> {
+    let policy = client.bounds.policy;
+    let could_listen = matches!(text.trim_ascii_start().first(), Some(b'l' | b'L' | b'-' | b'/' | b';'));
+    if !could_listen && !policy.refuses_something() {
+        return None;
+    }
+    let effects = effects::of_sql(text);
+    policy.refusal(effects).or_else(|| listening_refused(client, effects))
 }
 
 /// A statement with a name. It becomes one that all clients of the pool share who have the same text.

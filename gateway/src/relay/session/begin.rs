@@ -3,7 +3,7 @@
 use super::Session;
 use super::farewell::farewell;
 use crate::admit::feature::Usable;
-use crate::admit::gate;
+use crate::admit::{gate, storage};
 use crate::cancel::CancelGuard;
 use crate::clients::{Client, ClientGuard};
 use crate::error::Refusal;
@@ -50,7 +50,7 @@ pub(super) async fn begin(
                 Err(error) => return Err(error.into()),
             }
         };
-        let cancel = greet(&mut stream, &mut out, &shared, &welcome).await?;
+        let cancel = greet(&mut stream, &mut out, &shared, &welcome, &tenant).await?;
         Ok((pool, welcome, cancel))
     };
     let (pool, welcome, cancel) = match greeted.await {
@@ -140,6 +140,7 @@ async fn greet(
     hello: &mut Vec<u8>,
     shared: &Arc<Shared>,
     welcome: &Welcome,
+    tenant: &Tenant,
 ) -> Result<CancelGuard, Refusal> {
     let cancel = shared
         .cancels
@@ -148,6 +149,7 @@ async fn greet(
     write::authentication_ok(hello);
     hello.extend_from_slice(welcome.messages());
     write::backend_key_data(hello, cancel.key());
+    storage::write_notice(&tenant.route(), hello);
     write::ready_for_query(hello, TransactionStatus::Idle);
     let told = async {
         stream.write_all(hello).await?;

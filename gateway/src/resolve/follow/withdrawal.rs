@@ -4,6 +4,7 @@
 //! catalog can be reached.
 
 use super::super::{Installation, Routes};
+use crate::admit::allow_list;
 use crate::clients::Clients;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -29,12 +30,15 @@ impl Withdrawal {
         }
     }
 
-    /// Ends those of these tenants whose route has their credential no more. The new routes are in force: who logs in
+    /// Ends those of these tenants whose route has their credential, or their address, no more. The new routes are in force: who logs in
     /// meanwhile is checked against them.
     pub(super) fn end_among(&self, tenants: &HashSet<TenantId>) {
         if !tenants.is_empty() {
             self.clients.end_withdrawn(|about| {
                 !tenants.contains(&about.tenant.id()) || about.credential.opens(&about.tenant.route())
+            });
+            self.clients.end_shut_out(|about| {
+                !tenants.contains(&about.tenant.id()) || allow_list::admits(&about.tenant.route(), about.peer)
             });
         }
     }
