@@ -15,7 +15,7 @@ MINUTES ?= 10
 VERSIONS ?= 15 16 17 18
 SUITES ?= drivers pooling prepared edges auth http timeouts tls faults
 
-.PHONY: fleet matrix storm soak faults help dev test check format lint postgres drivers bench bench-http fuzz
+.PHONY: fuzz-http fleet matrix storm soak faults help dev test check format lint postgres drivers bench bench-http fuzz
 
 help:
 	@echo 'make dev     start a catalog, two regions, the control plane and the gateway on this machine'
@@ -29,6 +29,7 @@ help:
 	@echo 'make bench-http  SQL over HTTP beside our own wire protocol; options go into ARGS'
 	@echo 'make fleet   many tenants at once, a scenario of benches/fleet; SCENARIO=share, options go into ARGS'
 	@echo 'make fuzz    look for input that breaks a decoder, for SECONDS each'
+	@echo 'make fuzz-http  hold both HTTP surfaces to their OpenAPI documents, for SECONDS each'
 
 # Options of `tenantry dev` go into ARGS, such as ARGS="--ephemeral".
 dev: postgres
@@ -58,6 +59,11 @@ drivers:
 # SECONDS for each decoder; TARGETS narrows it to some of pgwire/fuzz/fuzz_targets.
 fuzz:
 	@scripts/fuzz $(or $(SECONDS),60) $(TARGETS)
+
+# Both HTTP surfaces for SECONDS each; "make test" gives each a minute.
+fuzz-http: postgres
+	@tests/drivers/prepare fuzzer
+	TENANTRY_FUZZ_SECONDS=$(or $(SECONDS),600) $(CARGO) test --locked --package suites --test drivers -- --nocapture fuzz
 
 bench: postgres
 	@command -v pgbouncer >/dev/null || apt-get install -y -qq pgbouncer >/dev/null

@@ -4,6 +4,7 @@
 //! not tried, which is said on standard error, and is a failure on CI; but not if it is one of those that
 //! only `make matrix` prepares.
 
+mod fuzz;
 mod over_tls;
 mod tokio_client;
 
@@ -82,6 +83,10 @@ clients! {
     node_pg: "node-pg",
     postgres_js: "postgres-js",
     neon: "neon",
+    neon_websocket: "neon-websocket",
+    drizzle: "drizzle",
+    prisma: "prisma",
+    curl: "curl",
     jdbc: "jdbc",
     pgx: "pgx",
     lib_pq: "lib-pq",

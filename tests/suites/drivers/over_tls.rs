@@ -32,11 +32,13 @@ async fn try_client(name: &str) {
         dsn = dsn.replacen("@127.0.0.1:", "@localhost:", 1);
     }
     // Node's clients take authorities from the environment; postgres.js would send the setting to the server.
-    if !matches!(name, "node-pg" | "postgres-js" | "neon") {
+    let is_on_node =
+        matches!(name, "node-pg" | "postgres-js" | "neon" | "neon-websocket" | "drizzle" | "prisma");
+    if !is_on_node {
         dsn.push_str(&format!("&sslrootcert={}", ca.display()));
     }
     let https = tenant.http_endpoint.replacen("http://", "https://", 1);
-    check(name, &dsn, &https, &tenant, &[("NODE_EXTRA_CA_CERTS", &ca)]).await;
+    check(name, &dsn, &https, &tenant, &[("NODE_EXTRA_CA_CERTS", &ca), ("CURL_CA_BUNDLE", &ca)]).await;
 }
 
 clients! {
@@ -50,6 +52,10 @@ clients! {
     node_pg: "node-pg",
     postgres_js: "postgres-js",
     neon: "neon",
+    neon_websocket: "neon-websocket",
+    drizzle: "drizzle",
+    prisma: "prisma",
+    curl: "curl",
     jdbc: "jdbc",
     pgx: "pgx",
     lib_pq: "lib-pq",

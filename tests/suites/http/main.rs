@@ -1,16 +1,22 @@
 //! SQL over HTTP, as its clients meet it.
 //!
-//! [`contract`] is the form of requests and answers, [`callers`] who may send them, [`limits`] what is too
-//! much, [`sessions`] what happens to the server connections beneath, [`connections`] how those to clients
-//! begin and end.
+//! [`contract`] is the form of requests and answers, [`formats`] what else a client may ask for, [`callers`] who may send
+//! them, [`limits`] what is too much, [`streaming`] how large results travel, [`sessions`] what happens to the server
+//! connections beneath, [`connections`] how those to clients begin and end, and [`hostile`] how they end for clients that
+//! mean no good.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
 mod callers;
 mod connections;
 mod contract;
+mod fidelity;
+mod formats;
+mod hostile;
 mod limits;
 mod sessions;
+mod streaming;
+mod websocket;
 
 use harness::{Stack, Tenant};
 use reqwest::{Method, RequestBuilder, Response};
