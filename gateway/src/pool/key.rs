@@ -28,6 +28,13 @@ impl PoolKey {
             access,
         })
     }
+
+    /// Is it what the placement leads to? Asked with every login.
+    fn is_of(&self, placement: &PlacementRecord) -> bool {
+        placement.cluster.id == self.cluster
+            && placement.database == self.database
+            && placement.login(self.access).is_some_and(|login| login.role == self.role)
+    }
 }
 
 /// Where the connections of a pool lead, and whose they are.
@@ -54,7 +61,7 @@ impl Destination {
     #[must_use]
     pub fn is_same_in(&self, now: &PlacementRecord) -> bool {
         let old = &self.placement;
-        PoolKey::of(now, self.key.access).as_ref() == Some(&self.key)
+        self.key.is_of(now)
             && (&old.cluster.host, old.cluster.port) == (&now.cluster.host, now.cluster.port)
             && old.cluster.system_identifier == now.cluster.system_identifier
             && old.cluster.tls == now.cluster.tls

@@ -8,6 +8,7 @@ use super::settings::{self, Settings};
 use crate::connect::ServerConnection;
 use crate::error::Refusal;
 use crate::pool::{Asker, CheckoutError, Pool};
+use pgwire::backend::write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenancy::ErrorKind;
 
@@ -22,9 +23,19 @@ type Parameters = Vec<(Box<str>, Box<str>)>;
 pub struct Welcome {
     settings: Arc<Settings>,
     parameters: Parameters,
+    /// The same as messages.
+    messages: Vec<u8>,
 }
 
 impl Welcome {
+    fn new(settings: Arc<Settings>, parameters: Parameters) -> Self {
+        let mut messages = Vec::new();
+        for (name, value) in &parameters {
+            write::parameter_status(&mut messages, name.as_bytes(), value.as_bytes());
+        }
+        Self { settings, parameters, messages }
+    }
+
     /// The settings, shared by all clients that begin with them.
     #[must_use]
     pub fn settings(&self) -> &Arc<Settings> {
@@ -35,6 +46,12 @@ impl Welcome {
     #[must_use]
     pub fn parameters(&self) -> &[(Box<str>, Box<str>)] {
         &self.parameters
+    }
+
+    /// A message for each of them.
+    #[must_use]
+    pub fn messages(&self) -> &[u8] {
+        &self.messages
     }
 }
 
@@ -100,7 +117,7 @@ pub async fn welcome(pool: &Arc<Pool>, wanted: &Arc<Settings>) -> Result<Arc<Wel
     let mut lease = pool.checkout(Asker::GATEWAY).await?;
     let server = lease.server();
     apply(server, wanted).await.map_err(refusal_of)?;
-    let welcome = Arc::new(Welcome { settings: Arc::clone(wanted), parameters: server.parameters.clone() });
+    let welcome = Arc::new(Welcome::new(Arc::clone(wanted), server.parameters.clone()));
     lease.release();
     pool.welcomes().remember(&welcome);
     Ok(welcome)
