@@ -1,13 +1,4 @@
-with counted as (
-    select pg_catalog.sum(
-        pg_catalog.pg_stat_get_tuples_inserted(c.oid) operator(pg_catalog.+)
-        pg_catalog.pg_stat_get_tuples_updated(c.oid) operator(pg_catalog.+)
-        pg_catalog.pg_stat_get_tuples_deleted(c.oid)
-    )::pg_catalog.text as changes
-    from (values ('pg_catalog.pg_proc'::pg_catalog.regclass), ('pg_catalog.pg_rewrite'), ('pg_catalog.pg_policy'),
-        ('pg_catalog.pg_attrdef'), ('pg_catalog.pg_constraint'), ('pg_catalog.pg_operator'), ('pg_catalog.pg_cast'),
-        ('pg_catalog.pg_depend'), ('pg_catalog.pg_sequence'), ('pg_catalog.pg_db_role_setting')) as c (oid)
-), code as (
+with code as (
     select p.oid, l.lanname, case
         when p.prosqlbody is null then pg_catalog.regexp_replace(
             p.prosrc, $re$set_config\s*\([^()]*,\s*true\s*\)$re$, '', 'gi')
@@ -103,7 +94,7 @@ with counted as (
             and p.proname operator(pg_catalog.=) any ($1::pg_catalog.name[])
             and l.lanname operator(pg_catalog.<>) all ('{internal,c}'::pg_catalog.name[])) as code
 )
-select counted.changes, pg_catalog.concat(
+select pg_catalog.concat(
     case when exists (select from pg_catalog.pg_sequence) then 's' end,
     case when exists (select from judged where draws) then 'd' end,
     case when exists (select from judged where changes)
@@ -122,5 +113,5 @@ select counted.changes, pg_catalog.concat(
         or exists (select from stateful s, (table read_code union all table write_code) t where s.lasts and pg_catalog.strpos(
             t.tree, pg_catalog.concat(':funcid ', s.oid, ' ')) operator(pg_catalog.>) 0) then 'c' end,
     case when reads.stateful or reads.code then 'r' end
-)
-from counted, reads
+) as letters
+from reads
