@@ -4,6 +4,7 @@
 //! have no such thing, in `options='-c tenantry.pool_mode=session'`.
 
 use super::startup::Target;
+use crate::authenticate::CredentialRef;
 use crate::error::Refusal;
 use catalog_schema::{CredentialKind, RouteRecord};
 use config::SessionModeRequests;
@@ -32,13 +33,17 @@ pub(super) fn parse(value: &str) -> Result<PoolMode, Refusal> {
     })
 }
 
-/// The client's mode: what it asked for, else what its credential says, else transaction mode. Of two live
-/// credentials of one user the one that was made last counts, whichever of their passwords was given.
+/// The client's mode: what it asked for, else what the credential says that it came in by, else transaction mode.
 ///
 /// # Errors
 /// It asks for session mode, has no credential that says so, and the settings refuse that.
-pub fn of(target: &Target, route: &RouteRecord, requests: SessionModeRequests) -> Result<PoolMode, Refusal> {
-    let of_credential = credential_mode(target, route);
+pub fn of(
+    target: &Target,
+    credential: &CredentialRef,
+    route: &RouteRecord,
+    requests: SessionModeRequests,
+) -> Result<PoolMode, Refusal> {
+    let of_credential = credential_mode(credential, route);
     let mode = target.pool_mode.or(of_credential).unwrap_or_default();
     let is_request = mode == PoolMode::Session && of_credential != Some(PoolMode::Session);
     if is_request && requests == SessionModeRequests::Refuse {
@@ -48,13 +53,18 @@ pub fn of(target: &Target, route: &RouteRecord, requests: SessionModeRequests) -
     Ok(mode)
 }
 
-fn credential_mode(target: &Target, route: &RouteRecord) -> Option<PoolMode> {
-    let is_the_clients = |kind: &CredentialKind| match kind {
-        CredentialKind::Password { user, .. } => Some(user) == target.user.as_ref(),
-        CredentialKind::ApiKey { .. } => false,
+/// A certificate stands for the password that was made last. Tokens and services have no mode of their own.
+fn credential_mode(credential: &CredentialRef, route: &RouteRecord) -> Option<PoolMode> {
+    let all = route.credentials.iter();
+    let own = match credential {
+        CredentialRef::Own(id) => all.into_iter().find(|known| known.id == *id),
+        CredentialRef::Certificate { user, .. } => {
+            let is_theirs = |kind: &CredentialKind| matches!(kind, CredentialKind::Password { user: of, .. } if of == user);
+            all.filter(|known| is_theirs(&known.kind)).max_by_key(|known| known.id)
+        }
+        CredentialRef::Token { .. } | CredentialRef::GatewayToken { .. } | CredentialRef::Service(_) => None,
     };
-    let own = route.credentials.iter().filter(|credential| is_the_clients(&credential.kind));
-    own.max_by_key(|credential| credential.id)?.pool_mode
+    own?.pool_mode
 }
 
 #[cfg(test)]
@@ -63,7 +73,7 @@ mod tests {
     use crate::pool::tests::route;
     use crate::resolve::Claims;
     use catalog_schema::CredentialRecord;
-    use tenancy::{CredentialId, Role};
+    use tenancy::{Access, CredentialId, Role, ServiceId};
 
     fn target(pool_mode: Option<PoolMode>) -> Target {
         Target {
@@ -87,6 +97,10 @@ mod tests {
         RouteRecord { credentials: modes.iter().copied().map(credential).collect(), ..route() }
     }
 
+    fn by(route: &RouteRecord, nth: usize) -> CredentialRef {
+        CredentialRef::Own(route.credentials[nth].id)
+    }
+
     #[test]
     fn the_client_decides_before_its_credential_and_that_before_nobody() {
         use PoolMode::{Session, Transaction};
@@ -97,20 +111,37 @@ mod tests {
             (Some(Session), Some(Transaction), Session),
             (Some(Session), None, Session),
         ] {
-            let mode = of(&target(asked), &route_with(&[credential]), SessionModeRequests::Allow);
+            let route = route_with(&[credential]);
+            let mode = of(&target(asked), &by(&route, 0), &route, SessionModeRequests::Allow);
             assert_eq!(mode.expect("allowed"), expected, "{asked:?} {credential:?}");
         }
-        let rotated = route_with(&[None, Some(Session)]);
-        assert_eq!(of(&target(None), &rotated, SessionModeRequests::Refuse).expect("its own"), Session);
+    }
+
+    #[test]
+    fn of_two_passwords_the_one_counts_that_was_given() {
+        let rotated = route_with(&[Some(PoolMode::Session), None]);
+        let mode = |credential| {
+            of(&target(None), &credential, &rotated, SessionModeRequests::Refuse).expect("its own")
+        };
+        assert_eq!(mode(by(&rotated, 0)), PoolMode::Session);
+        assert_eq!(mode(by(&rotated, 1)), PoolMode::Transaction);
+        let certificate =
+            CredentialRef::Certificate { user: "app".parse().expect("a user"), access: Access::Owner };
+        assert_eq!(mode(certificate), PoolMode::Transaction, "the one that was made last");
+        assert_eq!(mode(CredentialRef::Service(ServiceId::generate())), PoolMode::Transaction);
     }
 
     #[test]
     fn a_refused_request_is_refused_unless_the_credential_says_the_same() {
         let asked = target(Some(PoolMode::Session));
-        let refused = of(&asked, &route_with(&[None]), SessionModeRequests::Refuse);
+        let mode = |target: &Target, credential| {
+            let route = route_with(&[credential]);
+            of(target, &by(&route, 0), &route, SessionModeRequests::Refuse)
+        };
+        let refused = mode(&asked, None);
         assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Unsupported);
-        assert!(of(&asked, &route_with(&[Some(PoolMode::Session)]), SessionModeRequests::Refuse).is_ok());
-        assert!(of(&target(None), &route_with(&[None]), SessionModeRequests::Refuse).is_ok());
+        assert!(mode(&asked, Some(PoolMode::Session)).is_ok());
+        assert!(mode(&target(None), None).is_ok());
     }
 
     #[test]
