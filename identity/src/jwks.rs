@@ -9,6 +9,7 @@
 //! Each issuer has a source of its own: one that is slow or down keeps nobody waiting but those with its tokens. While
 //! it is down its old keys stay good, up to a bound.
 
+mod allowances;
 mod fetch;
 mod reach;
 mod source;
@@ -19,6 +20,7 @@ pub use source::JwksError;
 use crate::error::TokenError;
 use crate::keys::KeySet;
 use crate::token::Token;
+use allowances::Allowances;
 use config::IdentityConfig;
 use fetch::Fetcher;
 use rustls::RootCertStore;
@@ -29,6 +31,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenancy::{Issuer, IssuerId};
 use tokio::runtime::Handle;
 
+/// Issuers of one tenant whose keys are kept. A tenant has no more (`catalog_schema::TENANT_ISSUERS_MAX`): others are gone.
+const TENANT_SOURCES_MAX: usize = 8;
+
 /// What came of fetching, counted.
 #[derive(Debug, Default)]
 pub struct JwksCounts {
@@ -36,7 +41,7 @@ pub struct JwksCounts {
     pub succeeded: AtomicU64,
     /// Fetches that did not.
     pub failed: AtomicU64,
-    /// Times that a key that is not known was not asked for, because that was done a moment ago.
+    /// Times that keys were not asked for, because that was done a moment ago, or the issuer's tenant had too much asked.
     pub held_back: AtomicU64,
     /// Times that keys were used although they should have been fetched anew.
     pub stale_used: AtomicU64,
@@ -49,6 +54,7 @@ pub struct Jwks {
     runtime: Handle,
     sources: Mutex<Sources>,
     counts: Arc<JwksCounts>,
+    allowances: Arc<Allowances>,
 }
 
 #[derive(Default)]
@@ -71,6 +77,7 @@ impl Jwks {
             runtime: Handle::current(),
             sources: Mutex::default(),
             counts: Arc::default(),
+            allowances: Arc::default(),
         }
     }
 
@@ -167,16 +174,14 @@ impl Jwks {
         }
         // What was fetched for an issuer as it was set up before is not what it says now.
         sources.by_issuer.remove(&issuer.id);
-        if sources.by_issuer.len() >= self.settings.issuers_max {
-            let oldest = sources.by_issuer.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id);
-            oldest.and_then(|id| sources.by_issuer.remove(&id));
-        }
+        sources.make_room(issuer, self.settings.issuers_max);
         let source = Arc::new(Source::new(
             Arc::clone(issuer),
             Arc::clone(&self.fetcher),
             self.runtime.clone(),
             &self.settings,
             Arc::clone(&self.counts),
+            Arc::clone(&self.allowances),
         ));
         sources.by_issuer.insert(issuer.id, (Arc::clone(&source), now));
         source
@@ -184,6 +189,22 @@ impl Jwks {
 
     fn sources(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sources {
+    /// For one more issuer the one gives way that was not used for the longest: of the same tenant, when that has as many as
+    /// a tenant may, so that a tenant which removes its issuers and makes others does not take the place of anybody else's.
+    fn make_room(&mut self, newcomer: &Issuer, max: usize) {
+        let is_alike = |source: &Source| newcomer.tenant.is_some() && source.tenant() == newcomer.tenant;
+        let alike = self.by_issuer.values().filter(|(source, _)| is_alike(source)).count();
+        let only_alike = alike >= TENANT_SOURCES_MAX;
+        if !only_alike && self.by_issuer.len() < max {
+            return;
+        }
+        let candidates = self.by_issuer.iter().filter(|(_, (source, _))| !only_alike || is_alike(source));
+        let oldest = candidates.min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id);
+        oldest.and_then(|id| self.by_issuer.remove(&id));
     }
 }
 

@@ -42,6 +42,9 @@ pub enum FetchError {
     /// What came are no keys.
     #[error(transparent)]
     Keys(#[from] KeySetError),
+    /// The issuers of the same tenant were asked very often just before.
+    #[error("the tenant's issuers are asked too often")]
+    TooOften,
     /// The settings that an issuer publishes are none, or another's.
     #[error("the server does not describe this issuer")]
     Discovery,

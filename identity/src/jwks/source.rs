@@ -1,6 +1,7 @@
 //! One issuer's keys.
 
 use super::JwksCounts;
+use super::allowances::Allowances;
 use super::fetch::{FetchError, Fetcher};
 use crate::keys::KeySet;
 use arc_swap::ArcSwapOption;
@@ -8,7 +9,7 @@ use config::IdentityConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tenancy::Issuer;
+use tenancy::{Issuer, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
@@ -30,6 +31,7 @@ struct Inner {
     fetcher: Arc<Fetcher>,
     runtime: Handle,
     counts: Arc<JwksCounts>,
+    allowances: Arc<Allowances>,
     refresh_after: Duration,
     retry_after: Duration,
     stale_max: Duration,
@@ -91,12 +93,14 @@ impl Source {
         runtime: Handle,
         settings: &IdentityConfig,
         counts: Arc<JwksCounts>,
+        allowances: Arc<Allowances>,
     ) -> Self {
         Self(Arc::new(Inner {
             issuer,
             fetcher,
             runtime,
             counts,
+            allowances,
             refresh_after: settings.jwks_refresh_interval(),
             retry_after: settings.jwks_retry_interval(),
             stale_max: settings.jwks_stale_max(),
@@ -110,6 +114,11 @@ impl Source {
     pub(super) fn is_of(&self, issuer: &Issuer) -> bool {
         let mine = &self.0.issuer;
         mine.jwks_url == issuer.jwks_url && mine.jwks_ca == issuer.jwks_ca && mine.tenant == issuer.tenant
+    }
+
+    /// Whose own issuer it is; the installation's, if nobody's.
+    pub(super) fn tenant(&self) -> Option<TenantId> {
+        self.0.issuer.tenant
     }
 
     pub(super) async fn keys(&self, key_id: Option<&str>) -> Result<Arc<KeySet>, JwksError> {
@@ -177,6 +186,10 @@ impl Inner {
             return attempt.outcome();
         }
         let began = Instant::now();
+        if self.issuer.tenant.is_some_and(|tenant| !self.allowances.take(tenant, began)) {
+            JwksCounts::count(&self.counts.held_back);
+            return Err(FetchError::TooOften);
+        }
         let error = self.fetch().await.err();
         let attempt = Attempt { began, ended: Instant::now(), error };
         let outcome = attempt.outcome();

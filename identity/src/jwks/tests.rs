@@ -94,3 +94,20 @@ fn who_failed_a_moment_ago_is_left_alone() {
     attempts.add(Attempt { began: now, ended: now, error: Some(FetchError::Unreachable) });
     assert!(attempts.too_many(Duration::from_secs(3_600)).is_some());
 }
+
+#[tokio::test]
+async fn a_tenant_that_makes_issuers_anew_has_no_more_asked_and_takes_nobodys_place() {
+    let jwks = jwks(IdentityConfig { issuers_max: 20, private_issuers: true, ..IdentityConfig::default() });
+    let (tenant, kept) = (TenantId::generate(), at(NOBODY));
+    assert!(jwks.keys(&kept, None).await.is_err());
+    for _ in 0..100 {
+        let own = Issuer { id: tenancy::IssuerId::generate(), tenant: Some(tenant), ..(*at(NOBODY)).clone() };
+        assert!(jwks.keys(&Arc::new(own), None).await.is_err());
+    }
+    assert!(failed(&jwks) < 100, "{} fetches", failed(&jwks));
+    assert!(jwks.counts().held_back.load(Ordering::Relaxed) > 0);
+    assert_eq!(jwks.len(), 9, "the tenant's eight and the other");
+    let before = failed(&jwks);
+    assert!(jwks.keys(&kept, None).await.is_err());
+    assert_eq!(failed(&jwks), before, "it is still known to have failed a moment ago");
+}
