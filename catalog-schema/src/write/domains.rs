@@ -12,8 +12,7 @@ use tenancy::{DomainName, TenantId};
 /// A tenant may not have asked for more domains than this.
 pub const DOMAINS_MAX: u32 = 32;
 
-/// The verified domains of all tenants are in every gateway's memory, and read whole when one of them changes: there may
-/// not be more than this.
+/// The verified domains of all tenants are in every gateway's memory, so there may not be more than this.
 pub const DOMAINS_VERIFIED_MAX: u32 = 20_000;
 
 impl Tx {

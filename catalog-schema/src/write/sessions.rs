@@ -150,6 +150,9 @@ impl Tx {
                       set issued_at = greatest(session_tenants.issued_at, excluded.issued_at)";
         let args = [uuid(session.as_uuid()), uuid(tenant.as_uuid()), timestamp(issued_at)];
         self.execute(note, &args).await?;
+        let slug = self.slug_of(tenant).await?;
+        let detail = json!({ "session": session, "user": user, "role": role.name(), "until": until });
+        self.audit("session.switch", Some(tenant), &slug, detail);
         Ok(TokenGrant { role, issued_at, until, session_ends })
     }
 

@@ -1,7 +1,7 @@
 //! Custom domains whose record goes away.
 
 use crate::fixture::Fixture;
-use catalog_schema::ChangedDomains;
+use catalog_schema::{CatalogError, ChangedDomains, DOMAINS_VERIFIED_MAX};
 use std::time::Duration;
 use tenancy::DomainName;
 
@@ -78,4 +78,34 @@ async fn a_change_of_one_domain_is_told_of_that_domain() {
     tx.commit().await.unwrap();
     let kept = fixture.raw().await.query("select 1 from catalog.domain_changes", &[]).await.unwrap();
     assert_eq!(kept.len(), 1, "what nobody reads is not kept");
+}
+
+/// They are in every gateway's memory.
+#[tokio::test]
+async fn all_tenants_together_have_a_bounded_number_of_verified_domains() {
+    let fixture = Fixture::new().await;
+    let tenant = fixture.active_tenant("acme").await;
+    let crowd = format!(
+        "insert into catalog.custom_domains (tenant_id, domain, challenge, verified_at, found_at)
+           select '{tenant}', 'n' || n || '.example.com', 'a challenge of some length', now(), now()
+           from generate_series(1, {DOMAINS_VERIFIED_MAX}) n"
+    );
+    fixture.raw().await.batch_execute(&crowd).await.unwrap();
+    let other = fixture.active_tenant("other").await;
+    let domain: DomainName = "one.too.many.example.com".parse().unwrap();
+    let mut tx = fixture.tx().await;
+    tx.domain_create(other, &domain, "a challenge of some length").await.unwrap();
+    tx.commit().await.unwrap();
+    let verify = async || {
+        let mut tx = fixture.tx().await;
+        tx.domain_found(other, &domain).await?;
+        tx.commit().await
+    };
+    let refused = verify().await.unwrap_err();
+    assert!(matches!(refused, CatalogError::LimitReached { max: DOMAINS_VERIFIED_MAX, .. }), "{refused:?}");
+    let row = fixture.catalog.domain_get(other, &domain).await.unwrap();
+    assert!(row.is_some_and(|row| row.verified_at.is_none()), "it leads nowhere");
+    let less = "delete from catalog.custom_domains where domain = 'n7.example.com'";
+    fixture.raw().await.batch_execute(less).await.unwrap();
+    verify().await.unwrap();
 }

@@ -53,9 +53,9 @@ async fn come_and_go(raw: &Client, tenant: TenantId, name: &str, count: u32, eac
 
 /// Half an hour passes.
 async fn time_passes(raw: &Client) {
-    let aged = ["before", "told_until", "expires_at"]
-        .map(|column| format!("{column} = {column} - interval '30 minutes'"));
-    raw.batch_execute(&format!("update catalog.token_revocations set {}", aged.join(", "))).await.unwrap();
+    let aged = "update catalog.token_revocations set told_until = told_until - interval '30 minutes',
+                  expires_at = expires_at - interval '30 minutes'";
+    raw.batch_execute(aged).await.unwrap();
 }
 
 async fn is_refused(fixture: &Fixture, token: TokenRef) -> bool {
@@ -190,4 +190,36 @@ async fn an_account_with_all_its_sessions_in_very_many_tenants_ends_in_time() {
     assert!(
         raw.query("select 1 from catalog.sessions where revoked_at is null", &[]).await.unwrap().is_empty()
     );
+}
+
+/// What has ended is kept for those who ask what became of it, and not for ever.
+#[tokio::test]
+async fn sessions_that_are_over_are_forgotten_in_time() {
+    let fixture = Fixture::new().await;
+    let (tenant, raw) = (fixture.active_tenant("acme").await, fixture.raw().await);
+    let mut tokens = Vec::new();
+    for name in ["lasting", "revoked", "expired", "revoked-long-ago", "expired-long-ago"] {
+        tokens.push(person(&raw, tenant, name).await);
+    }
+    for (token, end, days) in [
+        (tokens[1], "revoked_at", 29),
+        (tokens[2], "expires_at", 29),
+        (tokens[3], "revoked_at", 31),
+        (tokens[4], "expires_at", 31),
+    ] {
+        let end = format!(
+            "update catalog.sessions set {end} = now() - interval '{days} days' where id = '{}'",
+            token.session
+        );
+        raw.batch_execute(&end).await.unwrap();
+    }
+    fixture.catalog.prune(&catalog_schema::Retention::default()).await.unwrap();
+    let kept = async |table: &str, column: &str| {
+        let sql = format!("select {column} from catalog.{table}");
+        let rows = raw.query(&sql, &[]).await.unwrap();
+        let ids: Vec<uuid::Uuid> = rows.iter().map(|row| row.get(0)).collect();
+        tokens.iter().map(|token| ids.contains(&token.session.as_uuid())).collect::<Vec<_>>()
+    };
+    assert_eq!(kept("sessions", "id").await, [true, true, true, false, false]);
+    assert_eq!(kept("session_tenants", "session_id").await, [true, false, false, false, false]);
 }
