@@ -6,6 +6,7 @@
 mod after;
 mod going;
 mod granted;
+mod waiter;
 
 pub(super) use granted::Begin;
 
@@ -15,7 +16,6 @@ use super::breaker::Attempt;
 use super::checkout::{Asker, CheckoutError, Handed, queue_full};
 use super::idle::{Glance, IdleConnections};
 use super::servers::Server;
-use super::siblings::QueuePlace;
 use super::waiters::{Ticket, Waiters};
 use super::{Lease, Pool};
 use crate::connect::ServerConnection;
@@ -27,26 +27,13 @@ use std::time::Instant;
 use tenancy::Limits;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use waiter::Waiter;
 
 /// The largest pool that any plan can ask for.
 const POOL_SIZE_MAX: u32 = 10_000;
 
 /// What whoever waits is answered.
 pub(super) type Answer = Result<Handed, CheckoutError>;
-
-/// Somebody who waits for a connection.
-pub(super) struct Waiter {
-    sender: oneshot::Sender<Answer>,
-    /// Where it waits: a connection that is opened for it is opened there.
-    runtime: Option<Handle>,
-    _place: QueuePlace,
-}
-
-impl Waiter {
-    fn new(sender: oneshot::Sender<Answer>, place: QueuePlace) -> Self {
-        Self { sender, runtime: Handle::try_current().ok(), _place: place }
-    }
-}
 
 /// A pool's changing parts.
 pub(super) struct State {
@@ -196,9 +183,12 @@ impl Locked<'_> {
         self.sync();
     }
 
-    /// A connection that counts as leased goes to the next who waits, or is idle from now on.
+    /// A connection that counts as leased goes to the next who waits, or to one soon after on its own thread; or it is
+    /// idle from now on.
     fn hand_on(&mut self, connection: Box<ServerConnection>, now: Instant) {
-        match self.state.waiters.pop() {
+        let home = connection.home();
+        match self.state.waiters.pop_preferring(|waiter| waiter.is_patient(now), |waiter| waiter.is_at(home))
+        {
             Some(waiter) => {
                 self.sync();
                 let lease = Lease::new(connection, Arc::clone(self.pool), now);

@@ -1,5 +1,5 @@
-//! Who waits for a thing that there is too little of: first come, first served for each asker, and by fair turns
-//! among askers.
+//! Who waits for a thing that there is too little of: first come, first served for each asker, but for a bounded
+//! preference, and by fair turns among askers.
 //!
 //! So five hundred clients of one user do not keep another user's only client from being served. Pure: what is kept
 //! for whoever waits is the caller's matter.
@@ -7,6 +7,10 @@
 use super::fair_queue::{FairQueue, Place, Turn};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
+
+/// Whoever waits is overtaken by fewer than this many of those who came after, however much those are preferred. So many
+/// are looked at.
+const OVERTAKERS_MAX: u64 = 64;
 
 /// A place in the queue, needed to leave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +78,23 @@ impl<K: Copy + Ord + Hash, T> Waiters<K, T> {
 
     /// Takes out the one whose turn it is.
     pub(super) fn pop(&mut self) -> Option<T> {
+        self.pop_preferring(|_| true, |_| false)
+    }
+
+    /// Takes out the one whose turn it is, or, if that is patient, another of the same asker that is preferred and came
+    /// soon after.
+    pub(super) fn pop_preferring(
+        &mut self,
+        is_patient: impl Fn(&T) -> bool,
+        is_preferred: impl Fn(&T) -> bool,
+    ) -> Option<T> {
         if let Some((_, one)) = self.again.pop_front() {
             self.count -= 1;
             return Some(one);
         }
         let (asker, place) = self.turns.first()?;
         let line = self.askers.get_mut(&asker)?;
-        let (_, one) = line.waiting.pop_first()?;
+        let one = line.take_preferring(is_patient, is_preferred)?;
         self.count -= 1;
         let turn = self.turns.serve(place, line.weight);
         self.turns.leave(asker, place);
@@ -131,6 +145,25 @@ impl<K: Copy + Ord + Hash, T> Waiters<K, T> {
     }
 }
 
+impl<T> Asker<T> {
+    /// The first of the line, or a preferred one close behind. Numbers count from the first of the line, so nobody who
+    /// came later than that by [`OVERTAKERS_MAX`] overtakes anybody.
+    fn take_preferring(
+        &mut self,
+        is_patient: impl Fn(&T) -> bool,
+        is_preferred: impl Fn(&T) -> bool,
+    ) -> Option<T> {
+        let first = self.waiting.first_entry()?;
+        if is_preferred(first.get()) || !is_patient(first.get()) {
+            return Some(first.remove());
+        }
+        let first = *first.key();
+        let mut close = self.waiting.range(first..first.saturating_add(OVERTAKERS_MAX));
+        let taken = close.find(|(_, one)| is_preferred(one)).map_or(first, |(number, _)| *number);
+        self.waiting.remove(&taken)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +190,36 @@ mod tests {
         waiters.push_first('a', in_vain);
         assert_eq!((waiters.peek(), waiters.len()), (Some(&1), 2));
         assert_eq!((waiters.pop(), waiters.pop(), waiters.pop()), (Some(1), Some(2), None));
+    }
+
+    #[test]
+    fn the_preferred_overtake_few() {
+        let mut waiters = Waiters::default();
+        let odd = |number: &u64| number % 2 == 1;
+        for number in 0..4 {
+            waiters.push('a', 1, number);
+        }
+        let first: Vec<u64> = std::iter::from_fn(|| waiters.pop_preferring(|_| true, odd)).collect();
+        assert_eq!(first, [1, 3, 0, 2], "who comes to nothing else is served in turn");
+        // One that nobody prefers, and always another that is preferred.
+        waiters.push('a', 1, 0);
+        let mut overtakers = 0;
+        loop {
+            waiters.push('a', 1, 1);
+            match waiters.pop_preferring(|_| true, odd) {
+                Some(0) => break,
+                _ => overtakers += 1,
+            }
+        }
+        assert_eq!(overtakers, OVERTAKERS_MAX - 1);
+    }
+
+    #[test]
+    fn who_is_not_patient_is_overtaken_by_nobody() {
+        let mut waiters = Waiters::default();
+        waiters.push('a', 1, 0);
+        waiters.push('a', 1, 1);
+        assert_eq!(waiters.pop_preferring(|_| false, |number| *number == 1), Some(0));
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use crate::pool::allocator::reclaim::TURN;
 use crate::pool::idle::Glance;
 use crate::pool::{Asker, LongHold, Pool, Registry, expiry};
 use crate::tls::ServerTlsSettings;
+use crate::workers::Workers;
 use futures_util::poll;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -82,6 +83,34 @@ async fn who_leaves_with_a_connection_on_its_way_gives_it_on() {
     lease.release();
     drop(third);
     assert_eq!((pool.idle(), pool.leased(), pool.waiting()), (1, 0, 0));
+}
+
+/// Its events arrive there already. Only somebody who has not waited for long is overtaken, so it may take some tries to
+/// see it.
+#[tokio::test]
+async fn who_waits_on_a_connections_own_thread_comes_before_who_waits_elsewhere() {
+    let (pool, _servers) = pool(1, limits(1)).await;
+    let workers = Workers::start(1).expect("a thread");
+    let there = || {
+        let pool = Arc::clone(&pool);
+        workers.accepting().spawn(async move { pool.checkout(A).await })
+    };
+    let started = Instant::now();
+    loop {
+        assert!(started.elapsed() < LATEST, "the first in line was always first");
+        let lease = there().await.expect("no panic").expect("one is idle");
+        let mut elsewhere = Box::pin(pool.checkout(A));
+        assert!(poll!(&mut elsewhere).is_pending());
+        let same_thread = there();
+        until("both wait", || pool.waiting() == 2).await;
+        lease.release();
+        let is_overtaken =
+            poll!(&mut elsewhere).map(|lease| lease.expect("its turn has come").release()).is_pending();
+        same_thread.await.expect("no panic").expect("its turn has come").release();
+        if is_overtaken {
+            return elsewhere.await.expect("its turn has come").release();
+        }
+    }
 }
 
 #[tokio::test]
