@@ -5,13 +5,17 @@
 //! [`gateway_tokens`] those of the control plane itself.
 //! [`sources`] is which tenant is meant, [`domains`] and [`renames`] what else it is called,
 //! [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
-//! header, [`withdrawal`] and [`endings`] what becomes of sessions, [`timing`] that strangers learn nothing by the clock.
+//! header, [`withdrawal`] and [`endings`] what becomes of sessions, [`cut_off`] what becomes of them while a gateway knows
+//! nothing of it, [`allow_lists`] from where it is reached, [`features`] what it may use, [`shapes`] what the documents say of providers, [`timing`] that strangers learn nothing by the clock.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
+mod allow_lists;
 mod attacks;
+mod cut_off;
 mod domains;
 mod endings;
+mod features;
 mod gateway_tokens;
 mod issuers;
 mod keys;
@@ -19,6 +23,7 @@ mod people;
 mod providers;
 mod renames;
 mod services;
+mod shapes;
 mod sources;
 mod timing;
 mod tokens;
@@ -28,6 +33,7 @@ use config::DomainsConfig;
 use harness::{NameServer, Oidc, SharedStack, Stack, Tenant, oidc};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 use tenantry::client::path;
@@ -56,6 +62,7 @@ static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
                 gateway.identity.jwks_retry_interval_ms =
                     JWKS_RETRY.as_millis().try_into().expect("it is short");
                 gateway.identity.private_issuers = true;
+                gateway.listen.trusted_proxies = vec![IpAddr::from(allow_lists::PROXY).into()];
             })
             .control_plane(move |control_plane| {
                 control_plane.identity.private_issuers = true;

@@ -107,9 +107,14 @@ fn example_body(route: &str, side: &Side) -> Option<Value> {
         "PATCH /v1/clusters/{cluster}" => json!({ "connection_budget": 50 }),
         "POST /v1/plans" => json!({ "name": side.fresh("plan") }),
         "PATCH /v1/plans/{plan}" => json!({ "queue_limit": 900 }),
+        // The tenants' own see which features there are: their names are nobody's.
+        "POST /v1/features" => json!({ "name": side.fresh("f").replace(side.slug, "any") }),
+        "PATCH /v1/features/{feature}" => json!({ "percentage": 10, "plans": { "standard": true } }),
+        "PUT /v1/tenants/{tenant}/features/{feature}" => json!({ "enabled": true }),
+        "PUT /v1/tenants/{tenant}/allow-list" => json!({ "ranges": ["192.0.2.0/24"] }),
         "POST /v1/tenants" => json!({ "slug": side.fresh("tenant"), "region": "eu" }),
         "PATCH /v1/tenants/{tenant}" => json!({ "display_name": side.display_name() }),
-        "PATCH /v1/tenants/{tenant}/limits" => json!({ "queue_limit": 90 }),
+        "PATCH /v1/tenants/{tenant}/entitlements" => json!({ "queue_limit": 90 }),
         "POST /v1/tenants/{tenant}/credentials" => json!({ "kind": "api-key", "role": "viewer" }),
         "POST /v1/tenants/{tenant}/credentials/{credential}/rotate" => json!({}),
         "POST /v1/service-credentials" => {

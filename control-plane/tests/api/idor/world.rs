@@ -179,11 +179,15 @@ impl World {
     }
 }
 
+/// A feature that is there.
+const FEATURE: &str = "beta";
+
 /// What the operator has beside tenants.
 async fn installation(plane: &Plane) -> Vec<(&'static str, String)> {
     let issuer = plane.expect(201, plane.post("/v1/issuers", issuer("installation"))).await;
     let service = json!({ "name": "edge", "role": "viewer", "expires_at": "2999-01-01T00:00:00Z" });
     let service = plane.expect(201, plane.post("/v1/service-credentials", service)).await;
+    plane.expect(201, plane.post("/v1/features", json!({ "name": FEATURE }))).await;
     vec![("issuer", text(&issuer["id"])), ("service_credential", text(&service["service_credential"]["id"]))]
 }
 
@@ -270,7 +274,13 @@ impl Side {
 
     /// What stands for `{name}` in `path`. One that has nothing here fails the test.
     pub(crate) fn example(&self, path: &str, name: &str) -> String {
-        let shared = [("region", "eu"), ("cluster", "eu-1"), ("plan", "standard"), ("external_id", "org_1")];
+        let shared = [
+            ("region", "eu"),
+            ("cluster", "eu-1"),
+            ("plan", "standard"),
+            ("external_id", "org_1"),
+            ("feature", FEATURE),
+        ];
         if let Some((_, value)) = shared.iter().find(|(of, _)| *of == name) {
             return (*value).to_owned();
         }
