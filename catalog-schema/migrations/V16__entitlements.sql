@@ -29,3 +29,44 @@ update catalog.plans
       result_bytes_max = 1073741824,
       storage_soft_bytes = 4294967296, storage_hard_bytes = 5368709120
   where name = 'free' and not exists (select from catalog.tenants);
+
+-- What was last put on the tenants' login roles in PostgreSQL. A gateway's server connections that were opened under an
+-- older epoch began with something else. No row: nothing was ever put there.
+create table catalog.role_settings (
+  tenant_id                      uuid primary key references catalog.placements on delete cascade,
+  statement_timeout_ms           integer not null,
+  idle_in_transaction_timeout_ms integer not null,
+  work_mem_kb                    integer not null,
+  epoch                          bigint not null default 1,
+  applied_at                     timestamptz not null default clock_timestamp()
+);
+create constraint trigger role_settings_route after insert or update on catalog.role_settings
+deferrable initially deferred for each row execute function catalog.route_changed('tenant_id');
+
+-- What tenants' databases take. A row is there from when its first measurement is due.
+create table catalog.storage_use (
+  tenant_id   uuid primary key references catalog.placements on delete cascade,
+  due_at      timestamptz not null,
+  measured_at timestamptz,
+  bytes       bigint check (bytes >= 0),
+  standing    text not null default 'within' check (standing in ('within', 'near', 'full', 'sealed')),
+  check ((bytes is null) = (measured_at is null))
+) with (fillfactor = 50);
+
+-- How a database of so many bytes stands with its quotas; 0 is none. What a full tenant may still take, so that it can
+-- delete, is a tenth of its hard quota, and 16 MiB at least.
+create function catalog.storage_standing(bytes bigint, soft bigint, hard bigint) returns text
+language sql immutable as $$
+  select case
+    when hard > 0 and bytes >= hard + greatest(hard / 10, 16777216) then 'sealed'
+    when hard > 0 and bytes >= hard then 'full'
+    when soft > 0 and bytes >= soft then 'near'
+    else 'within'
+  end
+$$;
+
+-- Gateways read the standing with the route, by the limits of that moment: a larger plan counts at once. What they have
+-- to be told is that a measurement has changed it.
+create constraint trigger storage_use_route after update on catalog.storage_use
+deferrable initially deferred for each row when (old.standing is distinct from new.standing)
+execute function catalog.route_changed('tenant_id');

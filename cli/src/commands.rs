@@ -12,6 +12,7 @@ pub(crate) mod feature;
 pub(crate) mod gateway;
 pub(crate) mod invite;
 pub(crate) mod issuer;
+pub(crate) mod limits;
 pub(crate) mod member;
 pub(crate) mod operation;
 pub(crate) mod plan;

@@ -1,15 +1,17 @@
 //! All that `tenantry control-plane` can be told. `examples/control-plane.toml` shows it as a file.
 
 use crate::catalog::read_file;
+use crate::listen::TRUSTED_PROXIES_MAX;
+use crate::resolve::is_label;
 use crate::section::Section;
 use crate::{
     CatalogConfig, CertificateFiles, ConfigError, DomainsConfig, IdentityConfig, MasterKeySource,
-    PeopleConfig, WorkerConfig, load,
+    PeopleConfig, StorageConfig, WorkerConfig, load,
 };
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
-use tenancy::Secret;
+use tenancy::{AddressRange, Secret};
 
 /// A shorter operator token could be guessed: it is the key to everything.
 const OPERATOR_TOKEN_BYTES_MIN: usize = 16;
@@ -32,6 +34,13 @@ pub struct ControlPlaneConfig {
     /// `keep_old_slug_s`: how long a renamed tenant is still reached by its old name, seconds, 604,800 (seven days), unless
     /// whoever renames it says otherwise. Nobody else gets the name meanwhile.
     pub keep_old_slug_s: u64,
+    /// `reserved_names`: slugs that no tenant can take, none. They come on top of those that none ever can, such as `www`,
+    /// `app`, `api` and `admin`. The same as the gateways' `resolve.reserved_names`: a tenant of such a name would not be
+    /// reached by its host.
+    pub reserved_names: Vec<String>,
+    /// `trusted_proxies`: addresses of proxies that are believed whom they pass on (`X-Forwarded-For`, `Forwarded`), as
+    /// ranges, none. A proxy that is missing here counts as the client of all that come through it.
+    pub trusted_proxies: Vec<AddressRange>,
     /// `[gateway_endpoint]`
     pub gateway_endpoint: GatewayEndpoint,
     /// `[worker]`
@@ -44,6 +53,8 @@ pub struct ControlPlaneConfig {
     pub people: PeopleConfig,
     /// `[domains]`
     pub domains: DomainsConfig,
+    /// `[storage]`
+    pub storage: StorageConfig,
 }
 
 /// The address under which clients reach the gateways, as it stands in the connection strings that
@@ -70,6 +81,11 @@ pub struct ApiLimits {
     /// `limits.wrong_tokens_per_minute`: wrong tokens that one address may show before it has to wait, 120. For an
     /// IPv6 address: those of its /64 together.
     pub wrong_tokens_per_minute: u32,
+    /// `limits.connections_max`: connections at once, 512; the next waits in the kernel's queue.
+    pub connections_max: usize,
+    /// `limits.connections_per_address`: of them from one address, 128; the next is closed at once, so that nobody keeps all
+    /// the others out. For an IPv6 address: those of its /64 together. Of a trusted proxy all are taken.
+    pub connections_per_address: usize,
 }
 
 impl Default for ControlPlaneConfig {
@@ -81,12 +97,15 @@ impl Default for ControlPlaneConfig {
             master_key: MasterKeySource::default(),
             operator_token: Secret::new(String::new()),
             keep_old_slug_s: 7 * 24 * 60 * 60,
+            reserved_names: Vec::new(),
+            trusted_proxies: Vec::new(),
             gateway_endpoint: GatewayEndpoint::default(),
             worker: WorkerConfig::default(),
             limits: ApiLimits::default(),
             identity: IdentityConfig::default(),
             people: PeopleConfig::default(),
             domains: DomainsConfig::default(),
+            storage: StorageConfig::default(),
         }
     }
 }
@@ -104,6 +123,8 @@ impl Default for ApiLimits {
             header_bytes_max: 16 * 1024,
             request_timeout_ms: 30_000,
             wrong_tokens_per_minute: 120,
+            connections_max: 512,
+            connections_per_address: 128,
         }
     }
 }
@@ -140,14 +161,33 @@ impl ControlPlaneConfig {
             master_key: MasterKeySource::read_from(root),
             operator_token: read_operator_token(root).unwrap_or(defaults.operator_token),
             keep_old_slug_s: root.number("keep_old_slug_s", defaults.keep_old_slug_s, &(0..=31_536_000)),
+            reserved_names: read_reserved_names(root, defaults.reserved_names),
+            trusted_proxies: read_trusted_proxies(root, defaults.trusted_proxies),
             gateway_endpoint: GatewayEndpoint::read(root.section("gateway_endpoint")),
             worker: WorkerConfig::read(root.section("worker")),
             limits: ApiLimits::read(root.section("limits")),
             identity: IdentityConfig::read(root.section("identity")),
             people: PeopleConfig::read(root.section("people")),
             domains: DomainsConfig::read(root.section("domains")),
+            storage: StorageConfig::read(root.section("storage")),
         }
     }
+}
+
+fn read_reserved_names(root: &mut Section<'_>, defaults: Vec<String>) -> Vec<String> {
+    let names = root.words("reserved_names", defaults);
+    if !names.iter().all(|name| is_label(name)) {
+        root.problem("reserved_names", "must be single labels of a host name, in lower case");
+    }
+    names
+}
+
+fn read_trusted_proxies(root: &mut Section<'_>, defaults: Vec<AddressRange>) -> Vec<AddressRange> {
+    let proxies = root.words("trusted_proxies", defaults);
+    if proxies.len() > TRUSTED_PROXIES_MAX {
+        root.problem("trusted_proxies", format!("must be {TRUSTED_PROXIES_MAX} ranges at most"));
+    }
+    proxies
 }
 
 /// `tls.cert_file` and `tls.key_file`: both, or neither.
@@ -235,6 +275,12 @@ impl ApiLimits {
                 "wrong_tokens_per_minute",
                 defaults.wrong_tokens_per_minute,
                 &(1..=1_000_000),
+            ),
+            connections_max: section.number("connections_max", defaults.connections_max, &(16..=65_536)),
+            connections_per_address: section.number(
+                "connections_per_address",
+                defaults.connections_per_address,
+                &(1..=65_536),
             ),
         };
         section.finish();

@@ -7,7 +7,7 @@
 use crate::postgres::access::{self, Roles};
 use crate::postgres::{Endpoint, PostgresError, Session, login, privileges, role};
 use crate::secrets::{self, SecretsError};
-use catalog_schema::{AccessRole, CatalogError, PlacementDetail, RoleLogin, Tx};
+use catalog_schema::{AccessRole, CatalogError, PlacementDetail, RoleLogin, RoleSettings, Tx};
 use tenancy::{Access, RoleName};
 use uuid::Uuid;
 
@@ -36,15 +36,17 @@ pub(crate) async fn reserve(tx: &mut Tx, placement: &PlacementDetail) -> Result<
     Ok(())
 }
 
-/// Makes the roles that are reserved. Returns their oids.
+/// Makes the roles that are reserved, with these settings. Returns their oids.
 pub(crate) async fn make(
     ddl: &Session,
     placement: &PlacementDetail,
+    settings: &RoleSettings,
 ) -> Result<Vec<(Access, u32)>, PostgresError> {
     let mut made = Vec::with_capacity(placement.access_roles.len());
     for AccessRole { access, login, .. } in &placement.access_roles {
         let verifier = secrets::role_verifier(&login.keys);
         let oid = role::ensure(ddl, &login.role, placement.tenant, &verifier).await?;
+        role::set_settings(ddl, &login.role, &RoleSettings::default(), settings).await?;
         made.push((*access, oid));
     }
     Ok(made)
@@ -80,13 +82,33 @@ pub(crate) async fn check(endpoint: &Endpoint, placement: &PlacementDetail) -> R
     Ok(())
 }
 
-/// Takes back the passwords and settings that the roles have given themselves.
-pub(crate) async fn put_in_order(ddl: &Session, placement: &PlacementDetail) -> Result<(), PostgresError> {
+/// Takes back the passwords and settings that the roles have given themselves. They have these settings then.
+pub(crate) async fn put_in_order(
+    ddl: &Session,
+    placement: &PlacementDetail,
+    settings: &RoleSettings,
+) -> Result<(), PostgresError> {
     for AccessRole { login, .. } in &placement.access_roles {
         // One that is not there yet is made as it is to be.
         if role::find(ddl, &login.role, placement.tenant).await?.is_some() {
             let verifier = secrets::role_verifier(&login.keys);
-            role::allow_login(ddl, &login.role, &verifier).await?;
+            role::allow_login(ddl, &login.role, &verifier, settings).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts these settings on every role of the tenant, the owner's too, in place of those from before.
+pub(crate) async fn set_settings(
+    ddl: &Session,
+    placement: &PlacementDetail,
+    before: &RoleSettings,
+    settings: &RoleSettings,
+) -> Result<(), PostgresError> {
+    for name in names(placement) {
+        // One that is not there yet is made with them.
+        if role::find(ddl, name, placement.tenant).await?.is_some() {
+            role::set_settings(ddl, name, before, settings).await?;
         }
     }
     Ok(())

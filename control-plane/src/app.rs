@@ -8,14 +8,15 @@ use crate::metrics::Metrics;
 use crate::operations::{Progress, Worker, failpoint};
 use crate::people::People;
 use crate::postgres::Clusters;
-use crate::reconcile::{access_roles, domains, role_keys, signing_keys};
+use crate::reconcile::{access_roles, domains, role_keys, role_settings, signing_keys, storage};
 use crate::streams::Streams;
 use catalog_schema::{Catalog, CatalogError, MasterKey, SealError};
-use config::{ControlPlaneConfig, DomainsConfig, SecretUnreadable};
+use config::{ControlPlaneConfig, DomainsConfig, SecretUnreadable, StorageConfig};
 use identity::Jwks;
 use net::tls::roots;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tenancy::AddressRange;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +65,8 @@ pub struct ControlPlane {
     engine: EngineState,
     worker: Worker,
     domains: DomainsConfig,
+    storage: StorageConfig,
+    trusted_proxies: Vec<AddressRange>,
 }
 
 impl ControlPlane {
@@ -107,6 +110,7 @@ impl ControlPlane {
         let api = ApiState {
             proofs,
             keep_old_slug,
+            reserved_names: config.reserved_names.into(),
             catalog,
             gateway: Arc::new(config.gateway_endpoint),
             limits: config.limits,
@@ -117,7 +121,8 @@ impl ControlPlane {
             streams: Streams::default(),
             inquiries: Arc::default(),
         };
-        Ok(Self { listener, tls, address, gate, api, engine, worker, domains: config.domains })
+        let (domains, storage, trusted_proxies) = (config.domains, config.storage, config.trusted_proxies);
+        Ok(Self { listener, tls, address, gate, api, engine, worker, domains, storage, trusted_proxies })
     }
 
     /// Where the API listens; tells which port was taken when the configuration says 0.
@@ -133,8 +138,20 @@ impl ControlPlane {
     /// A part of it ended by itself.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ControlPlaneError> {
         tracing::info!(address = %self.address, "control plane listens");
-        let Self { listener, tls, gate, api, engine, worker, domains: settings, .. } = self;
-        let (catalog, progress, limits) = (api.catalog.clone(), api.progress.clone(), api.limits.clone());
+        let Self {
+            listener,
+            tls,
+            gate,
+            api,
+            engine,
+            worker,
+            domains: settings,
+            storage: storage_settings,
+            trusted_proxies,
+            ..
+        } = self;
+        let (catalog, progress) = (api.catalog.clone(), api.progress.clone());
+        let admission = api::Admission { limits: api.limits.clone(), trusted: trusted_proxies };
         let metrics = Arc::clone(&api.metrics);
         let mut tasks = JoinSet::new();
         if let Some(tls) = &tls {
@@ -142,12 +159,14 @@ impl ControlPlane {
         }
         let (proofs, stop) = (Arc::clone(&api.proofs), shutdown.clone());
         tasks.spawn(domains::run(catalog.clone(), proofs, settings, stop));
-        tasks.spawn(api::serve(listener, tls, api::router(api, gate), limits, metrics, shutdown.clone()));
+        tasks.spawn(api::serve(listener, tls, api::router(api, gate), admission, metrics, shutdown.clone()));
         tasks.spawn(worker.run(shutdown.clone()));
         tasks.spawn(progress.listen(catalog.clone(), shutdown.clone()));
         tasks.spawn(signing_keys::run(catalog.clone(), shutdown.clone()));
         tasks.spawn(housekeeping::run(catalog, shutdown.clone()));
         tasks.spawn(role_keys::run(engine.clone(), shutdown.clone()));
+        tasks.spawn(role_settings::run(engine.clone(), shutdown.clone()));
+        tasks.spawn(storage::run(engine.clone(), storage_settings, shutdown.clone()));
         tasks.spawn(access_roles::run(engine, shutdown.clone()));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {

@@ -1,10 +1,11 @@
 //! What a scrape of the control plane shows. Labels are routes, kinds and steps: words of ours, so few.
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     exponential_buckets,
 };
 use std::time::Duration;
+use tenancy::StorageStanding;
 
 /// The families, in a registry of their own so that a test reads a fresh one.
 pub(crate) struct Metrics {
@@ -19,6 +20,10 @@ pub(crate) struct Metrics {
     wrong_token_addresses: IntGauge,
     sign_ins: IntCounterVec,
     connections_refused: IntCounter,
+    roles_put_in_order: IntCounter,
+    role_settings: IntCounterVec,
+    storage_measurements: IntCounterVec,
+    storage_tenants: IntGaugeVec,
 }
 
 /// What became of a wrong token.
@@ -28,6 +33,24 @@ pub(crate) enum WrongToken {
     Refused,
     /// Its address had shown too many: it was not looked at, and may have been right.
     NotLookedAt,
+}
+
+/// What became of something that is tried again when it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is done.
+    Done,
+    /// It is not.
+    Failed,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What became of an attempt to sign in.
@@ -80,6 +103,24 @@ impl Metrics {
                 name("connections_refused_total"),
                 "Connections to the API that were closed at once because their address had as many as it may.",
             )?,
+            roles_put_in_order: IntCounter::new(
+                name("roles_put_in_order_total"),
+                "Tenants whose login roles had changed their own password or settings, and were put in order.",
+            )?,
+            role_settings: counters(
+                "role_settings_total",
+                "Attempts to put what a plan says of sessions on a tenant's login roles.",
+                &["outcome"],
+            )?,
+            storage_measurements: counters(
+                "storage_measurements_total",
+                "Tenants' databases whose size was to be measured.",
+                &["outcome"],
+            )?,
+            storage_tenants: IntGaugeVec::new(
+                Opts::new(name("storage_tenants"), "Tenants by how they stand with their storage quota."),
+                &["standing"],
+            )?,
             wrong_token_addresses: IntGauge::new(
                 name("wrong_token_addresses"),
                 "Addresses that have shown wrong tokens lately.",
@@ -95,6 +136,10 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.wrong_token_addresses.clone()))?;
         metrics.registry.register(Box::new(metrics.sign_ins.clone()))?;
         metrics.registry.register(Box::new(metrics.connections_refused.clone()))?;
+        metrics.registry.register(Box::new(metrics.roles_put_in_order.clone()))?;
+        metrics.registry.register(Box::new(metrics.role_settings.clone()))?;
+        metrics.registry.register(Box::new(metrics.storage_measurements.clone()))?;
+        metrics.registry.register(Box::new(metrics.storage_tenants.clone()))?;
         Ok(metrics)
     }
 
@@ -148,6 +193,31 @@ impl Metrics {
     /// A connection was closed because there were too many from its address.
     pub(crate) fn connection_refused(&self) {
         self.connections_refused.inc();
+    }
+
+    /// A tenant's login roles had changed themselves and were put in order.
+    pub(crate) fn roles_put_in_order(&self) {
+        self.roles_put_in_order.inc();
+    }
+
+    /// Settings were to be put on a tenant's login roles.
+    pub(crate) fn role_settings(&self, outcome: Outcome) {
+        self.role_settings.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// So many databases were to be measured.
+    pub(crate) fn storage_measured(&self, outcome: Outcome, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.storage_measurements.with_label_values(&[outcome.as_str()]).inc_by(count);
+    }
+
+    /// How many tenants stand how with their quota; nobody stands as what is left out.
+    pub(crate) fn storage_standings(&self, standings: &[(StorageStanding, u64)]) {
+        for standing in StorageStanding::ALL {
+            let tenants = standings.iter().find(|(one, _)| *one == standing).map_or(0, |(_, tenants)| *tenants);
+            let tenants = i64::try_from(tenants).unwrap_or(i64::MAX);
+            self.storage_tenants.with_label_values(&[standing.as_str()]).set(tenants);
+        }
     }
 
     /// Everything, in Prometheus' text format.

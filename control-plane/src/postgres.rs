@@ -21,8 +21,10 @@ pub(crate) mod privileges;
 pub(crate) mod probe;
 mod quote;
 pub(crate) mod role;
+mod role_settings;
 pub(crate) mod role_session;
 mod session;
+pub(crate) mod size;
 pub(crate) mod transport;
 mod wire;
 

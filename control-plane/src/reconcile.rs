@@ -4,4 +4,6 @@
 pub(crate) mod access_roles;
 pub(crate) mod domains;
 pub(crate) mod role_keys;
+pub(crate) mod role_settings;
 pub(crate) mod signing_keys;
+pub(crate) mod storage;

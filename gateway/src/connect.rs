@@ -12,11 +12,13 @@ pub mod identity;
 pub mod login;
 mod refused;
 pub mod server;
+mod session_defaults;
 
 pub use blame::Blame;
 pub use cancel::CancelTarget;
 pub use login::Connector;
 pub use server::ServerConnection;
+pub use session_defaults::SessionDefaults;
 
 use crate::error::Refusal;
 use std::io;

@@ -94,6 +94,7 @@ codes! {
     DUPLICATE_OBJECT = b"42710", "an object, such as a role, has that name already";
     INSUFFICIENT_RESOURCES = b"53000", "out of something";
     OUT_OF_MEMORY = b"53200", "out of memory";
+    DISK_FULL = b"53100", "no room is left";
     TOO_MANY_CONNECTIONS = b"53300", "no connection is free";
     CONFIGURATION_LIMIT_EXCEEDED = b"53400", "a configured limit is reached";
     PROGRAM_LIMIT_EXCEEDED = b"54000", "too large or too complex";

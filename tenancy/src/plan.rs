@@ -1,5 +1,6 @@
 //! What a plan allows.
 
+use crate::storage::StorageStanding;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -46,6 +47,13 @@ pub const WEIGHT_DEFAULT: u32 = 100;
 /// The largest weight: nobody counts for more than a thousand others.
 pub const WEIGHT_MAX: u32 = 1_000;
 
+/// What a full tenant may still take, so that it can delete: versions of rows, a copy of a table that is compacted.
+const STORAGE_MARGIN_MIN: u64 = 16 * 1024 * 1024;
+
+fn storage_margin(hard: u64) -> u64 {
+    (hard / 10).max(STORAGE_MARGIN_MIN)
+}
+
 impl Limits {
     /// Those of the plan `standard` of a new catalog.
     pub const STANDARD: Self = Self {
@@ -65,6 +73,22 @@ impl Limits {
         storage_soft_bytes: 0,
         storage_hard_bytes: 0,
     };
+
+    /// How a database of so many bytes stands with the quotas. The catalog decides for gateways by the same rule
+    /// (`catalog.storage_standing`).
+    #[must_use]
+    pub fn storage_standing(&self, bytes: u64) -> StorageStanding {
+        let hard = self.storage_hard_bytes;
+        if hard > 0 && bytes >= hard + storage_margin(hard) {
+            StorageStanding::Sealed
+        } else if hard > 0 && bytes >= hard {
+            StorageStanding::Full
+        } else if self.storage_soft_bytes > 0 && bytes >= self.storage_soft_bytes {
+            StorageStanding::Near
+        } else {
+            StorageStanding::Within
+        }
+    }
 
     /// How long a client waits for a server connection before it is refused.
     #[must_use]

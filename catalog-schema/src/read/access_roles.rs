@@ -4,9 +4,10 @@ use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::page::Page;
 use crate::read::logins::{RoleLogin, open_keys};
+use crate::read::role_settings::{RoleSettings, settings_of_row};
 use crate::row::Columns;
 use crate::sql::{bigint, uuid};
-use tenancy::{Access, ClusterId, DatabaseName, TenantId};
+use tenancy::{Access, ClusterId, DatabaseName, RoleName, TenantId};
 use tokio_postgres::Row;
 
 /// A tenant's login role for an access other than the owner's.
@@ -29,6 +30,10 @@ pub struct PlacedRole {
     pub database: DatabaseName,
     /// The role.
     pub role: AccessRole,
+    /// The role that owns the database.
+    pub owner: RoleName,
+    /// What was put on both.
+    pub settings: RoleSettings,
 }
 
 impl Catalog {
@@ -62,19 +67,29 @@ impl Catalog {
         page: &Page<TenantId>,
     ) -> Result<Vec<PlacedRole>, CatalogError> {
         let sql = "with placed as (
-                     select p.tenant_id, p.database_name from catalog.placements p
+                     select p.tenant_id, p.database_name, p.role_name as owner from catalog.placements p
                      join catalog.tenants t on t.id = p.tenant_id
                      where p.cluster_id = $1 and t.state = 'active' and ($2::uuid is null or p.tenant_id > $2)
                      order by p.tenant_id limit $3)
-                   select placed.database_name, r.* from placed
-                   join catalog.placement_roles r using (tenant_id)
+                   select placed.database_name, placed.owner, r.*,
+                     coalesce(s.statement_timeout_ms, 0) as statement_timeout_ms,
+                     coalesce(s.idle_in_transaction_timeout_ms, 0) as idle_in_transaction_timeout_ms,
+                     coalesce(s.work_mem_kb, 0) as work_mem_kb
+                   from placed join catalog.placement_roles r using (tenant_id)
+                   left join catalog.role_settings s using (tenant_id)
                    where r.is_ready order by r.tenant_id, r.access";
         let after = uuid(page.after.map(TenantId::as_uuid));
         let rows = self.rows(sql, &[uuid(cluster.as_uuid()), after, bigint(page.limit())]).await?;
         let placed = |row: &Row| {
             let tenant = row.id("tenant_id")?;
             let role = self.role_of_row(tenant, row)?;
-            Ok(PlacedRole { tenant, database: row.word("database_name")?, role })
+            Ok(PlacedRole {
+                tenant,
+                database: row.word("database_name")?,
+                role,
+                owner: row.word("owner")?,
+                settings: settings_of_row(row)?,
+            })
         };
         rows.iter().map(placed).collect()
     }

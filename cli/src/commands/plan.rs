@@ -2,10 +2,11 @@
 
 use crate::cli::Options;
 use crate::client::path;
+use crate::commands::limits::LimitOptions;
 use crate::exit::{CommandError, Exit};
 use crate::output::Column;
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tenancy::PlanName;
 
 const COLUMNS: &[Column] = &[
@@ -33,52 +34,15 @@ pub(crate) enum PlanCommand {
         /// The name to give it
         name: PlanName,
         #[command(flatten)]
-        limits: Limits,
+        limits: LimitOptions,
     },
     /// Change a plan's limits, at once and for all tenants that have it
     Set {
         /// Its name
         name: PlanName,
         #[command(flatten)]
-        limits: Limits,
+        limits: LimitOptions,
     },
-}
-
-/// What a plan allows a tenant, at each gateway.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Limits {
-    /// Server connections at once
-    #[arg(long, value_name = "COUNT")]
-    pool_size: Option<u32>,
-    /// Clients at once
-    #[arg(long, value_name = "COUNT")]
-    client_limit: Option<u32>,
-    /// Clients that may wait for a server connection
-    #[arg(long, value_name = "COUNT")]
-    queue_limit: Option<u32>,
-    /// How long a client waits for a server connection before it is refused
-    #[arg(long, value_name = "MILLISECONDS")]
-    checkout_timeout_ms: Option<u32>,
-    /// Server connections that others take none of while the tenant wants them
-    #[arg(long, value_name = "COUNT")]
-    floor: Option<u32>,
-    /// What is due to it beside others when connections are short, 1 to 1000
-    #[arg(long, value_name = "WEIGHT")]
-    weight: Option<u32>,
-}
-
-impl Limits {
-    fn fields(&self) -> Map<String, Value> {
-        let all = [
-            ("pool_size", self.pool_size),
-            ("client_limit", self.client_limit),
-            ("queue_limit", self.queue_limit),
-            ("checkout_timeout_ms", self.checkout_timeout_ms),
-            ("floor", self.floor),
-            ("weight", self.weight),
-        ];
-        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect()
-    }
 }
 
 impl PlanCommand {
@@ -91,12 +55,12 @@ impl PlanCommand {
             }
             Self::Get { name } => client.get(&path(&["plans", name.as_str()])).await?,
             Self::Create { name, limits } => {
-                let mut body = limits.fields();
+                let mut body = limits.of_plan()?;
                 body.insert("name".to_owned(), json!(name));
                 client.change(Method::POST, &path(&["plans"]), Some(&Value::Object(body))).await?
             }
             Self::Set { name, limits } => {
-                let body = limits.fields();
+                let body = limits.of_plan()?;
                 if body.is_empty() {
                     return Err(
                         CommandError::new(Exit::Usage, "there is nothing to change").hint("see --help")

@@ -2,7 +2,7 @@
 
 mod create;
 mod delete;
-mod limits;
+mod entitlements;
 mod rename;
 
 use crate::cli::Options;
@@ -12,7 +12,7 @@ use crate::output::{Column, Format};
 use crate::progress;
 use create::Create;
 use delete::Delete;
-use limits::SetLimits;
+use entitlements::SetEntitlements;
 use rename::Rename;
 use reqwest::Method;
 use serde_json::Value;
@@ -65,15 +65,15 @@ pub(crate) enum TenantCommand {
         #[arg(long)]
         no_wait: bool,
     },
-    /// Show what a tenant may: its plan's limits, with its own in their place
-    Limits {
+    /// Show what a tenant may use, where each value comes from, and what it uses of its storage
+    Entitlements {
         /// Its slug or id
         tenant: String,
     },
     /// Give a tenant another slug; the old one leads to it for a while
     Rename(Rename),
-    /// Give a tenant limits of its own, at once
-    SetLimits(SetLimits),
+    /// Let a tenant use more or less than its plan says, at once
+    SetEntitlements(SetEntitlements),
     /// Delete a tenant: its database is dropped, and there is no way back
     Delete(Delete),
 }
@@ -97,9 +97,9 @@ impl TenantCommand {
             Self::Resume { tenant, no_wait } => {
                 change_state(&client, options.output, &tenant, "resume", no_wait).await
             }
-            Self::Limits { tenant } => limits::show(&client, options.output, &tenant).await,
+            Self::Entitlements { tenant } => entitlements::show(&client, options.output, &tenant).await,
             Self::Rename(rename) => rename.run(&client, options.output).await,
-            Self::SetLimits(set) => set.run(&client, options.output).await,
+            Self::SetEntitlements(set) => set.run(&client, options.output).await,
             Self::Delete(delete) => delete.run(&client, options.output).await,
         }
     }

@@ -3,50 +3,18 @@
 use super::caller::{Caller, ChangeHeaders};
 use super::document::Problems;
 use super::extract::{Body, Named, field};
+use super::limit_fields::{LimitsShown, PlanCreate, PlanUpdate, check};
 use super::mutation::{Begun, Mutation, shown};
 use super::pagination::Page;
-use super::problem::{ApiResult, Problem, ProblemKind};
+use super::problem::{ApiResult, ProblemKind};
 use crate::context::ApiState;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use catalog_schema::{Entitlement, PlanRecord};
-use serde::{Deserialize, Serialize};
-use tenancy::{Limits, PlanName, WEIGHT_MAX};
+use catalog_schema::PlanRecord;
+use serde::Serialize;
+use tenancy::{Limits, PlanName};
 use utoipa::ToSchema;
-
-/// Far above what a server bears, far below where sums overflow.
-const COUNT_MAX: u32 = 1_000_000;
-
-/// An hour: nobody waits longer for a connection.
-const CHECKOUT_TIMEOUT_MS_MAX: u32 = 3_600_000;
-
-/// What a plan has where its maker says nothing: the limits of the plan `standard` of a new catalog.
-const USUAL: Limits = Limits::STANDARD;
-
-/// What a tenant may, at each gateway.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub(super) struct LimitsShown {
-    /// Server connections that it may use at once.
-    pool_size: u32,
-    /// Clients that it may have at once.
-    client_limit: u32,
-    /// Clients that may wait for a server connection.
-    queue_limit: u32,
-    /// How long a client waits for a server connection before it is refused, in milliseconds.
-    checkout_timeout_ms: u32,
-    /// Server connections that others of its cluster take none of while it wants them.
-    floor: u32,
-    /// What is due to it beside others when there are not enough server connections for all.
-    weight: u32,
-}
-
-impl From<Limits> for LimitsShown {
-    fn from(limits: Limits) -> Self {
-        let Limits { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight, .. } = limits;
-        Self { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight }
-    }
-}
 
 /// A plan.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,56 +32,6 @@ impl From<PlanRecord> for BoughtPlan {
     }
 }
 
-/// A plan to add. What is left out is as in the plan `standard` of a new catalog.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PlanCreate {
-    /// Its name: lower-case letters, digits and hyphens.
-    #[schema(example = "premium")]
-    name: String,
-    /// Server connections that a tenant may use at once, at each gateway.
-    #[schema(minimum = 1, default = 20)]
-    pool_size: Option<u32>,
-    /// Clients that a tenant may have at once, at each gateway.
-    #[schema(minimum = 1, default = 500)]
-    client_limit: Option<u32>,
-    /// Clients that may wait for a server connection.
-    #[schema(minimum = 1, default = 1_000)]
-    queue_limit: Option<u32>,
-    /// How long a client waits for a server connection before it is refused, in milliseconds.
-    #[schema(minimum = 1, default = 10_000)]
-    checkout_timeout_ms: Option<u32>,
-    /// Server connections that others of the cluster take none of while the tenant wants them; at most `pool_size`.
-    #[schema(default = 0)]
-    floor: Option<u32>,
-    /// What is due to the tenant beside others when there are not enough server connections for all.
-    #[schema(minimum = 1, maximum = 1_000, default = 100)]
-    weight: Option<u32>,
-}
-
-/// What is to change; what is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PlanUpdate {
-    /// Server connections that a tenant may use at once, at each gateway.
-    #[schema(minimum = 1)]
-    pool_size: Option<u32>,
-    /// Clients that a tenant may have at once, at each gateway.
-    #[schema(minimum = 1)]
-    client_limit: Option<u32>,
-    /// Clients that may wait for a server connection.
-    #[schema(minimum = 1)]
-    queue_limit: Option<u32>,
-    /// How long a client waits for a server connection before it is refused, in milliseconds.
-    #[schema(minimum = 1)]
-    checkout_timeout_ms: Option<u32>,
-    /// Server connections that others of the cluster take none of while the tenant wants them; at most `pool_size`.
-    floor: Option<u32>,
-    /// What is due to the tenant beside others when there are not enough server connections for all.
-    #[schema(minimum = 1, maximum = 1_000)]
-    weight: Option<u32>,
-}
-
 /// Add a plan.
 #[utoipa::path(
     post, path = "/v1/plans", tag = "plans", params(ChangeHeaders), request_body = PlanCreate,
@@ -124,18 +42,8 @@ pub(super) async fn plan_create(
     caller: Caller,
     body: Body<PlanCreate>,
 ) -> ApiResult<Response> {
-    let PlanCreate { name, pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight } =
-        body.value;
-    let given = Entitlement {
-        pool_size,
-        client_limit,
-        queue_limit,
-        checkout_timeout_ms,
-        floor,
-        weight,
-        ..Entitlement::default()
-    };
-    let plan = PlanRecord { name: field("name", &name)?, limits: given.over(USUAL) };
+    let given = body.value.limits();
+    let plan = PlanRecord { name: field("name", &body.value.name)?, limits: given.over(Limits::STANDARD) };
     check(&plan.limits)?;
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
         Begun::Fresh(change) => change,
@@ -181,16 +89,7 @@ pub(super) async fn plan_update(
     body: Body<PlanUpdate>,
 ) -> ApiResult<Response> {
     let name = named(&name)?;
-    let PlanUpdate { pool_size, client_limit, queue_limit, checkout_timeout_ms, floor, weight } = body.value;
-    let given = Entitlement {
-        pool_size,
-        client_limit,
-        queue_limit,
-        checkout_timeout_ms,
-        floor,
-        weight,
-        ..Entitlement::default()
-    };
+    let given = body.value.limits();
     let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
@@ -204,22 +103,4 @@ pub(super) async fn plan_update(
 
 fn named(name: &str) -> ApiResult<PlanName> {
     name.parse().map_err(|_| ProblemKind::PlanNotFound.into())
-}
-
-/// Are these limits that a tenant can live with?
-pub(super) fn check(limits: &Limits) -> ApiResult<()> {
-    let ranges = [
-        ("pool_size", limits.pool_size, 1, COUNT_MAX),
-        ("client_limit", limits.client_limit, 1, COUNT_MAX),
-        ("queue_limit", limits.queue_limit, 1, COUNT_MAX),
-        ("checkout_timeout_ms", limits.checkout_timeout_ms, 1, CHECKOUT_TIMEOUT_MS_MAX),
-        ("weight", limits.weight, 1, WEIGHT_MAX),
-        ("floor", limits.floor, 0, limits.pool_size),
-    ];
-    let wrong = ranges.iter().find(|(_, value, least, most)| !(least..=most).contains(&value));
-    wrong.map_or(Ok(()), |(name, _, least, most)| {
-        let bound = if *name == "floor" { "the pool_size, ".to_owned() } else { String::new() };
-        let detail = format!("{name} is {least} to {bound}{most}");
-        Err(Problem::new(ProblemKind::InvalidField).detail(detail).field(*name))
-    })
 }

@@ -1,27 +1,31 @@
 //! Tenants: customers, each with a database of its own.
 
 mod create;
+mod entitlements;
 mod lifecycle;
-mod limits;
 mod read;
 mod update;
 
 pub(super) use create::{__path_tenant_create, tenant_create};
+pub(super) use entitlements::{
+    __path_tenant_entitle, __path_tenant_entitlements, tenant_entitle, tenant_entitlements,
+};
 pub(super) use lifecycle::{
     __path_tenant_delete, __path_tenant_resume, __path_tenant_suspend, tenant_delete, tenant_resume,
     tenant_suspend,
 };
-pub(super) use limits::{__path_tenant_limits, __path_tenant_set_limits, tenant_limits, tenant_set_limits};
 pub(super) use read::{__path_tenant_get, __path_tenant_list, tenant_get, tenant_list};
 pub(super) use update::{__path_tenant_update, tenant_update};
 
+use super::auth::Principal;
+use super::extract::field_as;
 use super::problem::{ApiResult, Problem, ProblemKind};
 use super::words;
 use crate::context::ApiState;
 use catalog_schema::TenantRecord;
 use jiff::Timestamp;
 use serde::Serialize;
-use tenancy::TenantId;
+use tenancy::{Slug, TenantId};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -53,7 +57,7 @@ pub(super) struct Tenant {
     /// provisioning → active ⇄ suspended; each of them → purging → deleted.
     #[schema(schema_with = words::tenant_state)]
     state: &'static str,
-    /// The cluster that it is placed on.
+    /// The cluster that it is placed on; told to the operator only.
     cluster: Option<String>,
     /// Rises with every change of its route.
     generation: i64,
@@ -88,6 +92,13 @@ impl From<TenantRecord> for Tenant {
     }
 }
 
+impl Tenant {
+    /// What a principal is to see of it: the fleet is the operator's.
+    fn seen_by(self, principal: &Principal) -> Self {
+        if principal.is_operator() { self } else { Self { cluster: None, ..self } }
+    }
+}
+
 /// Finds a tenant by its id, its slug, or a slug that it had until lately. Only an id finds a deleted one.
 pub(super) async fn find(state: &ApiState, text: &str) -> ApiResult<TenantRecord> {
     let found = match (text.parse::<TenantId>(), text.parse()) {
@@ -96,6 +107,16 @@ pub(super) async fn find(state: &ApiState, text: &str) -> ApiResult<TenantRecord
         (Err(_), Err(_)) => None,
     };
     found.ok_or_else(|| Problem::from(ProblemKind::TenantNotFound))
+}
+
+/// Reads a slug that a tenant is to have.
+fn slug_to_take(state: &ApiState, text: &str) -> ApiResult<Slug> {
+    let slug: Slug = field_as(ProblemKind::SlugInvalid, "slug", text)?;
+    if state.reserved_names.iter().any(|reserved| reserved == slug.as_str()) {
+        let detail = format!("the slug \"{slug}\" is reserved");
+        return Err(Problem::new(ProblemKind::SlugInvalid).detail(detail).field("slug"));
+    }
+    Ok(slug)
 }
 
 pub(super) fn check_display_name(name: &str) -> ApiResult<()> {

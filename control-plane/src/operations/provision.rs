@@ -12,7 +12,7 @@ use crate::access_roles;
 use crate::postgres::{database, login, marker, privileges, role};
 use crate::schedule::placement::{self, Candidate, Wish};
 use crate::secrets;
-use catalog_schema::{CatalogError, ClusterDetail, Constraint, NameKind, NewPlacement};
+use catalog_schema::{CatalogError, ClusterDetail, Constraint, NameKind, NewPlacement, RoleSettings};
 use serde_json::{Value, json};
 use tenancy::{ClusterId, TenantState};
 
@@ -137,14 +137,19 @@ async fn create_roles(cx: &StepContext) -> Result<Value, StepError> {
     let target = Target::expect(cx).await?;
     let verifier = secrets::role_verifier(&target.owner_login()?.keys);
     let ddl = cx.change_cluster(&target.endpoint).await?;
+    let settings = cx.catalog().role_settings_wanted(cx.tenant()).await?;
     let oid = role::ensure(&ddl, &target.placement.role, cx.tenant(), &verifier).await?;
-    let others = access_roles::make(&ddl, &target.placement).await?;
+    role::set_settings(&ddl, &target.placement.role, &RoleSettings::default(), &settings).await?;
+    let others = access_roles::make(&ddl, &target.placement, &settings).await?;
     ddl.release().await;
 
     let mut tx = cx.fenced().await?;
     tx.role_created(cx.tenant(), oid).await?;
     for (access, oid) in others {
         tx.access_role_created(cx.tenant(), access, oid).await?;
+    }
+    if settings != RoleSettings::default() {
+        tx.role_settings_set(cx.tenant(), &settings, "provisioned").await?;
     }
     tx.commit().await?;
     Ok(json!({ "oid": oid }))

@@ -49,7 +49,7 @@ mod tests {
     use crate::operations::registry::OperationKind;
     use crate::operations::standard::{self, Scenario};
     use crate::testing::World;
-    use catalog_schema::OperationState;
+    use catalog_schema::{Context, OperationState, RoleSettings};
     use tenancy::{Access, TenantId};
 
     struct Resume;
@@ -135,6 +135,25 @@ mod tests {
             client.query("table shown").await.unwrap();
         }
         assert!(world.log_in_as(tenant, Access::Read).await.query("table secret").await.is_err());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_plans_settings_are_on_the_roles_again() {
+        let world = World::new().await;
+        let tenant = standard::tenant_in(&world, TenantState::Active).await;
+        let settings = RoleSettings { work_mem_kb: 5 * 1024, ..RoleSettings::default() };
+        let context = Context { actor: "test".into(), request_id: "test".into() };
+        let mut tx = world.catalog.begin(&context).await.unwrap();
+        tx.role_settings_set(tenant, &settings, "test").await.unwrap();
+        tx.commit().await.unwrap();
+        standard::suspend(&world, tenant).await;
+        standard::request_on(&world, tenant, OperationKind::Resume, TenantState::Suspended).await;
+        assert_eq!(standard::drive(&world, vec![]).await, OperationState::Succeeded);
+        for access in Access::ALL {
+            let mut client = world.log_in_as(tenant, access).await;
+            let work_mem = client.query("show work_mem").await.unwrap();
+            assert_eq!(work_mem, [[Some("5MB".to_owned())]], "{access}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -102,9 +102,11 @@ impl Target {
         role::find(&ddl, role, *tenant).await?.ok_or(StepError::Missing("the tenant's role"))?;
         let oid = self.database_on_record(cx, &ddl).await?.ok_or(StepError::Missing("the database"))?;
         database::open(&ddl, &self.owned(), oid).await?;
-        role::allow_login(&ddl, role, &verifier).await?;
+        // What is on record: what the plan says by now is put on by whoever puts it on every tenant's.
+        let settings = cx.catalog().role_settings_applied(*tenant).await?;
+        role::allow_login(&ddl, role, &verifier, &settings).await?;
         privileges::admit(&ddl, database, role).await?;
-        access_roles::put_in_order(&ddl, &self.placement).await?;
+        access_roles::put_in_order(&ddl, &self.placement, &settings).await?;
         access_roles::admit(&ddl, &self.placement).await?;
         ddl.release().await;
         Ok(())

@@ -5,7 +5,9 @@
 
 use super::error::PostgresError;
 use super::quote::{identifier, literal};
+use super::role_settings;
 use super::session::Session;
+use catalog_schema::RoleSettings;
 use std::time::Duration;
 use tenancy::{RoleName, TenantId};
 
@@ -69,10 +71,12 @@ pub(crate) async fn set_verifier(
 
 /// Lets the role log in again by the keys of this verifier, and takes back the settings that it has given
 /// itself: with some of them no session of its own ever begins. Every role may change its own password and settings.
+/// It has these `settings` then, and no others.
 pub(crate) async fn allow_login(
     session: &Session,
     role: &RoleName,
     verifier: &str,
+    settings: &RoleSettings,
 ) -> Result<(), PostgresError> {
     let name = identifier(role.as_str());
     // One implicit transaction, for which the shorter wait holds.
@@ -81,7 +85,29 @@ pub(crate) async fn allow_login(
     for database in databases_with_settings(session, role).await? {
         statements += &format!("alter role {name} in database {} reset all;", identifier(&database));
     }
+    statements += &role_settings::set(role, settings);
     statements += &format!("alter role {name} login connection limit -1 password {};", literal(verifier));
+    session.batch(&statements).await
+}
+
+/// Puts these settings on the role in place of `before`, in whatever database it had others of them. What else it has
+/// stays.
+pub(crate) async fn set_settings(
+    session: &Session,
+    role: &RoleName,
+    before: &RoleSettings,
+    settings: &RoleSettings,
+) -> Result<(), PostgresError> {
+    let name = identifier(role.as_str());
+    let mut statements = format!("set local lock_timeout = {};", ROLE_WAIT.as_millis());
+    for database in databases_with_settings(session, role).await? {
+        for (setting, _) in role_settings::values(settings).into_iter().filter(|(_, value)| *value > 0) {
+            let database = identifier(&database);
+            statements += &format!("alter role {name} in database {database} reset {setting};");
+        }
+    }
+    statements += &role_settings::reset(role, before, settings);
+    statements += &role_settings::set(role, settings);
     session.batch(&statements).await
 }
 

@@ -5,14 +5,14 @@ mod drifters;
 
 use crate::access_roles::{self, NotReserved};
 use crate::context::EngineState;
-use crate::postgres::drift::{self, Expected};
-use crate::postgres::{ClusterDdl, Endpoint, PostgresError, database};
+use crate::postgres::drift::{self, Expected, ExpectedOwner};
+use crate::postgres::{ClusterDdl, Endpoint, PostgresError, database, role};
 use crate::secrets;
-use catalog_schema::{CatalogError, Context, Page, PlacedRole, PlacementDetail};
+use catalog_schema::{AccessRole, CatalogError, Context, Page, PlacedRole, PlacementDetail, RoleSettings};
 use drifters::Drifters;
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
-use tenancy::{ClusterId, TenantId, TenantState};
+use tenancy::{Access, ClusterId, TenantId, TenantState};
 use tokio_util::sync::CancellationToken;
 
 /// How often to look. A role that has locked itself out for the first time is let in again within this and the time of
@@ -24,7 +24,7 @@ const PAGE: u32 = 500;
 
 /// Why a tenant's roles are not as they should be yet.
 #[derive(Debug, thiserror::Error)]
-enum NotInOrder {
+pub(super) enum NotInOrder {
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     #[error(transparent)]
@@ -39,7 +39,7 @@ enum NotInOrder {
 
 impl NotInOrder {
     /// Would the cluster's other tenants fare the same? What a tenant has done to its own database is not meant.
-    const fn is_the_clusters(&self) -> bool {
+    pub(super) const fn is_the_clusters(&self) -> bool {
         use PostgresError::{Busy, Lost, Standby, TimedOut, Unreachable};
         matches!(
             self,
@@ -107,7 +107,8 @@ async fn make(state: &EngineState, tenant: TenantId) -> Result<(), NotInOrder> {
     tx.commit().await?;
 
     let Some(placement) = state.catalog.placement_get(tenant).await? else { return Ok(()) };
-    let made = access_roles::make(&ddl, &placement).await?;
+    let settings = state.catalog.role_settings_applied(tenant).await?;
+    let made = access_roles::make(&ddl, &placement, &settings).await?;
     let mut tx = state.catalog.begin(&context()).await?;
     for (access, oid) in made {
         tx.access_role_created(tenant, access, oid).await?;
@@ -154,10 +155,14 @@ async fn look_at_cluster(
                 continue;
             }
             match put_in_order(state, tenant).await {
-                Ok(()) => tracing::warn!(
-                    tenant.id = %tenant,
-                    "a login role of the tenant had changed its own password or settings; they are taken back"
-                ),
+                Ok(false) => {}
+                Ok(true) => {
+                    state.metrics.roles_put_in_order();
+                    tracing::warn!(
+                        tenant.id = %tenant,
+                        "a login role of the tenant had changed its own password or settings; they are taken back"
+                    );
+                }
                 Err(error) => {
                     tracing::warn!(tenant.id = %tenant, %error, "a login role of the tenant could not be put in order");
                 }
@@ -175,28 +180,50 @@ async fn drifted(
     let admin = state.catalog.cluster_admin(cluster).await?.ok_or(NotInOrder::NoCluster)?;
     let endpoint = Endpoint::from(admin);
     let session = state.clusters.enter(&endpoint, &endpoint.database).await?;
-    let expected: Vec<Expected<'_>> = roles
+    let expected: Vec<Expected<'_>> =
+        roles.iter().map(|placed| expected(&placed.role, placed.settings)).collect();
+    let owners: Vec<ExpectedOwner<'_>> = roles
         .iter()
-        .map(|placed| Expected {
-            role: &placed.role.login.role,
-            verifier: secrets::role_verifier(&placed.role.login.keys),
-        })
+        .filter(|placed| placed.role.access == Access::Write)
+        .map(|placed| ExpectedOwner { role: &placed.owner, settings: placed.settings })
         .collect();
-    let found: HashSet<String> = drift::find(&session, &expected).await?.into_iter().collect();
-    let is_found = |placed: &&PlacedRole| found.contains(placed.role.login.role.as_str());
+    let mut found: HashSet<String> = drift::find(&session, &expected).await?.into_iter().collect();
+    found.extend(drift::find_owners(&session, &owners).await?);
+    let is_found = |placed: &&PlacedRole| {
+        found.contains(placed.role.login.role.as_str()) || found.contains(placed.owner.as_str())
+    };
     Ok(roles.iter().filter(is_found).map(|placed| placed.tenant).collect())
 }
 
-async fn put_in_order(state: &EngineState, tenant: TenantId) -> Result<(), NotInOrder> {
-    let Some((_, ddl, placement)) = enter(state, tenant).await? else { return Ok(()) };
-    access_roles::put_in_order(&ddl, &placement).await?;
+fn expected(role: &AccessRole, settings: RoleSettings) -> Expected<'_> {
+    Expected { role: &role.login.role, verifier: secrets::role_verifier(&role.login.keys), settings }
+}
+
+/// Looks again under the cluster's lock: what is on record may have changed since the look. Says whether there was
+/// something to do.
+async fn put_in_order(state: &EngineState, tenant: TenantId) -> Result<bool, NotInOrder> {
+    let Some((_, ddl, placement)) = enter(state, tenant).await? else { return Ok(false) };
+    let settings = state.catalog.role_settings_applied(tenant).await?;
+    let all: Vec<Expected<'_>> =
+        placement.access_roles.iter().map(|role| expected(role, settings)).collect();
+    let owner = [ExpectedOwner { role: &placement.role, settings }];
+    let is_drifted = !drift::find(&ddl, &all).await?.is_empty();
+    let is_drifted = is_drifted || !drift::find_owners(&ddl, &owner).await?.is_empty();
+    if is_drifted {
+        access_roles::put_in_order(&ddl, &placement, &settings).await?;
+        role::set_settings(&ddl, &placement.role, &settings, &settings).await?;
+        // Sessions that have begun with something else are not to be used again.
+        let mut tx = state.catalog.begin(&context()).await?;
+        tx.role_settings_set(tenant, &settings, "drifted").await?;
+        tx.commit().await?;
+    }
     ddl.release().await;
-    Ok(())
+    Ok(is_drifted)
 }
 
 /// The cluster's lock, and the tenant's place as it is under it. `None` for a tenant that is not served, whose roles are
 /// to stay shut.
-async fn enter(
+pub(super) async fn enter(
     state: &EngineState,
     tenant: TenantId,
 ) -> Result<Option<(Endpoint, ClusterDdl, PlacementDetail)>, NotInOrder> {
@@ -224,6 +251,12 @@ async fn enter(
 
 fn context() -> Context {
     Context { actor: "control-plane".to_owned(), request_id: "access-roles".to_owned() }
+}
+
+/// The first look of a control plane that has just started.
+#[cfg(test)]
+pub(super) async fn look_once(state: &EngineState) {
+    pass(state, &mut Drifters::default()).await;
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::identity::{self, Identity};
 use super::refused::refused;
+use super::session_defaults::{Current, SessionDefaults};
 use super::{Blame, CancelTarget, ConnectError, ServerConnection, close, encrypt};
 use crate::pool::ConnectPermit;
 use crate::pool::breaker::Logins;
@@ -37,6 +38,7 @@ pub struct Connector {
     identity: Identity,
     timeout: Duration,
     logins: Arc<Logins>,
+    defaults: Current,
 }
 
 impl Connector {
@@ -61,7 +63,19 @@ impl Connector {
             identity: Identity::expected(tenant, placement),
             timeout,
             logins,
+            defaults: Current::default(),
         }
+    }
+
+    /// What the connections that are opened now begin with.
+    #[must_use]
+    pub fn session_defaults(&self) -> SessionDefaults {
+        self.defaults.get()
+    }
+
+    /// What the connections that are opened from now on begin with. Says whether that is something else than before.
+    pub fn set_session_defaults(&self, defaults: SessionDefaults) -> bool {
+        self.defaults.set(defaults)
     }
 
     /// Says when there is use in connecting, and wants to hear what came of it.
@@ -87,15 +101,20 @@ impl Connector {
         if let Some(tls) = tls {
             wire.encrypt(tls).await?;
         }
-        let parameters = [("user", self.role.as_str()), ("database", self.database.as_str())];
-        write::startup(&mut wire.outbound, parameters)?;
+        let defaults = self.session_defaults();
+        let login = [("user", self.role.as_str()), ("database", self.database.as_str())];
+        // Of the startup packet, so that RESET and DISCARD come back to it, whatever the role has been given.
+        let read_only = defaults.is_read_only().then_some(("default_transaction_read_only", "on"));
+        write::startup(&mut wire.outbound, login.into_iter().chain(read_only))?;
         wire.flush().await?;
         self.authenticate(&mut wire).await?;
         let session = read_session(&mut wire).await?;
         self.check_identity(&mut wire).await?;
         let (stream, permit) = wire.into_parts();
         let target = CancelTarget::new(address, session.cancel_key, tls.clone());
-        Ok(ServerConnection::new(stream, permit, target, session.parameters))
+        let mut connection = ServerConnection::new(stream, permit, target, session.parameters);
+        connection.began_with = defaults;
+        Ok(connection)
     }
 
     async fn authenticate(&self, wire: &mut Wire) -> Result<(), ConnectError> {

@@ -1,5 +1,6 @@
 //! A connection to a tenant's server, logged in.
 
+use super::session_defaults::SessionDefaults;
 use super::{CancelTarget, close};
 use crate::pool::ConnectPermit;
 use crate::pool::expiry::Expiry;
@@ -43,6 +44,8 @@ pub struct ServerConnection {
     pub parameters: Vec<(Box<str>, Box<str>)>,
     /// Texts can be read under them. Asked with every transaction.
     is_readable: bool,
+    /// What its session began with.
+    pub began_with: SessionDefaults,
     /// The session settings in force, as far as we set them.
     pub settings: Arc<Settings>,
     /// Settings were reset in a transaction whose end we did not follow: set all of them again.
@@ -75,6 +78,7 @@ impl ServerConnection {
             listed: None,
             is_readable: readable::under(&parameters),
             parameters,
+            began_with: SessionDefaults::default(),
             settings: Arc::default(),
             settings_uncertain: false,
             statements: ServerStatements::default(),

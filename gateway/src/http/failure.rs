@@ -10,6 +10,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::time::Duration;
 use tenancy::ErrorKind;
+use utoipa::ToSchema;
 
 /// Where clients may retry and nobody knows when, they should wait this long.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -116,7 +117,7 @@ const SYNTAX_ERROR: &str = "42601";
 
 /// The body of an error, as `@neondatabase/serverless` reads it: every field is there, and null when
 /// PostgreSQL did not send it. `position` and `line` are text.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorBody {
     message: String,
@@ -140,6 +141,12 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
+    /// Has it say what the server's own words do not: whose bound was met.
+    pub fn say_instead(&mut self, refusal: &Refusal) {
+        self.message = refusal.message().to_owned();
+        self.hint = refusal.hint_text().map(str::to_owned);
+    }
+
     /// Field codes: <https://www.postgresql.org/docs/current/protocol-error-fields.html>.
     #[must_use]
     pub fn from_fields(fields: &ErrorFields<'_>) -> Self {

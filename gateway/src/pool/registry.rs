@@ -5,7 +5,7 @@ use super::checkout::POOLS_ASKED_MAX;
 use super::expiry::Expiry;
 use super::{Asker, CheckoutError, Cluster, Destination, Lease, Pool, PoolKey};
 use crate::admit;
-use crate::connect::Connector;
+use crate::connect::{Connector, SessionDefaults};
 use crate::error::Refusal;
 use crate::relay::prepared::{PreparedMemory, StatementCache};
 use crate::resolve::{Doubts, Tenant};
@@ -15,7 +15,7 @@ use config::{PoolConfig, PreparedConfig};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use std::sync::Arc;
-use tenancy::{Access, ClusterId, ClusterState, ErrorKind, Limits, TenantState};
+use tenancy::{Access, ClusterId, ClusterState, ErrorKind, StorageStanding, TenantState};
 use tokio::sync::Notify;
 
 /// A route may change while its pool is looked up; it is then looked up again, this often at most.
@@ -97,7 +97,7 @@ impl Registry {
         &self.settings
     }
 
-    /// The pool that serves the tenant's clients of this access, made on first use.
+    /// The pool that serves the tenant's clients of this access, made on first use. It may be one of a lesser access.
     ///
     /// # Errors
     /// The tenant may not work now, has no database or no role for the access, its cluster is offline, or the cluster
@@ -105,7 +105,7 @@ impl Registry {
     pub fn pool_of(&self, tenant: &Tenant, access: Access) -> Result<Arc<Pool>, Refusal> {
         for _ in 0..ROUTE_CHANGES_MAX {
             let route = tenant.route();
-            let pool = self.pool_for(tenant, access, &route)?;
+            let pool = self.pool_for(tenant, served(access, &route), &route)?;
             if tenant.has_route(&route) {
                 return Ok(pool);
             }
@@ -145,11 +145,11 @@ impl Registry {
         if let Some(pool) = self.pools.get(&key)
             && fits(&pool, tenant, route)
         {
-            pool.set_limits(route.limits);
+            pool.follow(route);
             return Ok(Arc::clone(&pool));
         }
         let cluster = self.cluster(placement);
-        let make = || self.new_pool(tenant, route.limits, placement, access, Arc::clone(&cluster));
+        let make = || self.new_pool(tenant, route, placement, access, Arc::clone(&cluster));
         let mut entry = match self.pools.entry(key) {
             Entry::Occupied(entry) => entry.into_ref(),
             Entry::Vacant(entry) => entry.insert(make().ok_or_else(no_role)?),
@@ -164,7 +164,7 @@ impl Registry {
     fn new_pool(
         &self,
         tenant: &Tenant,
-        limits: Limits,
+        route: &RouteRecord,
         placement: &PlacementRecord,
         access: Access,
         cluster: Arc<Cluster>,
@@ -175,9 +175,10 @@ impl Registry {
         let logins = Logins::new(endpoint, tenant.id(), Arc::clone(&self.doubts));
         let login = destination.login()?;
         let connector = Connector::new(tenant.id(), placement, login, &self.server_tls, timeout, logins);
+        connector.set_session_defaults(SessionDefaults::of(route));
         let statements = StatementCache::new(Arc::clone(&self.prepared));
         let (expiry, usage) = (Arc::clone(&self.expiry), Arc::clone(tenant.usage()));
-        Some(Pool::new(destination, cluster, connector, expiry, limits, usage, statements))
+        Some(Pool::new(destination, cluster, connector, expiry, route.limits, usage, statements))
     }
 
     /// Has the tenant's pools follow its route: other limits come into force, and where the route leads elsewhere they
@@ -190,7 +191,7 @@ impl Registry {
         for key in Access::ALL.into_iter().filter_map(|access| PoolKey::of(placement, access)) {
             let Some(pool) = self.pools.get(&key).map(|pool| Arc::clone(&pool)) else { continue };
             match new.filter(|route| leads_to(route, &pool)) {
-                Some(route) => pool.set_limits(route.limits),
+                Some(route) => pool.follow(route),
                 None => self.retire(&pool),
             }
         }
@@ -271,6 +272,12 @@ impl Registry {
     }
 }
 
+/// The access that a client with this one is served with. A tenant that goes on filling its database although it is
+/// full only reads.
+fn served(access: Access, route: &RouteRecord) -> Access {
+    if route.storage == StorageStanding::Sealed { access.max(Access::Read) } else { access }
+}
+
 /// Does the pool serve this route? A tenant that was forgotten and looked up again gets another: what it uses is
 /// counted for the tenant that is known now.
 fn fits(pool: &Pool, tenant: &Tenant, route: &RouteRecord) -> bool {
@@ -282,6 +289,7 @@ fn leads_to(route: &RouteRecord, pool: &Pool) -> bool {
     let destination = pool.destination();
     route.tenant_id == destination.tenant
         && route.state == TenantState::Active
+        && served(destination.key.access, route) == destination.key.access
         && route.placement.as_ref().is_some_and(|now| destination.is_same_in(now))
 }
 

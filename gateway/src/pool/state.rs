@@ -171,6 +171,12 @@ impl Locked<'_> {
             self.after.closed_one = Some(connection);
             return;
         }
+        if connection.began_with != self.pool.session_defaults() {
+            // They have changed since it began. Another is opened for whoever waits.
+            self.after.closed_one = Some(connection);
+            self.expire_when_empty();
+            return self.sync();
+        }
         self.pool.leased.fetch_add(1, Ordering::SeqCst);
         self.hand_on(connection, now);
         self.sync();
@@ -211,6 +217,7 @@ impl Locked<'_> {
         let is_unwanted = connection.listed().is_some_and(Server::close_needed);
         self.pool.is_retired()
             || is_unwanted
+            || connection.began_with != self.pool.session_defaults()
             || connection.age(now) >= self.pool.expiry.lifetime_max
             || (self.may_be_lacked() && self.yields(connection, now))
     }

@@ -6,13 +6,14 @@ use super::idle::Glance;
 use super::siblings::Siblings;
 use super::state::{self, State};
 use super::{Cluster, Destination, PoolKey};
-use crate::connect::{Connector, ServerConnection};
+use crate::connect::{Connector, ServerConnection, SessionDefaults};
 use crate::metrics::TenantUsage;
 use crate::relay::handover::database::Database;
 use crate::relay::notify::hub::Hub;
 use crate::relay::notify::settling::POOL_SIZE_MIN;
 use crate::relay::prepared::StatementCache;
 use crate::relay::welcome::Welcomes;
+use catalog_schema::RouteRecord;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -143,6 +144,20 @@ impl Pool {
         if limits.pool_size < POOL_SIZE_MIN {
             self.notifications.close();
         }
+    }
+
+    /// Has it follow a route that leads where it does: its limits, and what sessions begin with.
+    pub(super) fn follow(self: &Arc<Self>, route: &RouteRecord) {
+        self.set_limits(route.limits);
+        if self.connector.set_session_defaults(SessionDefaults::of(route)) {
+            self.locked(|pool| pool.let_go_of_outdated());
+        }
+    }
+
+    /// What its sessions begin with now.
+    #[must_use]
+    pub fn session_defaults(&self) -> SessionDefaults {
+        self.connector.session_defaults()
     }
 
     /// Idle connections.

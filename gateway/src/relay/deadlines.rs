@@ -8,8 +8,11 @@
 //!
 //! A limit is never enforced early. It may be enforced late, by as long as the session is busy.
 
+mod limits;
+
+pub use limits::TimeLimits;
+
 use crate::error::Refusal;
-use config::TimeoutsConfig;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -47,6 +50,8 @@ pub struct Moment {
     pub doing: Doing,
     /// A request has ended: what it does now is a new one.
     pub request_ended: bool,
+    /// A statement has ended likewise. A request may have several.
+    pub statement_ended: bool,
     /// A transaction has ended likewise.
     pub transaction_ended: bool,
 }
@@ -55,9 +60,10 @@ pub struct Moment {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pace {
     request_ended: bool,
+    statement_ended: bool,
     transaction_ended: bool,
-    /// The request under way took too long.
-    overtime: bool,
+    /// What the request under way took too long for.
+    overtime: Option<Limit>,
     /// A cancel is on its way to the server.
     held: bool,
     /// Requests of the client's that were answered since that was last asked.
@@ -67,8 +73,13 @@ pub struct Pace {
 impl Pace {
     /// The server is ready for the next request.
     pub fn request_ended(&mut self, is_idle: bool) {
-        (self.request_ended, self.overtime) = (true, false);
+        (self.request_ended, self.overtime) = (true, None);
         self.transaction_ended |= is_idle;
+    }
+
+    /// A statement of the request has run, or a part of it that was asked for.
+    pub fn statement_ended(&mut self) {
+        self.statement_ended = true;
     }
 
     /// A request of the client's has its answer.
@@ -81,9 +92,9 @@ impl Pace {
         std::mem::take(&mut self.answers)
     }
 
-    /// The request under way took too long, and the server is being asked to end it.
-    pub fn cancelling(&mut self) {
-        (self.overtime, self.held) = (true, true);
+    /// The request under way took too long for this limit, and the server is being asked to end it.
+    pub fn cancelling(&mut self, limit: Limit) {
+        (self.overtime, self.held) = (Some(limit), true);
     }
 
     /// The server was asked.
@@ -94,7 +105,7 @@ impl Pace {
     /// The request under way took too long.
     #[must_use]
     pub fn is_overtime(&self) -> bool {
-        self.overtime
+        self.overtime.is_some()
     }
 
     /// Nothing more may be sent to the server: a cancel that is on its way there could meet it.
@@ -103,17 +114,17 @@ impl Pace {
         self.held
     }
 
-    /// What the server ends as cancelled now, it ends because of a limit of ours.
+    /// What the server ends as cancelled now, it ends because of this limit of ours.
     #[must_use]
-    pub fn was_cancelled(&self) -> bool {
-        self.overtime || self.held
+    pub fn was_cancelled(&self) -> Option<Limit> {
+        self.overtime.or(self.held.then_some(Limit::Query))
     }
 
     /// What the client does now, with what has ended since this was last asked.
     pub fn moment(&mut self, doing: Doing) -> Moment {
-        let (request_ended, transaction_ended) = (self.request_ended, self.transaction_ended);
-        (self.request_ended, self.transaction_ended) = (false, false);
-        Moment { doing, request_ended, transaction_ended }
+        let Self { request_ended, statement_ended, transaction_ended, .. } = *self;
+        (self.request_ended, self.statement_ended, self.transaction_ended) = (false, false, false);
+        Moment { doing, request_ended, statement_ended, transaction_ended }
     }
 }
 
@@ -122,6 +133,8 @@ impl Pace {
 pub enum Limit {
     /// On one request.
     Query,
+    /// The tenant's, on one statement.
+    Statement,
     /// On how long a server may take to end a request that was cancelled.
     CancelGrace,
     /// On requests of a client that has closed its sending side.
@@ -130,6 +143,8 @@ pub enum Limit {
     Transaction,
     /// On a client that does nothing in a transaction.
     IdleInTransaction,
+    /// The tenant's, on the same.
+    TenantIdleInTransaction,
     /// On a client that does nothing.
     ClientIdle,
     /// On a client that does nothing and has a connection to itself.
@@ -145,6 +160,11 @@ impl Limit {
                 ErrorKind::QueryTimeout,
                 "canceling statement due to query timeout",
                 "the gateway's query_ms",
+            ),
+            Self::Statement => (
+                ErrorKind::QueryTimeout,
+                "canceling statement due to statement timeout",
+                "statement_timeout_ms of the tenant's plan; a session cannot lift it",
             ),
             Self::CancelGrace => (
                 ErrorKind::QueryTimeout,
@@ -165,6 +185,11 @@ impl Limit {
                 ErrorKind::IdleInTransaction,
                 "terminating connection due to idle-in-transaction timeout",
                 "the gateway's idle_in_transaction_ms",
+            ),
+            Self::TenantIdleInTransaction => (
+                ErrorKind::IdleInTransaction,
+                "terminating connection due to idle-in-transaction timeout",
+                "idle_in_transaction_timeout_ms of the tenant's plan; a session cannot lift it",
             ),
             Self::ClientIdle => (
                 ErrorKind::ClientIdle,
@@ -187,6 +212,8 @@ pub struct Deadlines {
     doing: Doing,
     /// When that began, if there is a limit on it.
     since: Option<Instant>,
+    /// When the statement began, if there is a limit on it.
+    statement_since: Option<Instant>,
     /// When the transaction began, if there is a limit on it.
     transaction_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -205,14 +232,15 @@ impl Deadlines {
     }
 
     /// To be asked whenever the session has nothing to do but wait. Ready when it has waited too long.
-    pub fn poll(
+    pub fn poll<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        limits: &TimeoutsConfig,
+        limits: impl Into<TimeLimits<'a>>,
         moment: impl Into<Moment>,
     ) -> Poll<Limit> {
-        self.note(limits, moment.into());
-        let Some((deadline, limit)) = self.next(limits) else {
+        let limits = limits.into();
+        self.note(&limits, moment.into());
+        let Some((deadline, limit)) = self.next(&limits) else {
             if self.timer.as_ref().is_some_and(|timer| timer.is_elapsed()) {
                 self.timer = None;
             }
@@ -231,8 +259,8 @@ impl Deadlines {
         Poll::Pending
     }
 
-    fn note(&mut self, limits: &TimeoutsConfig, moment: Moment) {
-        let Moment { doing, request_ended, transaction_ended } = moment;
+    fn note(&mut self, limits: &TimeLimits<'_>, moment: Moment) {
+        let Moment { doing, request_ended, statement_ended, transaction_ended } = moment;
         let began = request_ended || doing != self.doing || self.since.is_none();
         self.doing = doing;
         let is_limited = limit_on(doing, limits).is_some();
@@ -241,7 +269,12 @@ impl Deadlines {
         if began {
             self.since = is_limited.then(&mut read_clock);
         }
-        if !doing.is_within_transaction() || limits.transaction().is_none() {
+        if doing != Doing::Working || limits.statement.is_none() {
+            self.statement_since = None;
+        } else if request_ended || statement_ended || self.statement_since.is_none() {
+            self.statement_since = Some(read_clock());
+        }
+        if !doing.is_within_transaction() || limits.gateway.transaction().is_none() {
             self.transaction_since = None;
         } else if transaction_ended || self.transaction_since.is_none() {
             self.transaction_since = Some(read_clock());
@@ -249,27 +282,37 @@ impl Deadlines {
     }
 
     /// The limit that is reached first.
-    fn next(&self, limits: &TimeoutsConfig) -> Option<(Instant, Limit)> {
+    fn next(&self, limits: &TimeLimits<'_>) -> Option<(Instant, Limit)> {
         let doing =
             self.since.zip(limit_on(self.doing, limits)).map(|(since, (most, limit))| (since + most, limit));
+        let statement =
+            self.statement_since.zip(limits.statement).map(|(since, most)| (since + most, Limit::Statement));
         let transaction = self
             .transaction_since
-            .zip(limits.transaction())
+            .zip(limits.gateway.transaction())
             .map(|(since, most)| (since + most, Limit::Transaction));
-        [doing, transaction].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+        [doing, statement, transaction].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 }
 
-fn limit_on(doing: Doing, limits: &TimeoutsConfig) -> Option<(Duration, Limit)> {
+fn limit_on(doing: Doing, limits: &TimeLimits<'_>) -> Option<(Duration, Limit)> {
+    let gateway = limits.gateway;
     let (most, limit) = match doing {
-        Doing::Idle => (limits.client_idle(), Limit::ClientIdle),
-        Doing::Working => (limits.query(), Limit::Query),
-        Doing::IdleInTransaction => (limits.idle_in_transaction(), Limit::IdleInTransaction),
-        Doing::PinnedIdle => (limits.pinned_idle(), Limit::PinnedIdle),
-        Doing::Cancelling => (Some(limits.cancel_grace()), Limit::CancelGrace),
-        Doing::Leaving => (Some(limits.half_closed()), Limit::HalfClosed),
+        Doing::Idle => (gateway.client_idle(), Limit::ClientIdle),
+        Doing::Working => (gateway.query(), Limit::Query),
+        Doing::IdleInTransaction => return idle_in_transaction(limits),
+        Doing::PinnedIdle => (gateway.pinned_idle(), Limit::PinnedIdle),
+        Doing::Cancelling => (Some(gateway.cancel_grace()), Limit::CancelGrace),
+        Doing::Leaving => (Some(gateway.half_closed()), Limit::HalfClosed),
     };
     most.map(|most| (most, limit))
+}
+
+/// The shorter of the gateway's and the tenant's.
+fn idle_in_transaction(limits: &TimeLimits<'_>) -> Option<(Duration, Limit)> {
+    let gateway = limits.gateway.idle_in_transaction().map(|most| (most, Limit::IdleInTransaction));
+    let tenant = limits.idle_in_transaction.map(|most| (most, Limit::TenantIdleInTransaction));
+    [gateway, tenant].into_iter().flatten().min_by_key(|(most, _)| *most)
 }
 
 impl From<Doing> for Moment {

@@ -13,6 +13,7 @@ use super::handover;
 use super::ledger::{Origin, Request, Settled, Verdict};
 use super::notify::settling;
 use super::refuse;
+use crate::admit::storage;
 use crate::error::Refusal;
 use crate::listen::wire::write_refusal;
 use crate::pool::Lease;
@@ -183,6 +184,7 @@ fn reply_with(
         (Verdict::OutOfSync, _) => return Err(ServerFault::OutOfSync),
     }
     if header.tag == b's' {
+        exchange.pace.statement_ended();
         // The portal has not run to its end.
         settled.effects = Effects::NONE;
     }
@@ -204,6 +206,7 @@ fn error(
         let fields = backend::ErrorFields::new(body);
         let is_fatal = matches!(fields.severity(), Some(Severity::Fatal | Severity::Panic));
         let is_cancel = fields.get(b'C') == Some(SqlState::QUERY_CANCELED.as_bytes());
+        let is_read_only = storage::is_about_read_only(fields.get(b'C'));
         let complaint = Complaint::of(&fields).filter(|_| !is_fatal);
         exchange.server_is_leaving |= is_fatal;
         if complaint.is_some_and(|complaint| outdated::heal(exchange, client, lease, complaint)) {
@@ -211,6 +214,9 @@ fn error(
             return Ok(Step::Next);
         }
         instead = exchange.ledger.next_refusal().or_else(|| our_words(exchange, client, is_cancel));
+        if instead.is_none() && is_read_only && lease.server().began_with.is_read_only() {
+            instead = Some(storage::refusal(&lease.pool().limits()));
+        }
     }
     if origin == Some(Origin::Setup) {
         // What is done ahead of a client's first message has been done before: do not go on without it.
@@ -230,8 +236,8 @@ fn error(
 
 /// What the client is told in place of the server's words, where those would not say whose limit it has met.
 fn our_words(exchange: &Exchange, client: &ClientState, is_cancel: bool) -> Option<Refusal> {
-    if is_cancel && exchange.pace.was_cancelled() {
-        return Some(Limit::Query.refusal());
+    if is_cancel && let Some(limit) = exchange.pace.was_cancelled() {
+        return Some(limit.refusal());
     }
     let answers_a_call =
         exchange.ledger.next_of_server().is_some_and(|due| due.request == Request::FunctionCall);

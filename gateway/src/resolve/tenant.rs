@@ -8,7 +8,7 @@ use catalog_schema::RouteRecord;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
-use tenancy::{TenantId, TenantState};
+use tenancy::{Limits, StorageStanding, TenantId, TenantState};
 use tokio_util::sync::CancellationToken;
 
 /// A tenant that was looked up at least once: its route, who is connected for it, what it used.
@@ -61,6 +61,18 @@ impl Tenant {
     #[must_use]
     pub fn route(&self) -> Arc<RouteRecord> {
         self.route.load_full()
+    }
+
+    /// What it may use, as of now.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.route.load().limits
+    }
+
+    /// How it stands with its storage quota, as of now.
+    #[must_use]
+    pub fn storage(&self) -> StorageStanding {
+        self.route.load().storage
     }
 
     /// May new work start? Checked again at every check-out, so that a suspension bites at once.

@@ -7,13 +7,13 @@
 use super::super::caller::{Caller, ChangeHeaders};
 use super::super::credentials::{Handover, first_credentials};
 use super::super::document::Problems;
-use super::super::extract::{Body, Params, field, field_as};
+use super::super::extract::{Body, Params, field};
 use super::super::mutation::{Begun, Mutation};
 use super::super::operations::{Operation, enqueue};
 use super::super::plan::{DryRun, Plan};
 use super::super::problem::{ApiResult, Problem, ProblemKind};
 use super::super::words;
-use super::{Tenant, check_display_name};
+use super::{Tenant, check_display_name, slug_to_take};
 use crate::context::ApiState;
 use crate::operations::{OperationKind, candidate};
 use crate::schedule::placement::{self, NoPlace, Verdict, Wish};
@@ -82,7 +82,7 @@ pub(in super::super) async fn tenant_create(
     body: Body<TenantCreate>,
 ) -> ApiResult<Response> {
     let with_credentials = body.value.credentials.unwrap_or(true);
-    let new = body.value.check()?;
+    let new = body.value.check(&state)?;
     let mut change = if dry_run {
         Mutation::rehearse(&state, &caller).await?
     } else {
@@ -106,8 +106,8 @@ pub(in super::super) async fn tenant_create(
 }
 
 impl TenantCreate {
-    fn check(self) -> ApiResult<NewTenant> {
-        let slug = field_as(ProblemKind::SlugInvalid, "slug", &self.slug)?;
+    fn check(self, state: &ApiState) -> ApiResult<NewTenant> {
+        let slug = slug_to_take(state, &self.slug)?;
         let display_name = self.display_name.unwrap_or_else(|| self.slug.clone());
         check_display_name(&display_name)?;
         let region: RegionName = field("region", &self.region)?;

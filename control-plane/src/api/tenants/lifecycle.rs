@@ -123,10 +123,11 @@ async fn change_state(
     };
     if *dry_run {
         change.abandon().await?;
-        return plan(state, kind, after).await?.show();
+        return plan(state, caller, kind, after).await?.show();
     }
     let operation = enqueue(&mut change.tx, kind, &after).await?;
-    change.finish(StatusCode::ACCEPTED, &TenantChanging { tenant: after.into(), operation }).await
+    let tenant = Tenant::from(after).seen_by(&caller.principal);
+    change.finish(StatusCode::ACCEPTED, &TenantChanging { tenant, operation }).await
 }
 
 /// The state that an operation leads to, and what it does to a tenant, in one word.
@@ -146,9 +147,15 @@ async fn refuse_if_busy(state: &ApiState, tenant: &TenantRecord) -> ApiResult<()
     Err(Problem::new(ProblemKind::OperationInProgress).detail(detail).operation(operation.id))
 }
 
-async fn plan(state: &ApiState, kind: OperationKind, tenant: TenantRecord) -> ApiResult<Plan> {
-    if kind != OperationKind::Purge {
-        return Ok(Plan::new(kind, tenant.into()));
+/// What would happen. Where it would is the operator's to know.
+async fn plan(
+    state: &ApiState,
+    caller: &Caller,
+    kind: OperationKind,
+    tenant: TenantRecord,
+) -> ApiResult<Plan> {
+    if kind != OperationKind::Purge || !caller.principal.is_operator() {
+        return Ok(Plan::new(kind, Tenant::from(tenant).seen_by(&caller.principal)));
     }
     let placement = state.catalog.placement_get(tenant.id).await?;
     let removes = Removes {

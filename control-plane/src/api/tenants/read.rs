@@ -26,7 +26,7 @@ pub(in super::super) struct TenantQuery {
     state: Option<String>,
     /// At home in this region.
     region: Option<String>,
-    /// Placed on this cluster.
+    /// Placed on this cluster. For the operator only.
     cluster: Option<String>,
     /// Items in the page, 1 to 200; 50 if left out.
     #[param(minimum = 1, maximum = 200)]
@@ -38,6 +38,9 @@ pub(in super::super) struct TenantQuery {
 impl TenantQuery {
     fn filter(&self, caller: &Caller) -> ApiResult<TenantFilter> {
         let invalid = ProblemKind::InvalidQuery;
+        if self.cluster.is_some() {
+            caller.operator_sets("cluster")?;
+        }
         Ok(TenantFilter {
             state: self.state.as_deref().map(|word| field_as(invalid, "state", word)).transpose()?,
             region: self.region.as_deref().map(|name| field_as(invalid, "region", name)).transpose()?,
@@ -62,7 +65,12 @@ pub(in super::super) async fn tenant_list(
     let query = PageQuery { limit: wanted.limit, cursor: wanted.cursor };
     let limit = query.limit()?;
     let tenants = state.catalog.tenants(&filter, &query.page()?).await?;
-    shown(&Page::cut(tenants, limit, |tenant| tenant.id.as_uuid(), Tenant::from))
+    shown(&Page::cut(
+        tenants,
+        limit,
+        |tenant| tenant.id.as_uuid(),
+        |tenant| Tenant::from(tenant).seen_by(&caller.principal),
+    ))
 }
 
 /// Show a tenant.
@@ -74,6 +82,7 @@ pub(in super::super) async fn tenant_list(
 pub(in super::super) async fn tenant_get(
     State(state): State<ApiState>,
     Named(tenant): Named<String>,
+    caller: Caller,
 ) -> ApiResult<Response> {
-    shown(&Tenant::from(find(&state, &tenant).await?))
+    shown(&Tenant::from(find(&state, &tenant).await?).seen_by(&caller.principal))
 }

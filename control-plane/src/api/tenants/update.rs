@@ -2,11 +2,11 @@
 
 use super::super::caller::{Caller, ChangeHeaders, ConditionHeaders};
 use super::super::document::Problems;
-use super::super::extract::{Body, Named, field, field_as};
+use super::super::extract::{Body, Named, field};
 use super::super::mutation::{Begun, Mutation};
 use super::super::problem::{ApiResult, Problem, ProblemKind};
 use super::create::allowed_regions;
-use super::{Tenant, check_display_name, find};
+use super::{Tenant, check_display_name, find, slug_to_take};
 use crate::context::ApiState;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -40,15 +40,15 @@ pub(in super::super) struct TenantUpdate {
 }
 
 impl TenantUpdate {
-    fn check(self, keep_old_slug: Duration) -> ApiResult<TenantPatch> {
-        let keep = self.keep_old_slug_s.map_or(keep_old_slug, |seconds| Duration::from_secs(seconds.into()));
+    fn check(self, state: &ApiState) -> ApiResult<TenantPatch> {
+        let keep = self.keep_old_slug_s.map_or(state.keep_old_slug, |seconds| Duration::from_secs(seconds.into()));
         if keep > KEEP_MAX {
             let detail = format!("keep_old_slug_s is 0 to {}", KEEP_MAX.as_secs());
             return Err(Problem::new(ProblemKind::InvalidField).detail(detail).field("keep_old_slug_s"));
         }
         self.display_name.as_deref().map_or(Ok(()), check_display_name)?;
         Ok(TenantPatch {
-            slug: self.slug.map(|slug| field_as(ProblemKind::SlugInvalid, "slug", &slug)).transpose()?,
+            slug: self.slug.map(|slug| slug_to_take(state, &slug)).transpose()?,
             keep_slug: Some(keep),
             display_name: self.display_name,
             plan: self.plan.map(|plan| field("plan", &plan)).transpose()?,
@@ -76,7 +76,7 @@ pub(in super::super) async fn tenant_update(
             caller.operator_sets(field)?;
         }
     }
-    let patch = body.value.check(state.keep_old_slug)?;
+    let patch = body.value.check(&state)?;
     if patch.keep_slug.is_some_and(|keep| keep > state.keep_old_slug) {
         caller.operator_sets("keep_old_slug_s").map_err(|problem| {
             let longest = state.keep_old_slug.as_secs();
@@ -89,5 +89,5 @@ pub(in super::super) async fn tenant_update(
     };
     let tenant = find(&state, &tenant).await?;
     let changed = change.tx.tenant_update(tenant.id, caller.expected_version, &patch).await?;
-    change.finish(StatusCode::OK, &Tenant::from(changed)).await
+    change.finish(StatusCode::OK, &Tenant::from(changed).seen_by(&caller.principal)).await
 }

@@ -1,14 +1,11 @@
-use super::EngineState;
 use super::drifters::Drifters;
 use crate::operations::standard;
 use crate::testing::World;
+use catalog_schema::RoleSettings;
 use std::time::Duration;
 use tenancy::{Access, RoleName, TenantId, TenantState};
 
-/// The first look of a control plane that has just started.
-async fn pass(engine: &EngineState) {
-    super::pass(engine, &mut Drifters::default()).await;
-}
+use super::look_once as pass;
 
 async fn role_for(world: &World, tenant: TenantId, access: Access) -> RoleName {
     let placement = world.catalog.placement_get(tenant).await.unwrap().unwrap();
@@ -122,7 +119,7 @@ async fn a_change_that_is_never_committed_does_not_hold_the_cluster() {
     let ddl = world.engine.clusters.lock(&admin.into()).await.unwrap();
     // Longer than it waits for the role, shorter than any other statement waits for a lock.
     let waits =
-        tokio::time::timeout(Duration::from_secs(8), crate::access_roles::put_in_order(&ddl, &placement));
+        tokio::time::timeout(Duration::from_secs(8), crate::access_roles::put_in_order(&ddl, &placement, &RoleSettings::default()));
     let refused = waits.await.expect("it gives up soon").unwrap_err();
     assert!(refused.to_string().contains("lock timeout"), "{refused}");
     ddl.release().await;

@@ -10,6 +10,7 @@ use super::super::fault::{Fault, WriteFailure};
 use super::super::results::Results;
 use super::super::script::{Marks, Script};
 use super::Bounds;
+use crate::admit::storage;
 use crate::connect::ServerConnection;
 use crate::error::Refusal;
 use crate::pool::Lease;
@@ -270,7 +271,14 @@ impl Conversation {
                 results.complete(command)?;
             }
             b'E' if self.answer.is_none() => {
-                let mut answer = ErrorBody::from_fields(&ErrorFields::new(body));
+                let fields = ErrorFields::new(body);
+                let mut answer = ErrorBody::from_fields(&fields);
+                let is_full = self.lease.server().began_with.is_read_only();
+                if is_full && storage::is_about_read_only(fields.get(b'C')) {
+                    let refusal = storage::refusal(&self.lease.pool().limits());
+                    self.lease.pool().usage().refused(refusal.kind());
+                    answer.say_instead(&refusal);
+                }
                 self.marks.take_out_of(&mut answer, results.begun());
                 self.answer = Some(Box::new(answer));
             }

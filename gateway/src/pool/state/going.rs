@@ -55,6 +55,17 @@ impl Locked<'_> {
         self.sync();
     }
 
+    /// Sessions begin with something else from now on: idle connections that have begun otherwise go, those in use as
+    /// they become idle. Whoever waits goes on waiting.
+    pub(in crate::pool) fn let_go_of_outdated(&mut self) {
+        let current = self.pool.session_defaults();
+        let outdated = self.state.idle.take_unless(|connection| connection.began_with == current);
+        self.pool.usage().evictions.add(u64::try_from(outdated.len()).unwrap_or(u64::MAX));
+        self.after.closed.extend(outdated);
+        self.expire_when_empty();
+        self.sync();
+    }
+
     /// Closes idle connections that are stale. Says whether the pool itself is.
     pub(in crate::pool) fn let_go_of_stale(&mut self, at: Instant, now: Instant) -> bool {
         if self.state.due != Some(at) {

@@ -1,4 +1,5 @@
 use super::*;
+use config::TimeoutsConfig;
 use std::future::poll_fn;
 
 const LIMIT: Duration = Duration::from_millis(50);
@@ -89,5 +90,37 @@ async fn without_limits_the_clock_is_not_read() {
     for doing in [Doing::Idle, Doing::Working, Doing::IdleInTransaction, Doing::PinnedIdle] {
         assert_eq!(look(&mut deadlines, &limits, doing).await, None);
         assert_eq!((deadlines.since, deadlines.transaction_since), (None, None));
+    }
+}
+
+#[tokio::test]
+async fn a_tenants_limit_is_on_each_statement_and_not_on_the_request() {
+    let (gateway, mut deadlines) = (TimeoutsConfig::default(), Deadlines::default());
+    let limits = TimeLimits { statement: Some(LIMIT), ..TimeLimits::from(&gateway) };
+    let look = async |deadlines: &mut Deadlines, statement_ended| {
+        let moment = Moment { statement_ended, ..Doing::Working.into() };
+        poll_fn(|cx| match deadlines.poll(cx, limits, moment) {
+            Poll::Ready(limit) => Poll::Ready(Some(limit)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    };
+    assert_eq!(look(&mut deadlines, false).await, None);
+    tokio::time::sleep(LIMIT).await;
+    assert_eq!(look(&mut deadlines, true).await, None, "the next statement has all of its time");
+    let limit = poll_fn(|cx| deadlines.poll(cx, limits, Doing::Working)).await;
+    assert_eq!(limit, Limit::Statement);
+}
+
+#[tokio::test]
+async fn of_two_limits_on_an_idle_transaction_the_shorter_holds() {
+    let gateway = limits();
+    for (tenant, holds) in
+        [(LIMIT / 2, Limit::TenantIdleInTransaction), (LIMIT * 2, Limit::IdleInTransaction)]
+    {
+        let limits = TimeLimits { idle_in_transaction: Some(tenant), ..TimeLimits::from(&gateway) };
+        let mut deadlines = Deadlines::default();
+        let limit = poll_fn(|cx| deadlines.poll(cx, limits, Doing::IdleInTransaction)).await;
+        assert_eq!(limit, holds);
     }
 }

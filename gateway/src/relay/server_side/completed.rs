@@ -20,6 +20,7 @@ pub(super) fn command_complete(
     if exchange.ledger.current_origin().is_some_and(Origin::is_ours) {
         return reply(exchange, client, lease, header);
     }
+    exchange.pace.statement_ended();
     let is_ours = exchange.deallocates_for_client;
     let Some(body) = whole_body(exchange, header)? else { return Ok(Step::NeedMore) };
     let tag = backend::command_complete(body).map_err(|_malformed| ServerFault::OutOfSync)?;

@@ -1,14 +1,14 @@
 //! From a client's request to a server connection for it.
 
 use super::Session;
-use crate::admit::{self, gate};
+use crate::admit::{self, gate, storage};
 use crate::error::Refusal;
 use crate::pool::checkout::POOLS_ASKED_MAX;
 use crate::pool::{CheckoutError, Lease};
 use crate::relay::exchange::Exchange;
 use std::future::poll_fn;
 use std::sync::Arc;
-use tenancy::ErrorKind;
+use tenancy::{ErrorKind, StorageStanding};
 
 impl Session {
     /// Gets a connection. `None`: the client has left meanwhile.
@@ -26,7 +26,7 @@ impl Session {
             })?,
         };
         let Some(mut lease) = leased else { return Ok(None) };
-        if lease.access() != self.access {
+        if lease.access() < self.access {
             return Err(lease.of_another_access());
         }
         if !self.cancel.slot().running(lease.server().cancel_target()) {
@@ -38,6 +38,13 @@ impl Session {
         if let Some(server) = lease.server().listed() {
             server.used_by(self.place.client().id);
             self.place.client().active(server);
+        }
+        if lease.pool().is_retired() && self.tenant.storage() == StorageStanding::Sealed {
+            // Whoever ends writers may have looked before this client was seen to have a connection.
+            lease.release();
+            self.cancel.slot().stopped();
+            self.place.client().idle();
+            return Err(storage::refusal(&self.tenant.limits()));
         }
         Ok(Some(lease))
     }

@@ -5,7 +5,7 @@ use super::{Next, Session};
 use crate::cancel::PassingOn;
 use crate::error::Refusal;
 use crate::pool::{Keeping, Lease, LongHold};
-use crate::relay::deadlines::Limit;
+use crate::relay::deadlines::{Limit, TimeLimits};
 use crate::relay::exchange::{Exchange, Outcome};
 use crate::relay::handover;
 use crate::relay::notify::settling;
@@ -169,11 +169,11 @@ impl Session {
                     Poll::Ready(false) => return Poll::Ready(Ended::TooLate(Limit::CancelGrace)),
                     Poll::Pending => {}
                 }
-                let limits = &self.shared.config.timeouts;
+                let limits = TimeLimits::new(&self.shared.config.timeouts, &self.tenant.limits());
                 match self.deadlines.poll(cx, limits, exchange.moment()) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Limit::Query) => {
-                        exchange.pace.cancelling();
+                    Poll::Ready(limit @ (Limit::Query | Limit::Statement)) => {
+                        exchange.pace.cancelling(limit);
                         cancelling = self.cancel.cancel_running();
                     }
                     Poll::Ready(limit) => return Poll::Ready(Ended::TooLate(limit)),

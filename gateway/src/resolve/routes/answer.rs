@@ -31,6 +31,8 @@ impl Refreshed {
         let new = self.tenant.route();
         self.gone
             || new.generation != self.old.generation
+            || (new.limits, new.storage, new.settings_epoch)
+                != (self.old.limits, self.old.storage, self.old.settings_epoch)
             || way(new.placement.as_ref()) != way(self.old.placement.as_ref())
     }
 

@@ -1,0 +1,194 @@
+//! What a tenant may use by its plan or by itself: time that no session can lift, and storage.
+
+use super::{error, login, milliseconds};
+use harness::wire::WireClient;
+use harness::{SharedStack, Stack, Tenant, eventually, wait_until};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+use std::time::Duration;
+use tenantry::dev::StackOptions;
+
+/// How often databases are measured.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Two megabytes.
+const GROW: &str = "insert into filler select repeat('x', 1000) from generate_series(1, 2000)";
+
+static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
+    SharedStack::start(async || {
+        let often =
+            |plane: &mut config::ControlPlaneConfig| plane.storage.interval_ms = milliseconds(INTERVAL);
+        Stack::start_with(StackOptions::ephemeral().control_plane(often)).await
+    })
+});
+
+async fn entitle(tenant: &Tenant, own: Value) {
+    let path = format!("/v1/tenants/{}/entitlements", tenant.slug);
+    STACK.must(Method::PATCH, &path, Some(&own)).await;
+}
+
+async fn entitlements(tenant: &Tenant) -> Value {
+    let path = format!("/v1/tenants/{}/entitlements", tenant.slug);
+    STACK.client().get(&path).await.expect("the control plane answers")
+}
+
+async fn standing(tenant: &Tenant) -> String {
+    entitlements(tenant).await["storage"]["standing"].as_str().expect("a word").to_owned()
+}
+
+/// What the tenant's database takes by now.
+async fn bytes(tenant: &Tenant) -> u64 {
+    let measured = async || entitlements(tenant).await["storage"]["bytes"].as_u64();
+    eventually("a measurement", measured).await
+}
+
+async fn sqlstate(client: &mut WireClient, sql: &str) -> Option<String> {
+    let messages = client.query(sql).await.expect("an answer");
+    messages.iter().find(|message| message.tag == b'E').map(|message| message.sqlstate())
+}
+
+async fn tenant(slug: &str) -> (Tenant, WireClient) {
+    let tenant = STACK.create_tenant(slug, "eu").await;
+    let mut client = login(&tenant).await;
+    assert_eq!(sqlstate(&mut client, "create table filler (n text)").await, None);
+    (tenant, client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_cannot_lift_its_plans_statement_timeout() {
+    let (tenant, mut client) = tenant("hasty").await;
+    entitle(&tenant, json!({ "statement_timeout_ms": 400 })).await;
+    let shown = async || login(&tenant).await.value("show statement_timeout").await == "400ms";
+    wait_until("the role to have it", shown).await;
+    for lift in ["select 1", "set statement_timeout = 0"] {
+        assert_eq!(sqlstate(&mut client, lift).await, None);
+        let messages = client.query("select pg_sleep(600)").await.expect("an answer");
+        assert_eq!(error(&messages).sqlstate(), "57014", "{lift}");
+    }
+    let messages = client.query("set statement_timeout = 0; select pg_sleep(600)").await.expect("an answer");
+    assert!(error(&messages).text().contains("plan"), "{messages:?}");
+    assert_eq!(client.value("select 'goes on'").await, "goes on");
+    entitle(&tenant, json!({ "statement_timeout_ms": null })).await;
+    let shown = async || login(&tenant).await.value("show statement_timeout").await == "0";
+    wait_until("the role to be rid of it", shown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_short_statements_are_no_long_one() {
+    let (tenant, mut client) = tenant("steady").await;
+    entitle(&tenant, json!({ "statement_timeout_ms": 5_000 })).await;
+    let shown = async || login(&tenant).await.value("show statement_timeout").await == "5s";
+    wait_until("the role to have it", shown).await;
+    let many = "select pg_sleep(0.75);".repeat(8);
+    assert_eq!(sqlstate(&mut client, &many).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_how_long_its_transaction_may_wait_for_it() {
+    let (tenant, mut client) = tenant("absent").await;
+    entitle(&tenant, json!({ "idle_in_transaction_timeout_ms": 400 })).await;
+    let name = "show idle_in_transaction_session_timeout";
+    wait_until("the role to have it", async || login(&tenant).await.value(name).await == "400ms").await;
+    assert_eq!(sqlstate(&mut client, "begin; set idle_in_transaction_session_timeout = 0").await, None);
+    let messages = client.until_end().await.expect("last words");
+    assert_eq!(error(&messages).sqlstate(), "25P03");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_tenant_may_delete_and_is_back_when_it_has() {
+    let (tenant, mut client) = tenant("full").await;
+    assert_eq!(sqlstate(&mut client, GROW).await, None);
+    let small = bytes(&tenant).await;
+    entitle(&tenant, json!({ "storage_soft_bytes": small, "storage_hard_bytes": small + 4_000_000 })).await;
+    while sqlstate(&mut client, GROW).await.is_none() {}
+    let messages = client.query(GROW).await.expect("an answer");
+    assert_eq!(error(&messages).sqlstate(), "25006");
+    assert!(error(&messages).text().contains("storage quota"), "{messages:?}");
+    let (status, body) = STACK.http_query(&tenant, GROW, &[]).await;
+    assert_eq!((status, &body["code"]), (400, &json!("25006")), "{body}");
+    assert!(body["message"].as_str().is_some_and(|text| text.contains("storage quota")), "{body}");
+    assert_eq!(client.value("select count(*) > 0 from filler").await, "t", "it reads");
+
+    // One message is one transaction.
+    let delete = "begin; set transaction read write; truncate filler; commit";
+    assert_eq!(sqlstate(&mut client, delete).await, None, "it may make room");
+    wait_until("it to write again", async || sqlstate(&mut client, GROW).await.is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_larger_plan_counts_at_once() {
+    let (tenant, mut client) = tenant("grows").await;
+    let taken = bytes(&tenant).await;
+    entitle(&tenant, json!({ "storage_hard_bytes": taken - 500_000 })).await;
+    wait_until("it to be read-only", async || sqlstate(&mut client, GROW).await.is_some()).await;
+    entitle(&tenant, json!({ "storage_hard_bytes": null })).await;
+    assert_eq!(standing(&tenant).await, "within");
+    wait_until("it to write again", async || sqlstate(&mut client, GROW).await.is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_goes_on_writing_ends_up_with_reading() {
+    let (tenant, mut client) = tenant("hostile").await;
+    let taken = bytes(&tenant).await;
+    entitle(&tenant, json!({ "storage_hard_bytes": taken - 500_000 })).await;
+    wait_until("it to be full", async || sqlstate(&mut client, GROW).await.is_some()).await;
+    // It lifts what its sessions begin with, and goes on until it is cut off or refused.
+    let lift = "set default_transaction_read_only = off";
+    assert_eq!(sqlstate(&mut client, lift).await, None);
+    let mut written = 0;
+    while client.query(GROW).await.is_ok_and(|messages| messages.iter().all(|message| message.tag != b'E')) {
+        written += 1;
+        assert!(written < 10_000, "it grows without an end");
+    }
+    assert!(written > 0, "until then it may do what it likes");
+    wait_until("it to be sealed", async || standing(&tenant).await == "sealed").await;
+    let refused = async || match WireClient::login(&tenant.config()).await {
+        Ok(mut client) => {
+            let lifted = client.query(lift).await.is_ok();
+            let answer = client.query("insert into filler values ('x')").await;
+            lifted && answer.is_ok_and(|messages| messages.iter().any(|message| message.tag == b'E'))
+        }
+        Err(_) => false,
+    };
+    wait_until("nothing to be written", refused).await;
+    let mut reader = login(&tenant).await;
+    assert_eq!(reader.value("select count(*) > 0 from filler").await, "t", "it reads");
+    entitle(&tenant, json!({ "storage_hard_bytes": null })).await;
+    wait_until("it to write again", async || {
+        login(&tenant)
+            .await
+            .query("truncate filler")
+            .await
+            .is_ok_and(|messages| messages.iter().all(|m| m.tag != b'E'))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_downgrade_under_load_drains_without_an_error() {
+    let (tenant, _client) = tenant("downgraded").await;
+    let mut clients = Vec::new();
+    for _ in 0..12 {
+        clients.push(login(&tenant).await);
+    }
+    let workers: Vec<_> = clients
+        .into_iter()
+        .map(|mut client| {
+            tokio::spawn(async move {
+                for _ in 0..60 {
+                    assert_eq!(sqlstate(&mut client, "select pg_sleep(0.02)").await, None);
+                }
+            })
+        })
+        .collect();
+    let smaller = json!({
+        "pool_size": 2, "client_limit": 4, "work_mem_kb": 1024, "statement_timeout_ms": 60_000,
+    });
+    entitle(&tenant, smaller).await;
+    for worker in workers {
+        worker.await.expect("nobody is dropped or refused");
+    }
+    let sessions = async || STACK.sessions(&tenant).await <= 2;
+    wait_until("what exceeds the limits to go", sessions).await;
+}
