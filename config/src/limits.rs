@@ -3,12 +3,16 @@
 use crate::section::Section;
 use serde::Serialize;
 use std::time::Duration;
+use tenancy::AddressRange;
 
 /// PostgreSQL refuses longer messages itself (`PQ_LARGE_MESSAGE_LIMIT` is `MaxAllocSize`, 1 GiB - 1).
 const POSTGRES_MESSAGE_BYTES_MAX: usize = 0x3fff_ffff;
 
 /// PostgreSQL's own bound on a startup packet (`MAX_STARTUP_PACKET_LENGTH` in `libpq/pqcomm.h`).
 const POSTGRES_STARTUP_BYTES_MAX: usize = 10_000;
+
+/// Each is compared with every client's address.
+const ADDRESS_EXEMPT_MAX: usize = 256;
 
 /// Bounds on what one client can make the gateway do or hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +44,17 @@ pub struct LimitsConfig {
     /// `limits.rate_wait_ms`: how long a request on the wire waits when its tenant's come faster than the plan allows,
     /// milliseconds, 1,000; 0 refuses at once. Longer smooths bursts; shorter tells applications sooner.
     pub rate_wait_ms: u64,
+    /// `limits.address_connections_per_second`: connections that one address may open in a second, 2,000, and five times
+    /// as many at once; 0 for no limit. An address is one of IPv4 or 64 bits of IPv6. Too few and whoever shares an
+    /// address with many is refused; too many and one address can keep the gateway busy with handshakes.
+    pub address_connections_per_second: u32,
+    /// `limits.address_failed_logins_per_minute`: logins from one address that may fail in a minute, 1,200; 0 for no
+    /// limit. Beyond it all of the address's are refused. Fewer make guessing slower, and let one careless
+    /// application lock out those that share its address.
+    pub address_failed_logins_per_minute: u32,
+    /// `limits.address_exempt`: ranges of addresses to which neither applies, none. Load balancers that do not say whom
+    /// they pass on belong here.
+    pub address_exempt: Vec<AddressRange>,
 }
 
 impl Default for LimitsConfig {
@@ -54,6 +69,9 @@ impl Default for LimitsConfig {
             client_limit: 10_000,
             prepared_bytes_per_client_max: 4 * 1024 * 1024,
             rate_wait_ms: 1_000,
+            address_connections_per_second: 2_000,
+            address_failed_logins_per_minute: 1_200,
+            address_exempt: Vec::new(),
         }
     }
 }
@@ -98,6 +116,15 @@ impl LimitsConfig {
         let http_request_timeout_ms = timeout("http_request_timeout_ms", defaults.http_request_timeout_ms);
         let client_limit = section.number("client_limit", defaults.client_limit, &(1..=1_000_000));
         let rate_wait_ms = section.number("rate_wait_ms", defaults.rate_wait_ms, &(0..=600_000));
+        let mut per_address = |key, default| section.number(key, default, &(0..=1_000_000));
+        let address_connections_per_second =
+            per_address("address_connections_per_second", defaults.address_connections_per_second);
+        let address_failed_logins_per_minute =
+            per_address("address_failed_logins_per_minute", defaults.address_failed_logins_per_minute);
+        let address_exempt = section.words("address_exempt", defaults.address_exempt);
+        if address_exempt.len() > ADDRESS_EXEMPT_MAX {
+            section.problem("address_exempt", format!("must be {ADDRESS_EXEMPT_MAX} ranges at most"));
+        }
         section.finish();
         Self {
             startup_timeout_ms,
@@ -109,6 +136,9 @@ impl LimitsConfig {
             client_limit,
             prepared_bytes_per_client_max,
             rate_wait_ms,
+            address_connections_per_second,
+            address_failed_logins_per_minute,
+            address_exempt,
         }
     }
 }

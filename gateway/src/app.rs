@@ -2,6 +2,7 @@
 
 mod stop;
 
+use crate::admit::addresses;
 use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
@@ -141,6 +142,7 @@ impl Gateway {
             clients: Arc::default(),
             gate: Gate::default(),
             console: Console::new(&config.console)?,
+            addresses: addresses::Addresses::new(&config.limits, &config.listen.trusted_proxies),
             logins_under_way: AtomicU32::new(0),
             usage: GatewayUsage::default(),
             progress: Arc::default(),

@@ -1,5 +1,6 @@
 //! What all connections share. Built once by [`crate::app`], read everywhere.
 
+use crate::admit::addresses::Addresses;
 use crate::admit::gate::Gate;
 use crate::authenticate::password::PasswordChecks;
 use crate::authenticate::token::TokenChecks;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub gate: Gate,
     /// The operators' console.
     pub console: Console,
+    /// What addresses have asked for before anybody knew who is there.
+    pub addresses: Addresses,
     /// Clients that are logging in.
     pub logins_under_way: AtomicU32,
     /// Counters that belong to no tenant.

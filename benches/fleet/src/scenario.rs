@@ -9,6 +9,7 @@ mod budget;
 mod cold;
 mod credentials;
 mod faults;
+mod flood;
 mod hot;
 mod overload;
 mod share;
@@ -33,6 +34,8 @@ pub(crate) enum Name {
     Overload,
     /// One tenant with 500 clients beside 99 quiet ones
     Hot,
+    /// One tenant at ten times its rate beside 99 quiet ones
+    Flood,
     /// A halted, a restarted and a silent server, and the tenants of the others
     Faults,
     /// Memory for 10,000 users
@@ -135,6 +138,7 @@ pub(crate) async fn play(name: Name, options: &Options) -> Result<(), ScenarioEr
         Name::Cold => cold::play(&mut bench).await,
         Name::Overload => overload::play(&mut bench).await,
         Name::Hot => hot::play(&mut bench).await,
+        Name::Flood => flood::play(&mut bench).await,
         Name::Faults => faults::play(&mut bench).await,
         Name::Credentials => credentials::play(&mut bench).await,
         Name::Soak => soak::play(&mut bench).await,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::admit::addresses::Addresses;
 use crate::admit::gate::Gate;
 use crate::authenticate::MockSeed;
 use crate::authenticate::password::PasswordChecks;
@@ -38,6 +39,7 @@ pub(crate) async fn shared() -> Arc<Shared> {
         clients: Arc::default(),
         gate: Gate::default(),
         console: Console::new(&config.console).expect("nobody to let in"),
+        addresses: Addresses::new(&config.limits, &[]),
         logins_under_way: AtomicU32::new(0),
         usage: GatewayUsage::default(),
         progress: Arc::default(),

@@ -20,6 +20,8 @@ pub mod meter;
 pub mod shown;
 pub mod toll;
 
+pub(in crate::admit) use bucket::wait_for;
+
 pub use book::Book;
 pub use meter::{Meter, Standing};
 
@@ -31,7 +33,7 @@ use tenancy::ErrorKind;
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Nanoseconds of a clock that nobody sets. They last for 584 years.
-fn now() -> u64 {
+pub(in crate::admit) fn now() -> u64 {
     nanoseconds(STARTED.elapsed())
 }
 

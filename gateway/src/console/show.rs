@@ -4,6 +4,7 @@
 //! meaning we do not have is NULL, or 0 where the thing it counts cannot happen here; docs/console.md says
 //! which and why.
 
+mod addresses;
 mod clients;
 mod clusters;
 mod config;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 /// The columns of a subject; `None` for help, which is a notice.
 pub(super) fn columns(subject: Subject) -> Option<&'static [Column]> {
     Some(match subject {
+        Subject::Addresses => addresses::COLUMNS,
         Subject::Clients => clients::COLUMNS,
         Subject::Clusters => clusters::COLUMNS,
         Subject::Config => config::COLUMNS,
@@ -59,6 +61,7 @@ pub(super) async fn rows(
     shared: &Arc<Shared>,
 ) -> Result<Rows, Failure> {
     Ok(match subject {
+        Subject::Addresses => addresses::rows(shared),
         Subject::Clients => clients::rows(shared),
         Subject::Clusters => clusters::rows(shared),
         Subject::Config => config::rows(shared),

@@ -5,13 +5,16 @@ mod websocket;
 
 use super::door::{self, Orders, Visitors};
 use super::origin::{self, Origin};
+use crate::error::{self, Refusal};
 use crate::http;
+use crate::http::failure::Failure;
 use crate::http::visit::{Connection, IDLE_MAX, Visit};
 use crate::http::websocket::Slot;
 use crate::shared::Shared;
 use crate::stream::ClientStream;
 use crate::summons::run_until;
 use config::ProxiedListener;
+use hyper::StatusCode;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -35,10 +38,6 @@ const STREAMS_MAX: u32 = 128;
 
 /// A client that answers no ping for so long has vanished; what it asked for is cancelled.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-
-/// Said to one client too many, without waiting for its request.
-const NO_PLACE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
 /// The longest wait for that client to take it.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
@@ -80,9 +79,14 @@ async fn serve(
 ) {
     let Ok(_place) = Arc::clone(&shared.client_places).try_acquire_owned() else {
         shared.usage.refusals.refused(ErrorKind::ClientLimit);
-        return send_away(stream).await;
+        // It is the gateway that is full, and not its tenant.
+        return send_away(stream, StatusCode::SERVICE_UNAVAILABLE, no_place()).await;
     };
     let Some(peer) = client_of(&mut stream, peer, shared).await else { return };
+    if let Err(refusal) = shared.addresses.connects(peer) {
+        shared.usage.refusals.refused(refusal.kind());
+        return send_away(stream, error::http_status(refusal.kind()), refusal).await;
+    }
     let Some(stream) = encrypt::begin(stream, peer, shared).await else { return };
     let slot = Arc::new(Slot::default());
     Box::pin(speak_http(stream, peer, builder, &slot, shared)).await;
@@ -155,9 +159,23 @@ async fn client_of(stream: &mut TcpStream, peer: SocketAddr, shared: &Shared) ->
     None
 }
 
-async fn send_away(mut stream: TcpStream) {
+fn no_place() -> Refusal {
+    Refusal::new(ErrorKind::ClientLimit, "the gateway has as many clients as it takes")
+        .hint("try again in a moment")
+}
+
+/// Answers without waiting for a request.
+async fn send_away(mut stream: TcpStream, status: StatusCode, refusal: Refusal) {
+    let failure = Failure::from(refusal);
+    let pause = failure.retry_after().map_or(1, |pause| pause.as_millis().div_ceil(1_000).max(1));
+    let body = serde_json::to_string(&failure.into_body()).expect("text and nulls");
+    let words = format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: {pause}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     let _ = timeout(FAREWELL_MAX, async {
-        stream.write_all(NO_PLACE).await?;
+        stream.write_all(words.as_bytes()).await?;
         stream.shutdown().await
     })
     .await;

@@ -103,6 +103,12 @@ pub(super) fn took_too_long(peer: ClientAddress, shared: &Shared) {
 /// Takes a client through all stages up to admission. `None`: it was sent away, or has left.
 async fn enter(mut wire: ClientWire, peer: SocketAddr, shared: &Arc<Shared>) -> Option<Entered> {
     let Origin { client: peer, is_unnamed } = origin(&mut wire, peer, shared).await?;
+    if let Err(refusal) = shared.addresses.connects(peer) {
+        // Without a line in the log for each: whoever floods would write it.
+        shared.usage.refusals.refused(refusal.kind());
+        wire.refuse(&refusal).await;
+        return None;
+    }
     let (mut wire, startup) = match negotiate::startup(wire, peer, shared).await {
         Ok(begun) => begun?,
         Err(refused) => {
@@ -173,6 +179,7 @@ pub(super) async fn negotiate_version(wire: &mut ClientWire, startup: &Startup) 
 
 pub(super) async fn send_away(refused: Refused, peer: ClientAddress, shared: &Shared) {
     let Refused { wire, refusal, tenant } = refused;
+    shared.addresses.refused_with(refusal.kind(), peer);
     match &tenant {
         Some(tenant) => tenant.usage().refused(refusal.kind()),
         None => shared.usage.refusals.refused(refusal.kind()),

@@ -5,6 +5,7 @@ mod console_families;
 mod gateway_families;
 pub mod http_families;
 pub mod login_families;
+pub mod rate_families;
 pub mod readings;
 pub mod share_families;
 mod tenant_families;
@@ -100,6 +101,7 @@ fn families(readings: &Readings, view: &View) -> Vec<Family> {
     families.extend(share_families::families(&readings.shares));
     families.extend(budget_families::families(&readings.budgets));
     families.extend(console_families::families(&readings.console));
+    families.extend(rate_families::families(&readings.rates));
     families.extend(tls_families::families(readings.tls.as_ref()));
     families.extend(token_families::families(&readings.tokens));
     families.extend(http_families::families(&readings.http));

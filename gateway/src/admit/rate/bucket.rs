@@ -44,6 +44,12 @@ impl Flow {
     }
 }
 
+/// How long until one can be taken that is worth `interval` from a bucket that is full at `full_at`, and is worth
+/// `worth` then.
+pub(in crate::admit) fn wait_for(full_at: u64, now: u64, interval: u64, worth: u64) -> u64 {
+    full_at.max(now).saturating_add(interval).saturating_sub(now.saturating_add(worth))
+}
+
 /// A bucket. It begins without a limit.
 #[derive(Debug, Default)]
 pub struct Bucket {
@@ -82,9 +88,7 @@ impl Bucket {
             return Ok(0);
         }
         let worth = self.worth.load(Ordering::Relaxed);
-        let wait = |full_at: u64| {
-            full_at.max(now).saturating_add(interval).saturating_sub(now.saturating_add(worth))
-        };
+        let wait = |full_at| wait_for(full_at, now, interval, worth);
         let taken = self.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, |full_at| {
             (wait(full_at) <= wait_max).then(|| full_at.max(now).saturating_add(interval))
         });

@@ -3,6 +3,8 @@
 /// What can be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
+    /// Addresses that ask for too much.
+    Addresses,
     /// Clients.
     Clients,
     /// Clusters and their budgets.
@@ -43,7 +45,8 @@ pub enum Subject {
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
+        Self::Addresses,
         Self::Clients,
         Self::Clusters,
         Self::Config,
@@ -68,6 +71,7 @@ impl Subject {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Addresses => "ADDRESSES",
             Self::Clients => "CLIENTS",
             Self::Clusters => "CLUSTERS",
             Self::Config => "CONFIG",

@@ -6,6 +6,7 @@ use crate::metrics::collector::readings::OpenPools;
 use crate::pool::Pool;
 use crate::resolve::Tenant;
 use crate::shared::Shared;
+use catalog_schema::RATE_WHOLE;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,6 +16,7 @@ pub(super) const COLUMNS: &[Column] = columns! {
     clients: Int4, waiting: Int4, active: Int4, idle: Int4, opening: Int4,
     pool_size: Int4, client_limit: Int4, queue_limit: Int4, checkout_timeout_ms: Int4, floor: Int4, weight: Int4,
     paused: Int4, disabled: Int4, held_back: Int4,
+    requests_per_second: Int4, request_burst: Int4, rate_share_percent: Int4, requests_left: Int4,
 };
 
 pub(super) fn rows(shared: &Arc<Shared>) -> Rows {
@@ -54,6 +56,20 @@ fn row(tenant: &Tenant, pools: &OpenPools, waiting: u32, all_paused: bool) -> Ro
         Value::flag(all_paused || !tenant.gate().is_open()),
         Value::flag(tenant.gate().is_disabled()),
         tenant.gate().waiting().into(),
+    ]
+    .into_iter()
+    .chain(rate(tenant))
+    .collect()
+}
+
+/// NULL for a tenant without a limit.
+fn rate(tenant: &Tenant) -> [Value; 4] {
+    let left = tenant.meter().remaining();
+    [
+        Value::or_null(left.map(|left| left.per_second)),
+        Value::or_null(left.map(|left| left.burst)),
+        Value::or_null(left.map(|left| left.share / (RATE_WHOLE / 100))),
+        Value::or_null(left.map(|left| left.requests)),
     ]
 }
 

@@ -62,7 +62,7 @@ async fn enter(
         let Some((mut wire, startup)) = negotiate::startup_inside(wire, peer, shared).await? else {
             return Ok(None);
         };
-        if let Some(refusal) = not_here(&startup, shared) {
+        if let Some(refusal) = not_here(&startup, peer, shared) {
             return Err(Box::new(Refused { wire, refusal, tenant: None }));
         }
         if pgwire::negotiate_version(&mut wire, &startup).await.is_err() {
@@ -80,7 +80,10 @@ async fn enter(
     }
 }
 
-fn not_here(startup: &Startup, shared: &Shared) -> Option<Refusal> {
+fn not_here(startup: &Startup, peer: ClientAddress, shared: &Shared) -> Option<Refusal> {
+    if let Err(refusal) = shared.addresses.may_log_in(peer) {
+        return Some(refusal);
+    }
     if shared.drain.is_cancelled() {
         return Some(Refusal::draining());
     }

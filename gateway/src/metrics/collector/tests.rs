@@ -63,6 +63,7 @@ fn full() -> Readings {
         )]),
         shares: ShareReading { clusters: vec![("eu-1".to_owned(), 12)], age: Some(0.5), fallbacks: 2 },
         console: Default::default(),
+        rates: Default::default(),
         tokens: Default::default(),
         http: Default::default(),
         tls: Some(TlsReading {
