@@ -58,9 +58,6 @@ impl Asker {
     /// The gateway itself, on behalf of all.
     pub const GATEWAY: Self = Self(0);
 
-    /// Requests over HTTP, whoever sends them.
-    pub const REQUESTS: Self = Self(1);
-
     /// Whoever has proved to be this, within its tenant: a name that a client may choose would give it as many lines as
     /// it can think of names. Two that hash alike share a line, which harms neither.
     #[must_use]
@@ -197,7 +194,7 @@ impl Pool {
     }
 
     /// Counts a client here, and among those of all the tenant's pools.
-    fn count_waiting_for_long_hold(&self) -> Result<[Counted<'_>; 2], Refusal> {
+    pub(super) fn count_waiting_for_long_hold(&self) -> Result<[Counted<'_>; 2], Refusal> {
         let of_all = self.siblings().waiting_for_long_hold();
         let counted = [Counted::new(&self.waiting_for_long_hold), Counted::new(of_all)];
         if of_all.load(Ordering::Acquire) > self.limits().queue_limit {

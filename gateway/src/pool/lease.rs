@@ -83,7 +83,7 @@ impl Lease {
     }
 
     /// The same with a permit that is there.
-    pub(super) fn keep_with(&mut self, permit: LongPermit) {
+    pub fn keep_with(&mut self, permit: LongPermit) {
         self.long = Some(permit);
     }
 

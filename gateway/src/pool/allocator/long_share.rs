@@ -121,7 +121,8 @@ impl Allocator {
 
     /// Each of a tenant's pools may listen on a connection of its own. Together they leave one to transactions. A pool's
     /// former listener that is about to go does not keep it from another.
-    fn may_hold(&self, id: MemberId, kind: LongHold) -> bool {
+    #[must_use]
+    pub fn may_hold(&self, id: MemberId, kind: LongHold) -> bool {
         self.group_of(id).is_some_and(|(_, group)| {
             let others = group.members.iter().filter(|member| member.id != id && member.counts.listening > 0);
             kind != LongHold::Listener || others.count() + 1 < cap(group)

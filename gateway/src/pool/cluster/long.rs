@@ -46,6 +46,11 @@ impl Cluster {
         is_kept.then(|| LongPermit::new(Arc::clone(self), id, kind))
     }
 
+    /// Could the pool have it if fewer were held for long?
+    pub(in crate::pool) fn may_keep(&self, id: MemberId, kind: LongHold) -> bool {
+        self.core().allocator.may_hold(id, kind)
+    }
+
     /// The same for whoever can wait for it. None: the pool has left. Dropping the future leaves the queue.
     pub(in crate::pool) async fn keep_long_in_turn(
         self: &Arc<Self>,

@@ -2,7 +2,7 @@
 
 use super::handing::{limits, with_connections};
 use super::{registry, route};
-use crate::pool::{Asker, CheckoutError, LongHold, Pool, Registry};
+use crate::pool::{Asker, CheckoutError, Keeping, LongHold, Pool, Registry};
 use catalog_schema::{PlacementRecord, RouteRecord};
 use futures_util::poll;
 use std::pin::pin;
@@ -75,4 +75,28 @@ async fn a_connection_that_is_kept_for_something_else_keeps_its_place() {
     first.release();
     waiting.await.expect("one place is free");
     assert_eq!(pool.cluster().holdings().long, [1, 0, 0]);
+}
+
+/// Of three, two may be kept; of four, three.
+#[tokio::test]
+async fn who_has_a_connection_may_keep_it_once_there_are_more() {
+    let (pool, _servers) = pool_of(&registry(), 3, &route()).await;
+    let _kept = [(); 2].map(|()| pool.checkout_for_session_now().expect("it may be kept"));
+    let mut third = pool.checkout_now().expect("idle");
+    third.keep_long(LongHold::Pinned).expect_err("as many are kept as may be");
+    let mut keeping = Keeping::ask(&third, LongHold::Pinned);
+    assert!(poll!(&mut keeping).is_pending());
+    assert_eq!(pool.cluster().demand().wanted, 4, "more is asked for");
+    pool.cluster().set_limit(4);
+    third.keep_with(keeping.await.expect("there are more"));
+    assert_eq!(pool.cluster().holdings().long, [2, 1, 0]);
+}
+
+#[tokio::test]
+async fn who_may_not_keep_a_connection_in_the_end_is_refused_and_leaves_no_trace() {
+    let (pool, _servers) = pool_of(&registry(), 3, &route()).await;
+    let _kept = [(); 2].map(|()| pool.checkout_for_session_now().expect("it may be kept"));
+    let third = pool.checkout_now().expect("idle");
+    assert!(Keeping::ask(&third, LongHold::Pinned).await.is_err());
+    assert_eq!((pool.cluster().demand().wanted, pool.waiting_in_all()), (3, 0));
 }

@@ -6,7 +6,7 @@ use super::lost::Lost;
 use super::mailbox::Mailbox;
 use super::settling::POOL_SIZE_MIN;
 use crate::pool::servers::Server;
-use crate::pool::{Lease, LongHold};
+use crate::pool::{Keeping, Lease, LongHold};
 use crate::relay::handover::ClientId;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -97,10 +97,22 @@ impl Claim {
             return;
         }
         if lease.keep_long(LongHold::Listener).is_err() {
-            return self.board.close(Lost::NoneToKeep);
+            self.fulfil_in_turn(lease);
+            return;
         }
         self.is_fulfilled = true;
         tokio::spawn(listener::run(lease, Arc::clone(&self.board)));
+    }
+
+    /// More may be kept once the catalog was asked. What is heard meanwhile waits on the connection.
+    fn fulfil_in_turn(mut self, mut lease: Lease) {
+        let asked = Keeping::ask(&lease, LongHold::Listener);
+        tokio::spawn(async move {
+            let Ok(permit) = asked.await else { return self.board.close(Lost::NoneToKeep) };
+            lease.keep_with(permit);
+            self.is_fulfilled = true;
+            listener::run(lease, Arc::clone(&self.board)).await;
+        });
     }
 }
 
