@@ -6,7 +6,6 @@ mod ready;
 mod session_state;
 mod settled;
 
-use super::deadlines::Limit;
 use super::effects::Effects;
 use super::exchange::{ClientState, Exchange};
 use super::handover;
