@@ -19,6 +19,7 @@ pub struct Script {
     messages: Vec<u8>,
     due: Vec<(Request, Origin)>,
     effects: Effects,
+    statements: usize,
     marks: Marks,
 }
 
@@ -58,6 +59,7 @@ impl Script {
     pub fn new(work: &Work<'_>, dress: Dress) -> Result<Self, Failure> {
         let Dress { comment, read_only } = dress;
         let mut script = Self::default();
+        script.statements = work.statements.len();
         script.marks.comment = comment.unwrap_or_default();
         if read_only {
             work.statements.iter().try_for_each(|statement| read_only::check(&statement.sql))?;
@@ -67,11 +69,11 @@ impl Script {
             None => read_only.then(|| Transaction::default().begin(true)),
         };
         match begin {
-            None => script.statements(&work.statements),
+            None => script.write_all(&work.statements),
             Some(begin) => script
                 .own(&begin)
                 .and_then(|()| if read_only { script.own(read_only::FENCE) } else { Ok(()) })
-                .and_then(|()| script.statements(&work.statements))
+                .and_then(|()| script.write_all(&work.statements))
                 .and_then(|()| script.own("COMMIT")),
         }
         .map_err(unfit)?;
@@ -99,6 +101,12 @@ impl Script {
         self.due.iter().map(|(request, origin)| Due::of(*request, *origin))
     }
 
+    /// How many of the client's statements there are.
+    #[must_use]
+    pub fn statements(&self) -> usize {
+        self.statements
+    }
+
     /// What its statements leave behind in the session.
     #[must_use]
     pub fn effects(&self) -> Effects {
@@ -111,7 +119,7 @@ impl Script {
         self.effects.staying().is_none()
     }
 
-    fn statements(&mut self, statements: &[Statement<'_>]) -> Result<(), WriteError> {
+    fn write_all(&mut self, statements: &[Statement<'_>]) -> Result<(), WriteError> {
         statements.iter().try_for_each(|statement| {
             let params: Vec<_> =
                 statement.params.iter().map(|param| param.as_deref().map(str::as_bytes)).collect();

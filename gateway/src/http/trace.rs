@@ -1,8 +1,9 @@
 //! Whose request a statement is, for those who look at the server: a comment behind its text.
 //!
-//! The comment has the form of sqlcommenter (<https://google.github.io/sqlcommenter/spec/>). Nothing goes into it but
-//! what is made of letters, digits, hyphens, dots and underscores, so nobody can end it and go on in SQL. It stands behind
-//! the statement, where it moves no position that an error names; what an error says of it is taken out again.
+//! Nothing goes into the comment but what is made of letters, digits, hyphens, dots and underscores, so nobody can end it
+//! and go on in SQL. It has no quotes either, as other such comments have: behind a string that is not ended they would end
+//! it. It stands behind the statement, where it moves no position that an error names; what an error says of it is
+//! taken out again.
 
 use hyper::HeaderMap;
 use std::fmt::Write;
@@ -72,13 +73,13 @@ pub fn span_of(request: Uuid) -> u64 {
 /// The comment behind a statement.
 #[must_use]
 pub fn comment(tenant: &str, request: Uuid, trace: Option<TraceParent>) -> String {
-    let mut comment = format!(" /*request='{}'", request.hyphenated());
+    let mut comment = format!(" /*request:{}", request.hyphenated());
     for (key, value) in [
         ("tenant", Some(tenant.to_owned())),
         ("traceparent", trace.map(|trace| trace.of_child(span_of(request)))),
     ] {
         if let Some(value) = value.filter(|value| value.bytes().all(is_harmless)) {
-            write!(comment, ",{key}='{value}'").expect("a text takes every text");
+            write!(comment, ",{key}:{value}").expect("a text takes every text");
         }
     }
     comment.push_str("*/");
@@ -135,10 +136,10 @@ mod tests {
         let request = Uuid::from_u128(0x1234);
         assert_eq!(
             comment("acme", request, None),
-            " /*request='00000000-0000-0000-0000-000000001234',tenant='acme'*/"
+            " /*request:00000000-0000-0000-0000-000000001234,tenant:acme*/"
         );
         let traced = comment("acme", request, TraceParent::parse(GOOD));
-        let of_child = "traceparent='00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000001234-01'*/";
+        let of_child = "traceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000001234-01*/";
         assert!(traced.ends_with(of_child), "{traced}");
     }
 
@@ -148,7 +149,7 @@ mod tests {
             let comment = comment(&tenant, Uuid::nil(), None);
             prop_assert_eq!(comment.matches("*/").count(), 1);
             prop_assert!(comment.ends_with("*/") && comment.matches("/*").count() == 1);
-            prop_assert_eq!(comment.matches('\'').count() % 2, 0);
+            prop_assert!(!comment.contains(['\'', '"', '$', '\\']));
         }
     }
 }

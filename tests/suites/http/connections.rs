@@ -104,7 +104,9 @@ async fn one_client_too_many_is_told_so() {
     let mut last = TcpStream::connect(stack.addresses().http).await.unwrap();
     let mut said = String::new();
     last.read_to_string(&mut said).await.unwrap();
-    assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+    assert!(said.starts_with("HTTP/1.1 503") && said.contains("retry-after: 1"), "{said}");
+    let body: Value = serde_json::from_str(said.split("\r\n\r\n").last().unwrap()).unwrap();
+    assert_eq!(body["code"], "53300");
 }
 
 #[tokio::test]
