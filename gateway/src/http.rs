@@ -37,6 +37,7 @@ pub mod results;
 pub mod script;
 pub mod sql;
 pub mod stream;
+pub mod time_limit;
 pub mod trace;
 pub mod value;
 pub mod visit;
