@@ -8,7 +8,7 @@ use std::str::FromStr;
 use tenancy::AddressRange;
 
 /// Ranges of trusted proxies. Each is looked at for every request that comes through one.
-const TRUSTED_PROXIES_MAX: usize = 64;
+pub(crate) const TRUSTED_PROXIES_MAX: usize = 64;
 
 /// A listener that proxies may speak the PROXY protocol to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -39,16 +39,17 @@ impl ResolveConfig {
         };
         check(&mut section, "http_sources", &resolve.http_sources, &Source::HTTP);
         check(&mut section, "wire_sources", &resolve.wire_sources, &Source::WIRE);
-        let is_label = |name: &String| {
-            !name.is_empty()
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
-        if !resolve.reserved_names.iter().all(is_label) {
+        if !resolve.reserved_names.iter().all(|name| is_label(name)) {
             section.problem("reserved_names", "must be single labels of a host name, in lower case");
         }
         section.finish();
         resolve
     }
+}
+
+/// Is this one label of a host name, in lower case?
+pub(crate) fn is_label(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn check(section: &mut Section<'_>, key: &str, given: &[Source], possible: &[Source]) {

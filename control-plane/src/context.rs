@@ -27,6 +27,8 @@ pub(crate) struct ApiState {
     pub(crate) progress: Progress,
     /// How long a renamed tenant's old name leads to it, where nobody says.
     pub(crate) keep_old_slug: Duration,
+    /// Slugs that no tenant can take, beside those that none ever can.
+    pub(crate) reserved_names: Arc<[String]>,
     /// Questions to tenants' identity providers.
     pub(crate) inquiries: Arc<Inquiries>,
     /// What proves domains.

@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use catalog_schema::{CatalogError, Idempotency, MasterKey, StoredResponse, Tx};
 use serde::Serialize;
 use serde_json::Value;
+use tenancy::TenantId;
 
 /// Tells that nothing was done this time.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -39,7 +40,18 @@ pub(super) enum Begun {
 impl Mutation {
     /// Opens a change on behalf of `caller`. `body` is the request's, as it came.
     pub(super) async fn begin(state: &ApiState, caller: &Caller, body: &[u8]) -> ApiResult<Begun> {
-        let mut tx = open(state, caller).await?;
+        Self::begin_in(state, caller, body, None).await
+    }
+
+    /// Opens a change that is about `tenant` where the route does not say so: it is locked before the people are who are
+    /// changed, as everywhere. Only for a tenant that the caller has to do with.
+    pub(super) async fn begin_in(
+        state: &ApiState,
+        caller: &Caller,
+        body: &[u8],
+        tenant: Option<TenantId>,
+    ) -> ApiResult<Begun> {
+        let mut tx = open(state, caller, tenant).await?;
         let Some(key) = caller.idempotency_key.clone() else {
             return Ok(Begun::Fresh(Self { tx, key: None }));
         };
@@ -70,7 +82,7 @@ impl Mutation {
 
     /// Opens a change that will not be made: everything is checked by the catalog itself, and then rolled back.
     pub(super) async fn rehearse(state: &ApiState, caller: &Caller) -> ApiResult<Self> {
-        Ok(Self { tx: open(state, caller).await?, key: None })
+        Ok(Self { tx: open(state, caller, None).await?, key: None })
     }
 
     /// Ends a rehearsal.
@@ -95,8 +107,11 @@ impl Mutation {
 }
 
 /// A transaction of somebody who may still do what they were let in for.
-async fn open(state: &ApiState, caller: &Caller) -> ApiResult<Tx> {
+async fn open(state: &ApiState, caller: &Caller, tenant: Option<TenantId>) -> ApiResult<Tx> {
     let mut tx = state.catalog.begin(&caller.context).await?;
+    if let Some(tenant) = tenant {
+        tx.lock_tenant(tenant).await?;
+    }
     standing::check(caller, &mut tx).await?;
     Ok(tx)
 }

@@ -31,7 +31,7 @@ pub(super) struct Plan {
     /// The clusters that were considered and why one would be chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     considered: Option<Vec<Verdict>>,
-    /// What would be gone.
+    /// What would be gone; told to the operator only.
     #[serde(skip_serializing_if = "Option::is_none")]
     removes: Option<Removes>,
 }

@@ -7,34 +7,30 @@ pub(crate) use tls::Tls;
 pub use tls::TlsError;
 
 use super::auth::Peer;
-use crate::attempts::network;
-use crate::counted::Counted;
+use super::problem::{Problem, ProblemKind};
+use crate::counted::{Counted, Held};
 use crate::metrics::Metrics;
 use activity::{Activity, Running};
 use axum::Router;
 use axum::http::Request;
+use axum::response::{IntoResponse, Response};
 use config::ApiLimits;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use net::Lingering;
+use net::{AddressKey, ClientAddress, Lingering, forwarded};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tenancy::AddressRange;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-
-/// Connections at once; the next waits in the kernel's queue. Operators, tenants' people and their programs connect here.
-const CONNECTIONS_MAX: usize = 512;
-
-/// Of them from one address, or from the /64 of an IPv6 one; the next is closed at once. Nobody keeps all the others out.
-const CONNECTIONS_OF_ONE_MAX: usize = 128;
 
 /// How long a connection may take over a request's headers, or sit idle before the next request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,18 +48,42 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// hyper reads at least this much before it gives up on a header; smaller is refused by hyper itself.
 const HTTP1_BUFFER_BYTES_MIN: usize = 8 * 1024;
 
+/// Whom the listener takes, and whose word it takes for where a request comes from.
+pub(crate) struct Admission {
+    pub(crate) limits: ApiLimits,
+    /// Proxies.
+    pub(crate) trusted: Vec<AddressRange>,
+}
+
+impl Admission {
+    /// Room for one more connection of this address, or of the /64 of an IPv6 one: nobody keeps all the others out. A trusted
+    /// proxy is many.
+    fn take(&self, by_network: &Counted<AddressKey>, from: ClientAddress) -> Option<Held<AddressKey>> {
+        let is_proxy = self.trusted.iter().any(|range| range.contains(from.ip()));
+        let by = if is_proxy { Vec::new() } else { vec![from.key()] };
+        by_network.take(by, |_| self.limits.connections_per_address)
+    }
+}
+
+/// The answer to a request that two headers tell two origins of.
+fn nobody_in_particular(disagreement: &forwarded::Disagreement) -> Response {
+    let hint = "have the proxy write one of them, and remove the other";
+    Problem::new(ProblemKind::InvalidHeader).detail(disagreement.to_string()).hint(hint).into_response()
+}
+
 /// Serves `router` until `shutdown`, then lets open requests end, and cuts off those that do not.
 pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     router: Router,
-    limits: ApiLimits,
+    admission: Admission,
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 ) {
-    let builder = Arc::new(builder(&limits));
+    let builder = Arc::new(builder(&admission.limits));
+    let admission = Arc::new(admission);
     let router = TowerToHyperService::new(router);
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = Arc::new(Semaphore::new(admission.limits.connections_max));
     let by_network = Counted::default();
     let mut open = JoinSet::new();
     loop {
@@ -74,18 +94,18 @@ pub(crate) async fn serve(
             },
             Some(_) = open.join_next() => continue,
         };
-        let Some(held) = by_network.take(vec![network(peer.0)], |_| CONNECTIONS_OF_ONE_MAX) else {
+        let Some(held) = admission.take(&by_network, peer) else {
             metrics.connection_refused();
-            tracing::debug!(address = %peer.0, "an address has as many connections to the API as it may");
+            tracing::debug!(address = %peer.ip(), "an address has as many connections to the API as it may");
             continue;
         };
         let (builder, router, shutdown) = (Arc::clone(&builder), router.clone(), shutdown.clone());
-        let tls = tls.clone();
+        let (tls, admission) = (tls.clone(), Arc::clone(&admission));
         open.spawn(async move {
             match tls {
-                None => serve_one(stream, peer, &builder, router, shutdown).await,
+                None => serve_one(stream, peer, &admission, &builder, router, shutdown).await,
                 Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => serve_one(stream, peer, &builder, router, shutdown).await,
+                    Ok(stream) => serve_one(stream, peer, &admission, &builder, router, shutdown).await,
                     Err(error) => tracing::debug!(%error, "a client and the API could not agree on TLS"),
                 },
             }
@@ -103,16 +123,26 @@ pub(crate) async fn serve(
 /// Serves one connection until it ends, was quiet for too long, or we shut down.
 async fn serve_one(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: Peer,
+    connection: ClientAddress,
+    admission: &Admission,
     builder: &Builder<TokioExecutor>,
     router: TowerToHyperService<Router>,
     shutdown: CancellationToken,
 ) {
     let activity = Arc::new(Activity::new(IDLE_MAX));
     let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
+        let peer = forwarded::client(request.headers(), connection, &admission.trusted);
         let (running, router) = (Running::begin(&activity), router.clone());
-        async move { router.call(request.map(Lingering::new)).await.map(|answer| running.until_sent(answer)) }
+        async move {
+            let answer = match peer {
+                Ok(peer) => {
+                    request.extensions_mut().insert(Peer(peer.ip()));
+                    router.call(request.map(Lingering::new)).await
+                }
+                Err(disagreement) => Ok(nobody_in_particular(&disagreement)),
+            };
+            answer.map(|answer| running.until_sent(answer))
+        }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut draining = false;
@@ -138,12 +168,12 @@ async fn next_connection(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
     shutdown: &CancellationToken,
-) -> Option<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, ClientAddress, tokio::sync::OwnedSemaphorePermit)> {
     let accepting = async {
         let permit = Arc::clone(connections).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, from)) => return Some((stream, Peer(from.ip()), permit)),
+                Ok((stream, from)) => return Some((stream, ClientAddress::from(from), permit)),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -147,3 +147,32 @@ async fn wrong_tokens_cost_a_bounded_number_of_looks_and_never_the_operator() {
     assert!(metrics.contains(r#"wrong_tokens_total{outcome="refused"} 3"#), "{metrics}");
     assert!(metrics.contains(r#"wrong_tokens_total{outcome="not-looked-at"} 2"#), "{metrics}");
 }
+
+/// Where a tenant is placed is the operator's to know: a tenant would learn who its neighbours are, and what to attack.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_not_told_of_the_fleet() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let placed = plane.shown("acme").await["cluster"].clone();
+    assert_eq!(placed, "eu-1");
+    let purge = "/v1/tenants/acme?dry_run=true";
+    let told = plane.expect(200, plane.delete(purge)).await;
+    assert!(told["removes"]["database"].is_string() && told["tenant"]["cluster"] == "eu-1", "{told}");
+    let (_, owner) = plane.key("acme", "owner", "admin").await;
+    let changed = json!({ "display_name": "Acme Inc." });
+    let seen = [
+        plane.expect(200, get(&plane, &owner, "/v1/tenants/acme")).await,
+        plane.expect(200, get(&plane, &owner, "/v1/tenants")).await["items"][0].clone(),
+        plane.expect(200, by(&plane, &owner, Method::PATCH, "/v1/tenants/acme").json(&changed)).await,
+        plane.expect(200, by(&plane, &owner, Method::DELETE, purge)).await["tenant"].clone(),
+    ];
+    for tenant in seen {
+        assert_eq!((&tenant["slug"], &tenant["cluster"]), (&json!("acme"), &Value::Null), "{tenant}");
+    }
+    let planned = plane.expect(200, by(&plane, &owner, Method::DELETE, purge)).await;
+    assert_eq!(planned.get("removes"), None, "{planned}");
+    let guess = get(&plane, &owner, "/v1/tenants?cluster=eu-1");
+    assert_eq!(plane.refused(guess).await, "forbidden");
+    let purged = plane.expect(202, by(&plane, &owner, Method::DELETE, "/v1/tenants/acme")).await;
+    assert_eq!(purged["tenant"]["cluster"], Value::Null);
+}

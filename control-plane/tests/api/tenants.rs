@@ -157,3 +157,25 @@ async fn only_the_operator_keeps_a_former_name_for_longer_than_usual() {
     let back = json!({ "slug": "acme", "keep_old_slug_s": usual + 1 });
     plane.expect(200, plane.patch("/v1/tenants/umbrella", back)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reserved_name_is_no_tenants() {
+    let reserve =
+        |config: &mut config::ControlPlaneConfig| config.reserved_names = vec!["status2".to_owned()];
+    let plane = Plane::start_adapted(
+        std::sync::Arc::new(control_plane::failpoint::NoFailpoints),
+        reqwest::Client::new(),
+        reserve,
+    )
+    .await;
+    plane.register_eu().await;
+    let body = json!({ "slug": "status2", "region": "eu" });
+    assert_eq!(plane.refused(plane.post("/v1/tenants", body)).await, "slug-invalid");
+    plane.tenant("acme").await;
+    let renamed = plane.patch("/v1/tenants/acme", json!({ "slug": "status2" }));
+    assert_eq!(plane.refused(renamed).await, "slug-invalid");
+    assert_eq!(
+        plane.refused(plane.patch("/v1/tenants/acme", json!({ "slug": "admin" }))).await,
+        "slug-invalid"
+    );
+}

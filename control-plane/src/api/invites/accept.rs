@@ -124,7 +124,7 @@ pub(in super::super) async fn invite_join(
     if joins.email != invite.email {
         return Err(ProblemKind::InviteForAnother.into());
     }
-    let mut change = match Mutation::begin(&state, &caller, &body.bytes).await? {
+    let mut change = match Mutation::begin_in(&state, &caller, &body.bytes, Some(invite.tenant)).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };

@@ -3,13 +3,13 @@
 use super::{IssuerSettings, Whose, field, invalid};
 use crate::api::problem::{ApiResult, Problem, ProblemKind};
 use crate::context::ApiState;
+use crate::inquiries::Inquiry;
 use identity::FetchError;
 use net::tls::pem;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use tenancy::issuer::{AUDIENCES_MAX, ISSUER_TEXT_MAX, LEEWAY_S_MAX, OWN_ISSUER, ROLE_WORDS_MAX};
 use tenancy::{ClaimPath, ClaimShape, Issuer, IssuerId, Permissions, Role, SigningAlgorithm, TenantForm};
-use tokio::sync::SemaphorePermit;
 
 /// A chain of authorities takes a few KiB.
 const CA_BYTES_MAX: usize = 64 * 1024;
@@ -183,7 +183,7 @@ pub(super) fn gives(issuer: &Issuer) -> Permissions {
 }
 
 /// Room to ask an identity provider, until it is dropped; of an operator's there is always some.
-pub(super) fn may_ask(state: &ApiState, whose: Whose) -> ApiResult<Option<SemaphorePermit<'_>>> {
+pub(super) fn may_ask(state: &ApiState, whose: Whose) -> ApiResult<Option<Inquiry<'_>>> {
     let Some(tenant) = whose else { return Ok(None) };
     let room = state.inquiries.begin(tenant).ok_or(ProblemKind::TooManyInquiries)?;
     Ok(Some(room))

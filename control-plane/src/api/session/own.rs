@@ -132,10 +132,15 @@ pub(in super::super) async fn session_leave(
 ) -> ApiResult<Response> {
     let tenant: TenantId = tenant.parse().map_err(|_| ProblemKind::TenantNotFound)?;
     let user = caller.signed_in()?.user;
-    let mut change = match Mutation::begin(&state, &caller, &[]).await? {
+    // Whoever has left already may be asking for the answer to that.
+    let own = caller.principal.permissions_in(tenant).map(|_| tenant);
+    let mut change = match Mutation::begin_in(&state, &caller, &[], own).await? {
         Begun::Fresh(change) => change,
         Begun::Replay(answer) => return Ok(answer),
     };
+    if own.is_none() {
+        return Err(ProblemKind::TenantNotFound.into());
+    }
     let left = match change.tx.membership_delete(tenant, user).await {
         Err(CatalogError::NotFound { .. }) => return Err(ProblemKind::TenantNotFound.into()),
         left => left?,

@@ -100,3 +100,28 @@ async fn who_was_invited_and_sent_away_needs_another_invite() {
     plane.expect(200, plane.delete(&at("acme", &ann))).await;
     assert_eq!(plane.refused(ann.posts(&plane, "/v1/session/invites", &body)).await, "invite-not-found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_outlives_the_key_that_made_it_if_another_took_its_place() {
+    let plane = Plane::start().await;
+    plane.tenant("acme").await;
+    let by_key = async |key: &str, email: &str| {
+        let body = json!({ "email": email, "role": "member" });
+        plane.expect(201, plane.bare(Method::POST, INVITES).bearer_auth(key).json(&body)).await
+    };
+    let (id, key) = plane.key("acme", "admin", "admin").await;
+    let made = [by_key(&key, "one@example.com").await, by_key(&key, "two@example.com").await];
+    let rotate = async |id: &str| {
+        let path = format!("/v1/tenants/acme/credentials/{id}/rotate");
+        let answer = plane.expect(201, plane.post(&path, json!({ "keep_old_s": 0 }))).await;
+        answer["credential"]["id"].as_str().unwrap().to_owned()
+    };
+    let third = rotate(&rotate(&id).await).await;
+    assert_eq!(accept(&plane, &made[0]).await.status, 201);
+    plane.expect(200, plane.delete(&format!("/v1/tenants/acme/credentials/{third}"))).await;
+    assert_eq!(
+        accept(&plane, &made[1]).await.problem(),
+        "invite-not-found",
+        "nobody holds that key any more"
+    );
+}
