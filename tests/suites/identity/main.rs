@@ -5,14 +5,13 @@
 //! [`gateway_tokens`] those of the control plane itself.
 //! [`sources`] is which tenant is meant, [`domains`] and [`renames`] what else it is called,
 //! [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
-//! header, [`withdrawal`] and [`endings`] what becomes of sessions, [`cut_off`] what becomes of them while a gateway knows
-//! nothing of it, [`allow_lists`] from where it is reached, [`features`] what it may use, [`shapes`] what the documents say of providers, [`timing`] that strangers learn nothing by the clock.
+//! header, [`withdrawal`] and [`endings`] what becomes of sessions, [`allow_lists`] from where it is reached, [`features`]
+//! what it may use, [`timing`] that strangers learn nothing by the clock.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
 mod allow_lists;
 mod attacks;
-mod cut_off;
 mod domains;
 mod endings;
 mod features;
@@ -23,7 +22,6 @@ mod people;
 mod providers;
 mod renames;
 mod services;
-mod shapes;
 mod sources;
 mod timing;
 mod tokens;
