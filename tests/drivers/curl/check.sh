@@ -28,7 +28,8 @@ ask '{"query": "select nope"}'
 same 'an error' 400 "$status"
 contains 'what PostgreSQL says of it' "$scratch/body" '"code":"42703"' '"position":"8"'
 
-status=$(curl --silent --max-time 60 --output "$scratch/body" --write-out '%{http_code}' --data '{"query": "select 1"}' "$TENANTRY_HTTP")
+status=$(curl --silent --max-time 60 --output "$scratch/body" --write-out '%{http_code}' \
+    --header 'Authorization: Bearer tnt_nobody' --data '{"query": "select 1"}' "$TENANTRY_HTTP")
 same 'nobody' 401 "$status"
 
 ask '{"query": "select 1 as n"}' --http1.1

@@ -31,7 +31,7 @@ const VALUES: &[(&str, &[&str])] = &[
     ("timestamptz", &["2026-11-21 22:39:00+02", "infinity"]),
     ("interval", &["1 year 2 mons 3 days 04:05:06.7", "-00:00:01"]),
     ("uuid", &["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]),
-    ("json", &["{\"a\": [1, null, 1e400], \"a\": 2}", "null"]),
+    ("json", &["{\"a\": [1, null, 1e300], \"a\": 2}", "null"]),
     ("jsonb", &["{\"b\": 12345678901234567890.10, \"é\": \"\\u0001\"}", "\"text\""]),
     ("jsonpath", &["$.a[*] ? (@ > 1)"]),
     ("xml", &["<a>b</a>"]),
@@ -260,7 +260,7 @@ async fn browsers_may_send_every_header_and_read_every_answer() {
     for (request, status) in [
         (http.with_key(&tenant, &json!({"query": "select 1"})), 200),
         (http.with_key(&tenant, &json!({"query": "selec 1"})), 400),
-        (http.sql(&json!({"query": "select 1"})), 401),
+        (http.sql(&json!({"query": "select 1"})).bearer_auth("tnt_nobody"), 401),
         (http.with_key(&tenant, &json!({"query": "select 1"})).header("X-Tenant-ID", "acme"), 403),
         (http.with_key(&tenant, &json!({"query": "select 1"})).header("Accept", "image/png"), 406),
     ] {
