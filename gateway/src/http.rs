@@ -11,6 +11,7 @@
 //!      ├─ pour      what is too large to be held    (stream, encode)
 //!      └─ failure   why there is none               (reply: as a response)
 //! websocket      PostgreSQL's protocol from here on
+//! openapi        all of this for programs           (endpoint: what there is)
 //! ```
 //!
 //! A request is a client like any other: it is authenticated, admitted and given a connection by the same
@@ -23,9 +24,12 @@
 pub mod bounded;
 pub mod caller;
 pub mod encode;
+pub mod endpoint;
 pub mod failure;
 pub mod fault;
+pub mod features;
 pub mod negotiate;
+pub mod openapi;
 pub mod origin;
 pub mod params;
 pub mod pour;
@@ -44,6 +48,7 @@ pub mod visit;
 pub mod websocket;
 
 use crate::shared::Shared;
+use endpoint::Endpoint;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
@@ -63,44 +68,27 @@ pub async fn answer(
     slot: &Slot,
 ) -> Reply {
     shared.usage.http_requests.inc();
-    if let Some(place) = Place::of(request.uri().path(), "/sql", shared) {
-        return match *request.method() {
-            Method::POST => {
-                let tenant = place.tenant.map(str::to_owned);
-                sql::answer(request.map(Lingering::new), tenant.as_deref(), connection, visit, shared).await
-            }
-            Method::OPTIONS => reply::preflight(),
-            _ => reply::method_not_allowed("POST, OPTIONS"),
-        };
+    let names_tenants = shared.config.resolve.http_sources.contains(&Source::Path);
+    let Some((endpoint, tenant)) = Endpoint::at(request.uri().path(), names_tenants) else {
+        return reply::problem(StatusCode::NOT_FOUND, "there is nothing here: send statements to /sql");
+    };
+    if !endpoint.takes(request.method()) {
+        return reply::method_not_allowed(endpoint.allow());
     }
-    if let Some(place) = Place::of(request.uri().path(), "/v2", shared) {
-        let tenant = place.tenant.map(str::to_owned);
-        return match *request.method() {
-            Method::GET => websocket::answer(request, tenant.as_deref(), connection, shared, slot),
-            _ => reply::method_not_allowed("GET"),
-        };
-    }
-    match (request.uri().path(), request.method()) {
-        ("/healthz", &Method::GET | &Method::HEAD) => healthy(),
-        ("/readyz", &Method::GET | &Method::HEAD) => ready(shared),
-        ("/healthz" | "/readyz", _) => reply::method_not_allowed("GET, HEAD"),
-        _ => reply::problem(StatusCode::NOT_FOUND, "there is nothing here: send statements to /sql"),
-    }
-}
-
-/// What is served for a tenant: `/sql`, or `/t/TENANT/sql`, and likewise `/v2`.
-struct Place<'a> {
-    tenant: Option<&'a str>,
-}
-
-impl<'a> Place<'a> {
-    /// `None` for any other path. Where paths do not name tenants, there is nothing at those that would.
-    fn of(path: &'a str, end: &str, shared: &Shared) -> Option<Self> {
-        if path == end {
-            return Some(Self { tenant: None });
+    let tenant = tenant.map(str::to_owned);
+    match endpoint {
+        Endpoint::Sql if *request.method() == Method::OPTIONS => reply::preflight(),
+        Endpoint::Sql => {
+            sql::answer(request.map(Lingering::new), tenant.as_deref(), connection, visit, shared).await
         }
-        let tenant = path.strip_prefix("/t/")?.strip_suffix(end)?;
-        shared.config.resolve.http_sources.contains(&Source::Path).then_some(Self { tenant: Some(tenant) })
+        Endpoint::WebSocket => websocket::answer(request, tenant.as_deref(), connection, shared, slot),
+        Endpoint::Features => {
+            let (parts, _nothing) = request.into_parts();
+            features::answer(&parts, tenant.as_deref(), connection, shared).await
+        }
+        Endpoint::Healthy => healthy(),
+        Endpoint::Ready => ready(shared),
+        Endpoint::OpenApi => reply::json(StatusCode::OK, openapi::DOCUMENT.as_bytes().to_vec()),
     }
 }
 

@@ -169,7 +169,7 @@ fn clusters(readings: &Readings) -> [Family; 3] {
     families
 }
 
-fn clients(process: &ProcessReading) -> [Family; 11] {
+fn clients(process: &ProcessReading) -> [Family; 13] {
     let mut cancels = Family::new(&CANCELS);
     for (outcome, count) in &process.cancels {
         cancels.push(&[outcome.as_str()], *count);
