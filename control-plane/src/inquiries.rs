@@ -45,10 +45,12 @@ impl Default for Inquiries {
 impl Inquiries {
     /// Room for one of a tenant's, until it is dropped. None if it has made too many, or too many are being made.
     pub(crate) fn begin(&self, tenant: TenantId) -> Option<Inquiry<'_>> {
-        let _of_tenant = self.under_way.take(vec![tenant], |_| OF_TENANT_AT_ONCE_MAX)?;
-        let _of_all = self.at_once.try_acquire().ok()?;
+        let of_tenant = self.under_way.take(vec![tenant], |_| OF_TENANT_AT_ONCE_MAX)?;
+        let of_all = self.at_once.try_acquire().ok()?;
         // However it ends, it was made.
-        self.by_tenant.take(tenant, Instant::now()).map(|_| Inquiry { _of_tenant, _of_all })
+        self.by_tenant
+            .take(tenant, Instant::now())
+            .map(|_| Inquiry { _of_tenant: of_tenant, _of_all: of_all })
     }
 }
 

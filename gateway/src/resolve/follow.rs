@@ -24,6 +24,7 @@ use catalog_schema::{
 };
 use config::RouteCacheConfig;
 pub use absence::Attendance;
+use absence::Pass;
 use rates::Rates;
 use shares::Shares;
 use std::collections::HashSet;
@@ -213,7 +214,7 @@ impl Follower {
 
     /// Applies what changed since the last time, and what was missed in between. Says whether anything had.
     async fn catch_up(&mut self) -> Result<bool, CatalogError> {
-        let pass = self.attendance.begin();
+        let pass = Pass::begin();
         let had_changed = self.apply_news().await?;
         if self.attendance.was_absent() {
             self.withdrawal().look_again(&self.catalog).await?;

@@ -27,15 +27,17 @@ pub struct Attendance {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pass(Instant, Timestamp);
 
+impl Pass {
+    /// One begins.
+    pub(super) fn begin() -> Self {
+        Self(Instant::now(), Timestamp::now())
+    }
+}
+
 impl Attendance {
     /// The connection to the catalog was lost.
     pub(super) fn lost(&mut self) {
         self.last = None;
-    }
-
-    /// A pass begins.
-    pub(super) fn begin(&self) -> Pass {
-        Pass(Instant::now(), Timestamp::now())
     }
 
     /// Is the last pass so long ago, by now, that something may have been missed?
@@ -84,7 +86,7 @@ mod tests {
     fn who_was_away_has_to_ask_and_who_was_not_has_not() {
         let mut attendance = Attendance::default();
         assert!(attendance.was_absent(), "nobody knows what was before");
-        let pass = attendance.begin();
+        let pass = Pass::begin();
         attendance.complete(pass);
         assert!(!attendance.was_absent());
         attendance.lost();
