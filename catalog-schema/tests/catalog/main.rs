@@ -6,6 +6,7 @@
 mod access_roles;
 mod audit;
 mod domains;
+mod features;
 mod fixture;
 mod gateways;
 mod idempotency;
