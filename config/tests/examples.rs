@@ -72,6 +72,7 @@ fn the_control_plane_example_is_valid_and_shows_the_defaults() {
         assert_eq!(config.limits, defaults.limits);
         assert_eq!(config.keep_old_slug_s, defaults.keep_old_slug_s);
         assert_eq!(config.domains, defaults.domains);
+        assert_eq!(config.storage, defaults.storage);
     });
 }
 
