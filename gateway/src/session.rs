@@ -227,8 +227,7 @@ impl Authenticated {
         if wire.is_websocket() {
             feature::check(installation, tenant, BuiltIn::WebSocket)?;
         }
-        let pool_mode =
-            pool_mode::of(target, &identity.credential, &route, shared.config.pool.session_mode)?;
+        let pool_mode = pool_mode::of(target, &identity.credential, &route, shared.config.pool.session_mode)?;
         if pool_mode == PoolMode::Session {
             feature::check(installation, tenant, BuiltIn::SessionMode)?;
         }
