@@ -22,13 +22,16 @@ alter table catalog.entitlements
   add column storage_soft_bytes             bigint check (storage_soft_bytes >= 0),
   add column storage_hard_bytes             bigint check (storage_hard_bytes >= 0);
 
--- The smallest of the plans that a new catalog has. Where there are tenants already, nobody is cut off by an upgrade.
+-- The smallest of the plans that a new catalog has. Where there are tenants already, nobody is cut off by an upgrade; where
+-- there are none, there is no route of which gateways would have to be told.
+alter table catalog.plans disable trigger plans_route;
 update catalog.plans
   set requests_per_second = 2000, request_burst = 10000,
       statement_timeout_ms = 900000, idle_in_transaction_timeout_ms = 600000,
       result_bytes_max = 1073741824,
       storage_soft_bytes = 4294967296, storage_hard_bytes = 5368709120
   where name = 'free' and not exists (select from catalog.tenants);
+alter table catalog.plans enable trigger plans_route;
 
 -- What was last put on the tenants' login roles in PostgreSQL. A gateway's server connections that were opened under an
 -- older epoch began with something else. No row: nothing was ever put there.

@@ -6,7 +6,7 @@ use catalog_schema::{
 };
 use std::collections::BTreeSet;
 use tenancy::{
-    Access, ClaimShape, ClusterState, Isolation, PoolMode, Role, SigningAlgorithm, TenantForm, TenantState,
+    Access, ClaimShape, ClusterState, Isolation, PoolMode, Role, SigningAlgorithm, StorageStanding, TenantForm, TenantState,
     TlsMode,
 };
 use tokio::task::JoinSet;
@@ -107,6 +107,7 @@ async fn the_schema_and_the_types_know_the_same_words() {
         ("operations_state_check", words(OperationState::ALL)),
         ("operations_direction_check", words(Direction::ALL)),
         ("operation_steps_state_check", words(StepState::ALL)),
+        ("storage_use_standing_check", words(&StorageStanding::ALL)),
     ] {
         assert_eq!(admitted(&fixture, constraint).await, expected, "{constraint}");
     }
