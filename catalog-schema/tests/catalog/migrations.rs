@@ -6,8 +6,8 @@ use catalog_schema::{
 };
 use std::collections::BTreeSet;
 use tenancy::{
-    Access, ClaimShape, ClusterState, Isolation, PoolMode, Role, SigningAlgorithm, StorageStanding, TenantForm, TenantState,
-    TlsMode,
+    Access, ClaimShape, ClusterState, Isolation, PoolMode, Role, SigningAlgorithm, StorageStanding,
+    TenantForm, TenantState, TlsMode,
 };
 use tokio::task::JoinSet;
 
