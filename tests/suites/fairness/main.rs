@@ -2,11 +2,14 @@
 //! change live, and who keeps a connection does not lock others out.
 //!
 //! [`sharing`] has tenants that want more than there is, [`keeping`] clients that keep what they have, [`changing`]
-//! limits that change under load, [`closing`] connections that the server does not let go of.
+//! limits that change under load, [`closing`] connections that the server does not let go of, [`rates`]
+//! tenants that ask faster than they may, [`addresses`] strangers that do.
 
+mod addresses;
 mod changing;
 mod closing;
 mod keeping;
+mod rates;
 mod sharing;
 
 use harness::wire::WireClient;

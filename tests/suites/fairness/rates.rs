@@ -1,0 +1,205 @@
+//! A tenant's rate of requests: what comes beyond it waits or is refused, and nobody else notices.
+
+use crate::{Busy, alone, limits, login, nothing_is_in_use, tenant};
+use harness::wire::{Message, WireClient};
+use harness::{Stack, Tenant, eventually, wait_until};
+use reqwest::Response;
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+use suites::plans;
+use tenancy::Limits;
+use tokio::task::JoinSet;
+
+/// Limits of which only the rate is felt.
+const fn rate(requests_per_second: u32, request_burst: u32) -> Limits {
+    Limits { requests_per_second, request_burst, ..limits(5, 0, 100) }
+}
+
+/// The most that may have been served since: a rate and a burst.
+fn most_in(started: Instant, rate: u32, burst: u32) -> u64 {
+    u64::from(burst) + u64::from(rate) * (started.elapsed().as_secs() + 1)
+}
+
+/// Is that a refusal for coming too fast? Any other error is none of this.
+fn is_refused(messages: &[Message]) -> bool {
+    let Some(error) = messages.iter().find(|message| message.tag == b'E') else { return false };
+    assert_eq!(error.sqlstate(), "53400", "{}", error.text());
+    true
+}
+
+/// Clients that ask again as soon as they have heard.
+struct Flood {
+    served: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    clients: JoinSet<()>,
+}
+
+impl Flood {
+    async fn start(tenant: &Tenant, clients: usize, first: &'static str) -> Self {
+        let (served, refused) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let is_over = Arc::<AtomicBool>::default();
+        let mut running = JoinSet::new();
+        for _ in 0..clients {
+            let (served, refused, is_over) =
+                (Arc::clone(&served), Arc::clone(&refused), Arc::clone(&is_over));
+            let mut client = login(tenant).await;
+            running.spawn(async move {
+                let mut next = first;
+                while !is_over.load(Ordering::Acquire) {
+                    let answer = client.query(next).await.expect("it stays connected");
+                    let is_refused = is_refused(&answer);
+                    if is_refused { &refused } else { &served }.fetch_add(1, Ordering::AcqRel);
+                    if !is_refused {
+                        next = "select 1";
+                    }
+                }
+            });
+        }
+        Self { served, refused, is_over, clients: running }
+    }
+
+    fn served(&self) -> u64 {
+        self.served.load(Ordering::Acquire)
+    }
+
+    fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    async fn stop(self) {
+        self.is_over.store(true, Ordering::Release);
+        self.clients.join_all().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_gets_its_rate_and_its_neighbour_no_refusal() {
+    let (_turn, stack) = alone().await;
+    let (rate_max, burst) = (5, 4);
+    let flooding = tenant(stack, "flooding", rate(rate_max, burst)).await;
+    let quiet = tenant(stack, "beside-a-flood", limits(5, 0, 100)).await;
+    let neighbour = Busy::start(&quiet, 2).await;
+    let started = Instant::now();
+    let flood = Flood::start(&flooding, 20, "select 1").await;
+    // Some clients wait, the others are refused.
+    wait_until("it is refused, and served", async || flood.refused() >= 30 && flood.served() >= 10).await;
+    let served = flood.served();
+    let most = most_in(started, rate_max, burst);
+    assert!(served <= most, "{served} were served, where {most} may be");
+    // It meets no error, or this panics.
+    neighbour.more_is_served().await;
+    neighbour.stop().await;
+    let labels = ["tenant=\"flooding\"", "kind=\"rate_limited\""];
+    assert!(stack.metric("tenantry_errors_total", &labels).await >= 30.0);
+    assert_eq!(stack.metric("tenantry_errors_total", &["tenant=\"beside-a-flood\""]).await, 0.0);
+    // It bought more, and hears of it at once.
+    plans::add(stack, "flooding", rate(0, 0)).await;
+    let before = flood.served();
+    wait_until("nothing is held up any more", async || flood.served() >= before + 500).await;
+    flood.stop().await;
+    nothing_is_in_use(stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_never_cut_and_owes_what_it_took() {
+    let (_turn, stack) = alone().await;
+    let owing = tenant(stack, "owing", rate(1, 1)).await;
+    let (mut client, mut other) = (login(&owing).await, login(&owing).await);
+    begin(&mut client).await;
+    for number in 0..30 {
+        let answer = client.query("select 1").await.expect("an answer");
+        assert!(!is_refused(&answer), "statement {number} of a transaction");
+    }
+    assert!(!is_refused(&client.query("commit").await.expect("an answer")));
+    // Thirty seconds of its rate are owed; nobody waits for so long.
+    assert!(is_refused(&other.query("select 1").await.expect("an answer")));
+    plans::add(stack, "owing", rate(0, 0)).await;
+    wait_until("its debt is forgiven with its limit", async || {
+        !is_refused(&other.query("select 1").await.expect("an answer"))
+    })
+    .await;
+}
+
+/// The first request may have come before the catalog has said what the tenant's share is.
+async fn begin(client: &mut WireClient) {
+    eventually("a transaction begins", async || {
+        (!is_refused(&client.query("begin").await.expect("an answer"))).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_keep_their_connections_are_refused_there_and_keep_them() {
+    let (_turn, stack) = alone().await;
+    let keeping = tenant(stack, "keeping-pace", rate(2, 5)).await;
+    // The first request of each leaves something behind that lives as long as its connection.
+    let flood = Flood::start(&keeping, 5, "create temp table mine as select 1").await;
+    let pinned = ["tenant=\"keeping-pace\""];
+    wait_until("all keep theirs", async || stack.metric("tenantry_pins_total", &pinned).await >= 5.0).await;
+    let before = flood.refused();
+    wait_until("some are refused there", async || flood.refused() >= before + 3).await;
+    flood.stop().await;
+    assert_eq!(stack.metric("tenantry_pins_total", &pinned).await, 5.0, "nobody lost its connection");
+    nothing_is_in_use(stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_sent_ahead_are_each_counted() {
+    let (_turn, stack) = alone().await;
+    let ahead = tenant(stack, "sent-ahead", rate(1, 3)).await;
+    let mut client = login(&ahead).await;
+    let mut pipeline = Vec::new();
+    for _ in 0..40 {
+        pgwire::frontend::write::query(&mut pipeline, b"select 1").expect("it fits");
+    }
+    let started = Instant::now();
+    client.send(&pipeline).await.expect("it is read");
+    let mut served = 0;
+    for _ in 0..8 {
+        served += u64::from(!is_refused(&client.until_ready().await.expect("an answer for each")));
+    }
+    let most = most_in(started, 1, 3);
+    assert!(served <= most, "{served} of one pipeline were served, where {most} may be");
+    // The rest need not wait for as long as that.
+    plans::add(stack, "sent-ahead", rate(0, 0)).await;
+    for _ in 8..40 {
+        client.until_ready().await.expect("an answer for each");
+    }
+}
+
+async fn over_http(stack: &Stack, tenant: &Tenant) -> Response {
+    let url = format!("{}/sql", stack.descriptor().gateway.http);
+    let request = reqwest::Client::new().post(url).bearer_auth(&tenant.api_key);
+    request.body(r#"{"query":"select 1"}"#).send().await.expect("an answer")
+}
+
+fn number(response: &Response, header: &str) -> u64 {
+    let value = response.headers().get(header).unwrap_or_else(|| panic!("no {header}: {response:?}"));
+    value.to_str().expect("text").parse().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_is_refused_at_once_and_told_what_is_left() {
+    let (_turn, stack) = alone().await;
+    let limited = tenant(stack, "over-http", rate(1, 3)).await;
+    let first = over_http(stack, &limited).await;
+    assert_eq!(first.status(), 200);
+    assert_eq!(number(&first, "ratelimit-limit"), 1);
+    assert!(number(&first, "ratelimit-remaining") <= 3);
+    assert_eq!(first.headers()["ratelimit-policy"], "1;w=1;burst=3");
+    let refused = eventually("it is refused", async || {
+        let answer = over_http(stack, &limited).await;
+        (answer.status() == 429).then_some(answer)
+    })
+    .await;
+    assert!((1..=3).contains(&number(&refused, "retry-after")));
+    assert!(number(&refused, "ratelimit-reset") >= 1);
+    let body: Value = refused.json().await.expect("a body that drivers read");
+    assert_eq!((body["code"].as_str(), body["hint"].is_string()), (Some("53400"), true), "{body:#}");
+    let unlimited = tenant(stack, "without-a-rate", limits(5, 0, 100)).await;
+    let answer = over_http(stack, &unlimited).await;
+    assert!(!answer.headers().contains_key("ratelimit-limit"), "{answer:?}");
+}
