@@ -31,10 +31,7 @@ async fn keepers(stack: &Stack, entry: &Entry, tenants: &[Tenant]) -> Vec<Client
         client.batch_execute("create temp table kept (a int)").await.expect("it may keep its connection");
         keepers.push(client);
     }
-    wait_until("they are counted", async || {
-        stack.metric("tenantry_cluster_long_held_connections", &["kind=\"pinned\""]).await == f64::from(KEPT)
-    })
-    .await;
+    wait_until("they are counted", async || long_held(stack).await == f64::from(KEPT)).await;
     work.stop().await;
     keepers
 }
@@ -105,4 +102,38 @@ async fn transactions_go_on_at_a_gateway_whose_clients_keep_what_another_could_u
     work.stop().await;
     assert_within(watch.stop().await, BUDGET);
     stack.stop().await;
+}
+
+/// What one gateway may have of the budget, but for what stays for transactions.
+const KEPT_AT_MOST: u32 = (BUDGET - 1) * 80 / 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_asks_for_more_before_a_client_is_refused_that_pins() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let (stack, tenants) = fleet::stack(BUDGET).await;
+    let entry = Entry::of(&stack);
+    let mut keepers = Vec::new();
+    for number in 1..=KEPT_AT_MOST {
+        // Nobody else wants anything: without a request the share ends where four fifths of it are kept. The catalog may
+        // be slow, and the client come again.
+        let keeper = eventually("the client may keep its connection", async || {
+            let client = login(&entry, &tenants[0]).await;
+            client.batch_execute("create temp table kept (a int)").await.ok()?;
+            wait_until("it is counted, or gone", async || {
+                client.is_closed() || long_held(&stack).await == f64::from(number)
+            })
+            .await;
+            (!client.is_closed()).then_some(client)
+        })
+        .await;
+        keepers.push(keeper);
+    }
+    for keeper in &keepers {
+        keeper.batch_execute("select * from kept").await.expect("it has kept its connection");
+    }
+    stack.stop().await;
+}
+
+async fn long_held(stack: &Stack) -> f64 {
+    stack.metric("tenantry_cluster_long_held_connections", &["kind=\"pinned\""]).await
 }

@@ -1,8 +1,11 @@
 //! Tenants that want more than there is.
 
 use crate::{BUDGET, Busy, CLUSTER, alone, connections, limits, login, nothing_is_in_use, run, tenant};
-use harness::wait_until;
+use harness::{Stack, Tenant, eventually, wait_until};
+use reqwest::Method;
+use serde_json::json;
 use suites::admin;
+use tenantry::client::path;
 use tokio::task::JoinSet;
 
 /// What is kept for a tenant.
@@ -133,13 +136,61 @@ async fn many_clients_of_one_user_do_not_hold_another_user_up() {
         stack.metric("tenantry_pool_waiting_clients", &["tenant=\"users\""]).await >= 30.0
     })
     .await;
-    // Requests over HTTP wait in a line of their own.
+    // The key that requests over HTTP come with is another user.
     let before = crowd.served();
     let (status, answer) = stack.http_query(&tenant, "select 1", &[]).await;
     let served_meanwhile = crowd.served() - before;
     assert_eq!(status, 200, "{answer}");
     assert!(served_meanwhile < 30, "{served_meanwhile} of the crowd went first");
     crowd.stop().await;
+}
+
+/// The tenant with one more key.
+async fn with_another_key(stack: &Stack, tenant: &Tenant) -> Tenant {
+    let credentials = path(&["tenants", &tenant.id, "credentials"]);
+    let made = stack.must(Method::POST, &credentials, Some(&json!({ "kind": "api-key" }))).await;
+    let api_key = made["api_key"].as_str().expect("it is shown once").to_owned();
+    let tenant = Tenant { api_key, ..tenant.clone() };
+    eventually("the gateway knows the key", async || {
+        (stack.http_query(&tenant, "select 1", &[]).await.0 == 200).then_some(())
+    })
+    .await;
+    tenant
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_requests_with_one_key_do_not_hold_another_key_up() {
+    const CROWD: u32 = 20;
+    let (_turn, stack) = alone().await;
+    let tenant = tenant(stack, "keys", limits(1, 0, 100)).await;
+    let other = with_another_key(stack, &tenant).await;
+    let mut holder = login(&tenant).await;
+    run(&mut holder, "create table served (turn serial, who text)").await;
+    run(&mut holder, "begin").await;
+    let mut requests = JoinSet::new();
+    let mut ask = async |of: &Tenant, waiting: u32| {
+        let of = of.clone();
+        requests.spawn(async move {
+            let insert = "insert into served (who) values ($1)";
+            stack.http_query(&of, insert, &[&of.api_key]).await
+        });
+        wait_until("it waits", async || {
+            stack.metric("tenantry_pool_waiting_clients", &["tenant=\"keys\""]).await == f64::from(waiting)
+        })
+        .await;
+    };
+    for waiting in 1..=CROWD {
+        ask(&tenant, waiting).await;
+    }
+    ask(&other, CROWD + 1).await;
+    run(&mut holder, "commit").await;
+    for (status, answer) in requests.join_all().await {
+        assert_eq!(status, 200, "{answer}");
+    }
+    let turn = "select turn from served where who = $1";
+    let (_, answer) = stack.http_query(&other, turn, &[&other.api_key]).await;
+    let turn = answer["rows"][0]["turn"].as_u64().expect("it was served");
+    assert!(turn <= 3, "{} of the crowd went first", turn - 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
