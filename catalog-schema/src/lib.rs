@@ -63,8 +63,8 @@ pub use read::routes::{
 };
 pub use read::services::{ServiceDetail, ServiceRecord};
 pub use read::sessions::{SessionHolder, SessionMethod, SessionRecord};
-pub use read::storage::StorageUse;
 pub use read::signing_keys::{SigningKey, SigningKeyRecord};
+pub use read::storage::StorageUse;
 pub use read::tenants::{TenantFilter, TenantRecord};
 pub use read::tombstones::TombstoneRecord;
 pub use read::users::{UserIdentity, UserLogin, UserRecord};
@@ -87,7 +87,7 @@ pub use write::services::{NewService, SERVICE_TENANTS_MAX, SERVICES_LIVE_MAX};
 pub use write::sessions::{NewSession, SESSIONS_LIVE_MAX, TokenGrant};
 pub use write::signing_keys::NewSigningKey;
 pub use write::steps::StepOutcome;
+pub use write::storage::{DueDatabase, Measurement, StandingChange};
 pub use write::tenants::{ALIASES_MAX, NewTenant, TenantPatch};
 pub use write::upkeep::{Pruned, Retention};
 pub use write::users::{NewUser, USER_IDENTITIES_MAX, UserPatch};
-pub use write::storage::{DueDatabase, Measurement, StandingChange};

@@ -1,8 +1,8 @@
 //! What a scrape of the control plane shows. Labels are routes, kinds and steps: words of ours, so few.
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    exponential_buckets,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, exponential_buckets,
 };
 use std::time::Duration;
 use tenancy::StorageStanding;
@@ -214,7 +214,8 @@ impl Metrics {
     /// How many tenants stand how with their quota; nobody stands as what is left out.
     pub(crate) fn storage_standings(&self, standings: &[(StorageStanding, u64)]) {
         for standing in StorageStanding::ALL {
-            let tenants = standings.iter().find(|(one, _)| *one == standing).map_or(0, |(_, tenants)| *tenants);
+            let tenants =
+                standings.iter().find(|(one, _)| *one == standing).map_or(0, |(_, tenants)| *tenants);
             let tenants = i64::try_from(tenants).unwrap_or(i64::MAX);
             self.storage_tenants.with_label_values(&[standing.as_str()]).set(tenants);
         }

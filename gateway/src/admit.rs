@@ -3,9 +3,9 @@
 //! What is said here is said only after authentication: a stranger learns nothing of a tenant's state.
 //! A permit is a guard; dropping it on any path gives the place back.
 
+pub mod addresses;
 pub mod allow_list;
 pub mod feature;
-pub mod addresses;
 pub mod gate;
 pub mod rate;
 pub mod storage;

@@ -121,9 +121,7 @@ pub const fn sqlstate(kind: ErrorKind) -> SqlState {
         ErrorKind::TenantMissing
         | ErrorKind::TenantConflict
         | ErrorKind::TlsRequired
-        | ErrorKind::AddressNotAllowed => {
-            SqlState::INVALID_AUTHORIZATION_SPECIFICATION
-        }
+        | ErrorKind::AddressNotAllowed => SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
         ErrorKind::Unauthenticated => SqlState::INVALID_PASSWORD,
         ErrorKind::TenantUnknown => SqlState::INVALID_CATALOG_NAME,
         ErrorKind::Forbidden => SqlState::INSUFFICIENT_PRIVILEGE,

@@ -204,8 +204,7 @@ fn expected(role: &AccessRole, settings: RoleSettings) -> Expected<'_> {
 async fn put_in_order(state: &EngineState, tenant: TenantId) -> Result<bool, NotInOrder> {
     let Some((_, ddl, placement)) = enter(state, tenant).await? else { return Ok(false) };
     let settings = state.catalog.role_settings_applied(tenant).await?;
-    let all: Vec<Expected<'_>> =
-        placement.access_roles.iter().map(|role| expected(role, settings)).collect();
+    let all: Vec<Expected<'_>> = placement.access_roles.iter().map(|role| expected(role, settings)).collect();
     let owner = [ExpectedOwner { role: &placement.role, settings }];
     let is_drifted = !drift::find(&ddl, &all).await?.is_empty();
     let is_drifted = is_drifted || !drift::find_owners(&ddl, &owner).await?.is_empty();

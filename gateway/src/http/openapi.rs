@@ -4,28 +4,27 @@
 use super::endpoint::Endpoint;
 use super::failure::ErrorBody;
 use super::features::Features;
-use super::request::{
-    ARRAY_MODE, BATCH_DEFERRABLE, BATCH_ISOLATION_LEVEL, BATCH_READ_ONLY, RAW_TEXT_OUTPUT,
-};
+use super::request::{ARRAY_MODE, BATCH_DEFERRABLE, BATCH_ISOLATION_LEVEL, BATCH_READ_ONLY, RAW_TEXT_OUTPUT};
 use crate::resolve::request::{CONNECTION_STRING, TENANT_HEADER};
 use serde_json::json;
 use std::sync::LazyLock;
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::ToSchema;
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{
-    Content, HeaderBuilder, Info, License, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required,
-    Response, ResponseBuilder, Schema,
+    Content, HeaderBuilder, Info, License, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Response,
+    ResponseBuilder, Schema,
 };
-use utoipa::ToSchema;
 
 /// The document, as JSON.
-pub static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    document().to_pretty_json().expect("a document of plain values always serialises")
-});
+pub static DOCUMENT: LazyLock<String> =
+    LazyLock::new(|| document().to_pretty_json().expect("a document of plain values always serialises"));
 
 /// A parameter: text, number, boolean, JSON or an array becomes text for PostgreSQL, which gives it its type.
 #[derive(ToSchema)]
@@ -133,8 +132,7 @@ fn document() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An API key, a token, or a service credential"));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-    let string =
-        ApiKeyValue::with_description(CONNECTION_STRING, "postgres://USER:PASSWORD@HOST/DATABASE");
+    let string = ApiKeyValue::with_description(CONNECTION_STRING, "postgres://USER:PASSWORD@HOST/DATABASE");
     components.add_security_scheme("connection_string", SecurityScheme::ApiKey(ApiKey::Header(string)));
     document
 }
@@ -161,7 +159,9 @@ fn methods(endpoint: Endpoint) -> Vec<HttpMethod> {
     match endpoint {
         Endpoint::Sql => vec![HttpMethod::Post, HttpMethod::Options],
         Endpoint::WebSocket => vec![HttpMethod::Get],
-        Endpoint::Features | Endpoint::Healthy | Endpoint::Ready | Endpoint::OpenApi => vec![HttpMethod::Get, HttpMethod::Head],
+        Endpoint::Features | Endpoint::Healthy | Endpoint::Ready | Endpoint::OpenApi => {
+            vec![HttpMethod::Get, HttpMethod::Head]
+        }
     }
 }
 
@@ -194,10 +194,14 @@ fn operation(endpoint: Endpoint, has_tenant: bool) -> Operation {
 
 fn sql() -> OperationBuilder {
     let one_of = |first: &str, second: &str| {
-        utoipa::openapi::OneOfBuilder::new().item(Ref::from_schema_name(first)).item(Ref::from_schema_name(second))
+        utoipa::openapi::OneOfBuilder::new()
+            .item(Ref::from_schema_name(first))
+            .item(Ref::from_schema_name(second))
     };
     let body = RequestBodyBuilder::new()
-        .description(Some("One statement, or a batch. The content type is not looked at: the driver sends text/plain."))
+        .description(Some(
+            "One statement, or a batch. The content type is not looked at: the driver sends text/plain.",
+        ))
         .content("application/json", Content::new(Some(Schema::OneOf(one_of("Statement", "Batch").build()))))
         .required(Some(Required::True));
     let results = Schema::OneOf(one_of("QueryResult", "BatchResult").build());
@@ -221,13 +225,18 @@ fn sql() -> OperationBuilder {
             "The isolation level of a batch",
         ),
         (BATCH_READ_ONLY, &["true", "false"], "A batch that only reads"),
-        (BATCH_DEFERRABLE, &["true", "false"], "A serializable batch that only reads, and waits rather than fails"),
+        (
+            BATCH_DEFERRABLE,
+            &["true", "false"],
+            "A serializable batch that only reads, and waits rather than fails",
+        ),
         (TENANT_HEADER, &[], "The tenant's id or slug; only with a service credential"),
     ] {
         operation = operation.parameter(parameter(name, ParameterIn::Header, values, about));
     }
     let read_only = "The statements run in a read-only transaction that they cannot lift";
-    operation = operation.parameter(parameter("read_only", ParameterIn::Query, &["true", "false"], read_only));
+    operation =
+        operation.parameter(parameter("read_only", ParameterIn::Query, &["true", "false"], read_only));
     for (status, about) in [
         ("400", "PostgreSQL's answer to a statement that fails, or a request that cannot be read"),
         ("401", "The credential is missing or not good"),
@@ -368,7 +377,10 @@ mod tests {
             let below = format!("/t/{{tenant}}{}", endpoint.path());
             for path in [Some(endpoint.path()), endpoint.is_tenants().then_some(below.as_str())] {
                 let methods = endpoint.allow().split(", ").map(str::to_lowercase);
-                expected.extend(path.into_iter().flat_map(|path| methods.clone().map(move |method| format!("{method} {path}"))));
+                expected.extend(
+                    path.into_iter()
+                        .flat_map(|path| methods.clone().map(move |method| format!("{method} {path}"))),
+                );
             }
         }
         let described = document["paths"].as_object().expect("paths").iter().flat_map(|(path, item)| {
@@ -385,6 +397,8 @@ mod tests {
         let document: Value = serde_json::from_str(&DOCUMENT).expect("it is JSON");
         let described = &document["components"]["schemas"]["ErrorBody"]["properties"];
         let written = serde_json::to_value(ErrorBody::default()).expect("text and nulls");
-        assert!(described.as_object().expect("fields").keys().eq(written.as_object().expect("fields").keys()));
+        assert!(
+            described.as_object().expect("fields").keys().eq(written.as_object().expect("fields").keys())
+        );
     }
 }

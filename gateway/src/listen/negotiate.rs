@@ -107,7 +107,9 @@ pub async fn startup_inside(
             }
             Ok(FirstPacket::Startup(startup)) => return Ok(Some((wire, startup))),
             Err(WireError::Gone) => return Ok(None),
-            Err(WireError::Refused(refusal)) => return Err(Box::new(Refused { wire, refusal, tenant: None })),
+            Err(WireError::Refused(refusal)) => {
+                return Err(Box::new(Refused { wire, refusal, tenant: None }));
+            }
         }
     }
     Err(Box::new(Refused { wire, refusal: too_many_requests(), tenant: None }))

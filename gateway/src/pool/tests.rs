@@ -17,8 +17,8 @@ use pgwire::CancelKey;
 use pgwire::scram::ClientKeys;
 use std::sync::{Arc, Weak};
 use tenancy::{
-    Access, ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, StorageStanding, TenantId, TenantState,
-    TlsMode, WEIGHT_DEFAULT,
+    Access, ClusterId, ClusterState, ErrorKind, Generation, Isolation, Limits, StorageStanding, TenantId,
+    TenantState, TlsMode, WEIGHT_DEFAULT,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;

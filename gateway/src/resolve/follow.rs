@@ -14,17 +14,17 @@ mod telling;
 mod withdrawal;
 
 use super::{Installation, Routes};
+use crate::admit::storage;
 use crate::authenticate::uses::Uses;
 use crate::cancel::Peers;
-use crate::admit::storage;
 use crate::clients::Clients;
 use crate::pool::Registry;
+pub use absence::Attendance;
+use absence::Pass;
 use catalog_schema::{
     BudgetWakeups, Catalog, CatalogError, Changed, ChangedDomains, GatewayHeartbeat, RouteWakeups,
 };
 use config::RouteCacheConfig;
-pub use absence::Attendance;
-use absence::Pass;
 use rates::Rates;
 use shares::Shares;
 use std::collections::HashSet;

@@ -22,7 +22,8 @@ pub(super) fn join_closed_parts(schemas: &mut Schemas) {
 
 /// `None`: no part is closed, or one is no object.
 fn joined(parts: &AllOf, schemas: &Schemas) -> Option<Object> {
-    let mut whole = Object { description: parts.description.clone(), ..Object::default() };
+    let mut whole = Object::default();
+    whole.description = parts.description.clone();
     let mut has_closed = false;
     for part in &parts.items {
         let Schema::Object(part) = resolved(part, schemas)? else { return None };

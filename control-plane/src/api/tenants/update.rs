@@ -41,7 +41,8 @@ pub(in super::super) struct TenantUpdate {
 
 impl TenantUpdate {
     fn check(self, state: &ApiState) -> ApiResult<TenantPatch> {
-        let keep = self.keep_old_slug_s.map_or(state.keep_old_slug, |seconds| Duration::from_secs(seconds.into()));
+        let keep =
+            self.keep_old_slug_s.map_or(state.keep_old_slug, |seconds| Duration::from_secs(seconds.into()));
         if keep > KEEP_MAX {
             let detail = format!("keep_old_slug_s is 0 to {}", KEEP_MAX.as_secs());
             return Err(Problem::new(ProblemKind::InvalidField).detail(detail).field("keep_old_slug_s"));

@@ -118,8 +118,9 @@ async fn a_change_that_is_never_committed_does_not_hold_the_cluster() {
     let admin = world.catalog.cluster_admin(placement.cluster).await.unwrap().unwrap();
     let ddl = world.engine.clusters.lock(&admin.into()).await.unwrap();
     // Longer than it waits for the role, shorter than any other statement waits for a lock.
-    let waits =
-        tokio::time::timeout(Duration::from_secs(8), crate::access_roles::put_in_order(&ddl, &placement, &RoleSettings::default()));
+    let settings = RoleSettings::default();
+    let order = crate::access_roles::put_in_order(&ddl, &placement, &settings);
+    let waits = tokio::time::timeout(Duration::from_secs(8), order);
     let refused = waits.await.expect("it gives up soon").unwrap_err();
     assert!(refused.to_string().contains("lock timeout"), "{refused}");
     ddl.release().await;

@@ -67,8 +67,11 @@ static SHUT_OUT: Spec = Spec::counter(
     &[],
     "Clients ended because their tenant's allow list has their address no more.",
 );
-static FEATURES: Spec =
-    Spec::gauge("tenantry_gateway_features", &[], "Features that this gateway knows; there are 1,000 at most.");
+static FEATURES: Spec = Spec::gauge(
+    "tenantry_gateway_features",
+    &[],
+    "Features that this gateway knows; there are 1,000 at most.",
+);
 static USES_DROPPED: Spec = Spec::counter(
     "tenantry_credential_uses_dropped_total",
     &[],

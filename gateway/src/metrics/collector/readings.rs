@@ -2,9 +2,9 @@
 
 use super::budget_families::BudgetReading;
 use super::console_families::ConsoleReading;
-use super::rate_families::RateReading;
 use super::http_families::HttpReading;
 use super::login_families::LoginReading;
+use super::rate_families::RateReading;
 use super::share_families::ShareReading;
 use super::token_families::TokenReading;
 use crate::cancel::CancelOutcome;
