@@ -3,14 +3,14 @@
 
 use crate::dns::NameServer;
 use crate::fixture::{Plane, TOKEN, servers};
-use catalog_schema::{Context, NewSession, NewUser, SessionMethod, UserIdentity};
+use catalog_schema::{Context, GatewayHeartbeat, NewSession, NewUser, SessionMethod, UserIdentity};
 use control_plane::failpoint::{Failpoints, NoFailpoints};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
-use tenancy::{KeyScope, MemberRole, Permissions, Role, SessionId, TenantId, UserId};
+use tenancy::{GatewayId, KeyScope, MemberRole, Permissions, Revision, Role, SessionId, TenantId, UserId};
 
 /// A tenant and what is in it.
 pub(crate) struct Side {
@@ -75,6 +75,7 @@ impl World {
         plane.register_eu().await;
         let database = servers().await.catalog.connect(&plane.catalog_name()).await.unwrap();
         let shared = installation(&plane).await;
+        a_gateway_that_is_gone(&plane, &database).await;
         let sides =
             [Side::new(&plane, "kestrel", &shared).await, Side::new(&plane, "otterline", &shared).await];
         let mut world = Self { plane, name_server, sides, askers: strangers(), database };
@@ -184,6 +185,9 @@ impl World {
 /// A feature that is there.
 const FEATURE: &str = "beta";
 
+/// A gateway that is on record.
+const GATEWAY: &str = "gateway-gone";
+
 /// What the operator has beside tenants.
 async fn installation(plane: &Plane) -> Vec<(&'static str, String)> {
     let issuer = plane.expect(201, plane.post("/v1/issuers", issuer("installation"))).await;
@@ -191,6 +195,20 @@ async fn installation(plane: &Plane) -> Vec<(&'static str, String)> {
     let service = plane.expect(201, plane.post("/v1/service-credentials", service)).await;
     plane.expect(201, plane.post("/v1/features", json!({ "name": FEATURE }))).await;
     vec![("issuer", text(&issuer["id"])), ("service_credential", text(&service["service_credential"]["id"]))]
+}
+
+/// Leaves a gateway on record that has been silent for long enough to be forgotten.
+async fn a_gateway_that_is_gone(plane: &Plane, database: &tokio_postgres::Client) {
+    let beat = GatewayHeartbeat {
+        id: GatewayId::generate(),
+        name: GATEWAY.to_owned(),
+        region: "eu".parse().unwrap(),
+        address: "10.0.0.7:6432".to_owned(),
+        applied_revision: Revision::new(0),
+    };
+    plane.catalog.gateway_heartbeat(&beat).await.unwrap();
+    let sql = "update catalog.gateways set heartbeat_at = now() - interval '10 minutes'";
+    database.execute(sql, &[]).await.unwrap();
 }
 
 /// An identity provider whose keys nobody has.
@@ -282,6 +300,7 @@ impl Side {
             ("plan", "standard"),
             ("external_id", "org_1"),
             ("feature", FEATURE),
+            ("gateway", GATEWAY),
         ];
         if let Some((_, value)) = shared.iter().find(|(of, _)| *of == name) {
             return (*value).to_owned();
