@@ -3,7 +3,7 @@
 use super::handing::{limits, with_connections};
 use super::{registry, route};
 use crate::pool::{Asker, CheckoutError, Keeping, LongHold, Pool, Registry};
-use catalog_schema::{PlacementRecord, RouteRecord};
+use catalog_schema::{ClusterRecord, PlacementRecord, RouteRecord};
 use futures_util::poll;
 use std::pin::pin;
 use std::sync::Arc;
@@ -81,6 +81,10 @@ async fn a_connection_that_is_kept_for_something_else_keeps_its_place() {
 #[tokio::test]
 async fn who_has_a_connection_may_keep_it_once_there_are_more() {
     let (pool, _servers) = pool_of(&registry(), 3, &route()).await;
+    let cluster = pool.cluster();
+    let record = ClusterRecord::clone(&cluster.record());
+    cluster.set_limit(3);
+    cluster.update(&ClusterRecord { version: record.version + 1, connection_budget: 4, ..record });
     let _kept = [(); 2].map(|()| pool.checkout_for_session_now().expect("it may be kept"));
     let mut third = pool.checkout_now().expect("idle");
     third.keep_long(LongHold::Pinned).expect_err("as many are kept as may be");
