@@ -52,15 +52,25 @@ create table catalog.storage_use (
   due_at      timestamptz not null,
   measured_at timestamptz,
   bytes       bigint check (bytes >= 0),
-  standing    text not null default 'within' check (standing in ('within', 'near', 'full', 'sealed')),
+  standing    text not null default 'within' check (standing in ('within', 'near', 'full', 'sealed', 'closed')),
+  -- The quotas that the standing was found by.
+  soft_bytes   bigint,
+  hard_bytes   bigint,
+  -- Since when it is sealed or closed, and what it took once whatever still wrote then had been ended.
+  sealed_since timestamptz,
+  sealed_bytes bigint,
+  check ((sealed_bytes is null) = (sealed_since is null)),
   check ((bytes is null) = (measured_at is null))
 ) with (fillfactor = 50);
 
 -- How a database of so many bytes stands with its quotas; 0 is none. What a full tenant may still take, so that it can
--- delete, is a tenth of its hard quota, and 16 MiB at least.
-create function catalog.storage_standing(bytes bigint, soft bigint, hard bigint) returns text
+-- delete, is a tenth of its hard quota, and 16 MiB at least. What a sealed one takes in addition is as much again: only a
+-- role that may do what its owner lends it can have written that.
+create function catalog.storage_standing(bytes bigint, sealed_bytes bigint, soft bigint, hard bigint) returns text
 language sql immutable as $$
   select case
+    when hard > 0 and bytes >= hard + greatest(hard / 10, 16777216)
+      and bytes >= sealed_bytes + greatest(hard / 10, 16777216) then 'closed'
     when hard > 0 and bytes >= hard + greatest(hard / 10, 16777216) then 'sealed'
     when hard > 0 and bytes >= hard then 'full'
     when soft > 0 and bytes >= soft then 'near'
@@ -69,7 +79,9 @@ language sql immutable as $$
 $$;
 
 -- Gateways read the standing with the route, by the limits of that moment: a larger plan counts at once. What they have
--- to be told is that a measurement has changed it.
+-- to be told is that a measurement has changed it. While the quotas are others than those of the measurement before, what
+-- gateways have made of it is not the standing that is here: then they are told in any case.
 create constraint trigger storage_use_route after update on catalog.storage_use
-deferrable initially deferred for each row when (old.standing is distinct from new.standing)
+deferrable initially deferred for each row when (old.standing is distinct from new.standing
+  or old.bytes is not null and (old.soft_bytes, old.hard_bytes) is distinct from (new.soft_bytes, new.hard_bytes))
 execute function catalog.route_changed('tenant_id');

@@ -131,6 +131,24 @@ impl World {
         self.catalog_session().await.batch_execute(&sql).await.unwrap();
     }
 
+    /// Says of the tenant that its database is on a cluster of its own, at this port.
+    pub(crate) async fn move_to_port(&self, tenant: TenantId, port: u16) -> ClusterId {
+        let placement = self.catalog.placement_get(tenant).await.unwrap().unwrap();
+        let from = self.catalog.cluster_admin(placement.cluster).await.unwrap().unwrap();
+        let mut tx = self.catalog.begin(&somebody()).await.unwrap();
+        let cluster =
+            NewCluster { name: "eu-2".parse().unwrap(), port, ..cluster(&from.password, "1".to_owned()) };
+        tx.cluster_create(&cluster).await.unwrap();
+        tx.commit().await.unwrap();
+        let sql = format!(
+            "set session_replication_role = replica;
+             update catalog.placements set cluster_id = '{}' where tenant_id = '{tenant}'",
+            cluster.id
+        );
+        self.catalog_session().await.batch_execute(&sql).await.unwrap();
+        cluster.id
+    }
+
     async fn catalog_session(&self) -> tokio_postgres::Client {
         let config: tokio_postgres::Config = self.catalog_dsn.expose().parse().unwrap();
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
@@ -150,23 +168,27 @@ async fn register(catalog: &Catalog, server: &Server, admin: &tokio_postgres::Cl
     let row = admin.query_one("select system_identifier::text from pg_control_system()", &[]).await.unwrap();
     let mut tx = catalog.begin(&somebody()).await.unwrap();
     tx.region_create(&"eu".parse().unwrap(), "EU").await.unwrap();
-    let cluster = NewCluster {
+    let cluster = NewCluster { port: server.port(), ..cluster(server.password(), row.get(0)) };
+    tx.cluster_create(&cluster).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+fn cluster(password: &Secret, system_identifier: String) -> NewCluster {
+    NewCluster {
         id: ClusterId::generate(),
         name: "eu-1".parse().unwrap(),
         region: "eu".parse().unwrap(),
         host: "127.0.0.1".to_owned(),
-        port: server.port(),
+        port: 5432,
         admin_user: launcher::ADMIN_USER.to_owned(),
         admin_database: "postgres".to_owned(),
-        admin_password: server.password().clone(),
-        system_identifier: row.get(0),
+        admin_password: password.clone(),
+        system_identifier,
         server_version_num: 150_000,
         connection_budget: 20,
         capacity: 1_000,
         tls: ClusterTls { mode: TlsMode::Disable, ..ClusterTls::default() },
-    };
-    tx.cluster_create(&cluster).await.unwrap();
-    tx.commit().await.unwrap();
+    }
 }
 
 /// Polls until `look` finds something.

@@ -74,13 +74,19 @@ impl Limits {
         storage_hard_bytes: 0,
     };
 
-    /// How a database of so many bytes stands with the quotas. The catalog decides for gateways by the same rule
-    /// (`catalog.storage_standing`).
+    /// How a database of so many bytes stands with the quotas; `sealed_bytes` is what it took when it was sealed, if it
+    /// is. The catalog decides for gateways by the same rule (`catalog.storage_standing`).
     #[must_use]
-    pub fn storage_standing(&self, bytes: u64) -> StorageStanding {
+    pub fn storage_standing(&self, bytes: u64, sealed_bytes: Option<u64>) -> StorageStanding {
         let hard = self.storage_hard_bytes;
-        if hard > 0 && bytes >= hard + storage_margin(hard) {
-            StorageStanding::Sealed
+        let margin = storage_margin(hard);
+        if hard > 0 && bytes >= hard.saturating_add(margin) {
+            let has_grown = |sealed: u64| bytes >= sealed.saturating_add(margin);
+            if sealed_bytes.is_some_and(has_grown) {
+                StorageStanding::Closed
+            } else {
+                StorageStanding::Sealed
+            }
         } else if hard > 0 && bytes >= hard {
             StorageStanding::Full
         } else if self.storage_soft_bytes > 0 && bytes >= self.storage_soft_bytes {

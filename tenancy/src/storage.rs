@@ -17,11 +17,13 @@ pub enum StorageStanding {
     Full,
     /// So much more than the hard quota that it has done something else than delete: it may only read.
     Sealed,
+    /// It has grown by as much again since it was sealed, by what its owner lends to those who only read: nobody is served.
+    Closed,
 }
 
 impl StorageStanding {
     /// Every standing.
-    pub const ALL: [Self; 4] = [Self::Within, Self::Near, Self::Full, Self::Sealed];
+    pub const ALL: [Self; 5] = [Self::Within, Self::Near, Self::Full, Self::Sealed, Self::Closed];
 
     /// The word used by the API, the CLI, metrics and the catalog.
     #[must_use]
@@ -31,13 +33,14 @@ impl StorageStanding {
             Self::Near => "near",
             Self::Full => "full",
             Self::Sealed => "sealed",
+            Self::Closed => "closed",
         }
     }
 
     /// Is the hard quota reached?
     #[must_use]
     pub const fn is_read_only(self) -> bool {
-        matches!(self, Self::Full | Self::Sealed)
+        matches!(self, Self::Full | Self::Sealed | Self::Closed)
     }
 }
 
@@ -49,7 +52,7 @@ impl fmt::Display for StorageStanding {
 
 /// The text names no standing.
 #[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is not a storage standing: use within, near, full or sealed")]
+#[error("\"{0}\" is not a storage standing: use within, near, full, sealed or closed")]
 pub struct UnknownStorageStanding(String);
 
 impl FromStr for StorageStanding {

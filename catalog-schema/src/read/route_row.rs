@@ -37,7 +37,7 @@ select t.id, t.slug, t.plan, t.state, t.isolation, t.generation, t.region, t.all
   coalesce(e.body_bytes_max, l.body_bytes_max) as body_bytes_max,
   coalesce(e.storage_soft_bytes, l.storage_soft_bytes) as storage_soft_bytes,
   coalesce(e.storage_hard_bytes, l.storage_hard_bytes) as storage_hard_bytes,
-  coalesce(catalog.storage_standing(u.bytes, coalesce(e.storage_soft_bytes, l.storage_soft_bytes),
+  coalesce(catalog.storage_standing(u.bytes, u.sealed_bytes, coalesce(e.storage_soft_bytes, l.storage_soft_bytes),
     coalesce(e.storage_hard_bytes, l.storage_hard_bytes)), 'within') as storage_standing,
   coalesce(rs.epoch, 0) as settings_epoch,
   p.database_name, p.database_oid, p.role_name, p.keys,

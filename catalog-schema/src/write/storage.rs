@@ -9,6 +9,10 @@ use serde_json::json;
 use std::time::Duration;
 use tenancy::{ClusterId, StorageStanding, TenantId};
 
+/// How long what still writes when a tenant is sealed may take to end. What it has written by then is not held against
+/// the tenant.
+const SEAL_SETTLED: Duration = Duration::from_secs(5);
+
 /// A database whose size is to be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueDatabase {
@@ -95,28 +99,40 @@ impl Tx {
         &mut self,
         measured: &[Measurement],
     ) -> Result<Vec<StandingChange>, CatalogError> {
+        let settled = i64::try_from(SEAL_SETTLED.as_secs()).unwrap_or(i64::MAX);
         let sql = "with measured as (select * from unnest($1::uuid[], $2::bigint[]) as m (tenant_id, bytes)),
                    before as (
-                     select u.tenant_id, u.standing from catalog.storage_use u join measured using (tenant_id)
+                     select u.tenant_id, u.standing, u.sealed_since, u.sealed_bytes
+                     from catalog.storage_use u join measured using (tenant_id)
                      order by u.tenant_id for no key update of u),
+                   quotas as (
+                     select b.tenant_id, b.standing as before, b.sealed_since, m.bytes,
+                       case when b.sealed_since <= clock_timestamp() - $3 * interval '1 second'
+                         then b.sealed_bytes else m.bytes end as sealed_bytes,
+                       coalesce(e.storage_soft_bytes, l.storage_soft_bytes) as soft,
+                       coalesce(e.storage_hard_bytes, l.storage_hard_bytes) as hard
+                     from before b
+                     join measured m on m.tenant_id = b.tenant_id
+                     join catalog.tenants t on t.id = b.tenant_id
+                     join catalog.plans l on l.name = t.plan
+                     left join catalog.entitlements e on e.tenant_id = t.id),
+                   found as (
+                     select *, catalog.storage_standing(bytes, sealed_bytes, soft, hard) as standing from quotas),
                    written as (
                      update catalog.storage_use u
-                     set bytes = m.bytes, measured_at = clock_timestamp(),
-                       standing = catalog.storage_standing(m.bytes,
-                         coalesce(e.storage_soft_bytes, l.storage_soft_bytes),
-                         coalesce(e.storage_hard_bytes, l.storage_hard_bytes))
-                     from measured m
-                     join before b on b.tenant_id = m.tenant_id
-                     join catalog.tenants t on t.id = m.tenant_id
-                     join catalog.plans l on l.name = t.plan
-                     left join catalog.entitlements e on e.tenant_id = t.id
-                     where u.tenant_id = m.tenant_id
-                     returning u.tenant_id, b.standing as before, u.standing as after, u.bytes)
+                     set bytes = f.bytes, measured_at = clock_timestamp(), standing = f.standing,
+                       soft_bytes = f.soft, hard_bytes = f.hard,
+                       sealed_bytes = case when f.standing in ('sealed', 'closed') then f.sealed_bytes end,
+                       sealed_since = case when f.standing in ('sealed', 'closed')
+                         then coalesce(f.sealed_since, clock_timestamp()) end
+                     from found f
+                     where u.tenant_id = f.tenant_id
+                     returning u.tenant_id, f.before, u.standing as after, u.bytes)
                    select * from written where before <> after order by tenant_id";
         let tenants = measured.iter().map(|measured| measured.tenant.as_uuid()).collect();
         // What a column cannot hold, no disk can.
         let bytes = measured.iter().map(|one| i64::try_from(one.bytes).unwrap_or(i64::MAX)).collect();
-        let rows = self.rows(sql, &[uuids(Some(tenants)), bigints(bytes)]).await?;
+        let rows = self.rows(sql, &[uuids(Some(tenants)), bigints(bytes), bigint(settled)]).await?;
         let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
             let change = StandingChange {

@@ -8,22 +8,24 @@ use crate::metrics::Outcome;
 use crate::postgres::{Endpoint, PostgresError, size};
 use catalog_schema::{CatalogError, Context, DueDatabase, Measurement, Page};
 use config::StorageConfig;
-use futures_util::StreamExt;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{ClusterId, StorageStanding};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// A second, for which `rate_max` is.
 const ROUND: Duration = Duration::from_secs(1);
 
 /// Clusters that are measured at the same time.
-const CLUSTERS_AT_ONCE: usize = 8;
+const CLUSTERS_AT_ONCE: usize = 32;
 
 /// Clusters that are asked for in one go.
 const PAGE: u32 = 500;
 
-/// How long a cluster may take over one round. One that does not answer keeps its place meanwhile.
+/// How long a cluster may take over one round. One that does not answer keeps its place meanwhile, and nobody else's.
 const ROUND_MAX: Duration = Duration::from_secs(30);
 
 /// Why databases were not measured.
@@ -41,6 +43,7 @@ enum NotMeasured {
 
 /// Runs until `shutdown`.
 pub(crate) async fn run(state: EngineState, settings: StorageConfig, shutdown: CancellationToken) {
+    let mut measuring = Measuring::new(state, settings);
     let mut rounds = tokio::time::interval(ROUND);
     // A round that has taken long is not made up for: the rate is a bound.
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -50,7 +53,7 @@ pub(crate) async fn run(state: EngineState, settings: StorageConfig, shutdown: C
             () = shutdown.cancelled() => return,
         }
         tokio::select! {
-            done = round(&state, &settings) => if let Err(error) = done {
+            done = measuring.round() => if let Err(error) = done {
                 tracing::debug!(%error, "the catalog could not be asked for databases to measure");
             },
             () = shutdown.cancelled() => return,
@@ -58,20 +61,53 @@ pub(crate) async fn run(state: EngineState, settings: StorageConfig, shutdown: C
     }
 }
 
-/// Measures what is due, of every cluster as many as may be in a second.
-async fn round(state: &EngineState, settings: &StorageConfig) -> Result<(), CatalogError> {
-    let mut page = Page::first(PAGE);
-    loop {
-        let clusters = state.catalog.clusters(&page).await?;
-        let Some(last) = clusters.last() else { break };
-        page = Page::after(last.cluster.id, PAGE);
-        let clusters: Vec<ClusterId> = clusters.into_iter().map(|cluster| cluster.cluster.id).collect();
-        futures_util::stream::iter(clusters)
-            .for_each_concurrent(CLUSTERS_AT_ONCE, |cluster| measure_some(state, settings, cluster))
-            .await;
+/// The clusters that are being measured. A round leaves out those of which the one before has not heard yet, so that one
+/// which does not answer delays no other.
+struct Measuring {
+    state: EngineState,
+    settings: StorageConfig,
+    at_once: Arc<Semaphore>,
+    /// One a cluster at most. They end with this.
+    tasks: JoinSet<()>,
+    under_way: HashMap<ClusterId, AbortHandle>,
+}
+
+impl Measuring {
+    fn new(state: EngineState, settings: StorageConfig) -> Self {
+        let at_once = Arc::new(Semaphore::new(CLUSTERS_AT_ONCE));
+        Self { state, settings, at_once, tasks: JoinSet::new(), under_way: HashMap::new() }
     }
-    state.metrics.storage_standings(&state.catalog.storage_standings().await?);
-    Ok(())
+
+    /// Begins to measure what is due, of every cluster as many as may be in a second.
+    async fn round(&mut self) -> Result<(), CatalogError> {
+        while self.tasks.try_join_next().is_some() {}
+        self.under_way.retain(|_cluster, task| !task.is_finished());
+        let mut page = Page::first(PAGE);
+        loop {
+            let clusters = self.state.catalog.clusters(&page).await?;
+            let Some(last) = clusters.last() else { break };
+            page = Page::after(last.cluster.id, PAGE);
+            for cluster in clusters {
+                self.begin(cluster.cluster.id);
+            }
+        }
+        self.state.metrics.storage_standings(&self.state.catalog.storage_standings().await?);
+        Ok(())
+    }
+
+    fn begin(&mut self, cluster: ClusterId) {
+        if self.under_way.contains_key(&cluster) {
+            return;
+        }
+        let (state, settings, at_once) =
+            (self.state.clone(), self.settings.clone(), Arc::clone(&self.at_once));
+        let task = self.tasks.spawn(async move {
+            // Nobody closes it.
+            let Ok(_turn) = at_once.acquire().await else { return };
+            measure_some(&state, &settings, cluster).await;
+        });
+        self.under_way.insert(cluster, task);
+    }
 }
 
 async fn measure_some(state: &EngineState, settings: &StorageConfig, cluster: ClusterId) {

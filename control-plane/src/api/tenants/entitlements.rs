@@ -40,14 +40,15 @@ pub(in super::super) struct StorageShown {
     #[schema(value_type = Option<String>, format = DateTime)]
     measured_at: Option<Timestamp>,
     /// `within` the quota; `near` it: at the soft quota; `full`: at the hard quota, read-only unless a transaction says
-    /// otherwise; `sealed`: far beyond it, read-only in any case.
+    /// otherwise; `sealed`: far beyond it, read-only in any case; `closed`: grown further all the same, nobody is served.
     #[schema(value_type = String, example = "within")]
     standing: &'static str,
 }
 
 impl StorageShown {
     fn of(used: &StorageUse, limits: &Limits) -> Self {
-        let standing = used.bytes.map(|bytes| limits.storage_standing(bytes)).unwrap_or_default();
+        let standing_of = |bytes| limits.storage_standing(bytes, used.sealed_bytes);
+        let standing = used.bytes.map(standing_of).unwrap_or_default();
         Self { bytes: used.bytes, measured_at: used.measured_at, standing: standing.as_str() }
     }
 }
