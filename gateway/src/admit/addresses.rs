@@ -30,6 +30,10 @@ const SHOWN_MAX: usize = 256;
 /// translation opens its pools together.
 const CONNECTIONS_BURST_SECONDS: u64 = 5;
 
+/// How far the buckets of an address may be overdrawn, in what full ones are worth. Logins that fail side by side were
+/// all let in while there was one left; whoever fails once more behind an address translation is not to pay for ever.
+const OVERDRAWN_MAX: u64 = 2;
+
 /// What an address asked for too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Excess {
@@ -131,7 +135,7 @@ impl Addresses {
         if kind == ErrorKind::Unauthenticated {
             self.failed.inc();
             if !self.is_exempt(address) {
-                let _ = self.failed_logins.take(address.key(), now());
+                self.failed_logins.owe(address.key(), now());
             }
         }
     }
@@ -214,6 +218,16 @@ impl Table {
             });
             taken.map(drop).map_err(|full_at| self.wait(full_at, now))
         })
+    }
+
+    /// Takes one from both buckets whether or not there is any: they are empty for longer then.
+    fn owe(&self, address: AddressKey, now: u64) {
+        let most = now.saturating_add(self.worth * (1 + OVERDRAWN_MAX));
+        for row in &self.rows {
+            let _ = row.bucket(address).fetch_update(Ordering::AcqRel, Ordering::Acquire, |full_at| {
+                Some(full_at.max(now).saturating_add(self.interval).min(most.max(full_at)))
+            });
+        }
     }
 
     /// Is there one in either bucket?

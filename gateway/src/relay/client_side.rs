@@ -161,7 +161,7 @@ fn absorb_message(
         return Ok(Step::Next);
     }
     if let Some(request) = native(header.tag).filter(|_| client.is_native()) {
-        return Ok(forward_native(exchange, header, request));
+        return forward_native(exchange, client, header, request);
     }
     match header.tag {
         b'Q' => query(exchange, client, header),
@@ -206,18 +206,32 @@ fn native(tag: u8) -> Option<Request> {
 
 /// Forwards it as it is. What its session's end does not undo is noted: whether it comes to run is not known, nor how
 /// often.
-fn forward_native(exchange: &mut Exchange, header: Header, request: Request) -> Step {
+fn forward_native(
+    exchange: &mut Exchange,
+    client: &ClientState,
+    header: Header,
+    request: Request,
+) -> Result<Step, Refusal> {
     let effects = match request {
         Request::FunctionCall => Effects::UNKNOWN,
-        Request::Parse if header.len > QUERY_READ_WHOLE_MAX => Effects::UNKNOWN,
+        Request::Parse if header.len > QUERY_READ_WHOLE_MAX => {
+            if let Some(refusal) = unread_refused(client) {
+                return refuse(exchange, header, request, refusal);
+            }
+            Effects::UNKNOWN
+        }
         Request::Parse => {
-            let Some(body) = whole_body(exchange, header) else { return Step::NeedMore };
+            let Some(body) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
             let text = body.splitn(2, |byte| *byte == 0).nth(1).unwrap_or_default();
-            in_session(effects::of_sql(text))
+            let effects = effects::of_sql(text);
+            if let Some(refusal) = listening_refused(client, effects) {
+                return refuse(exchange, header, request, refusal);
+            }
+            in_session(effects)
         }
         _ => Effects::NONE,
     };
-    forward(exchange, header, Due { effects, ..Due::to_client(request) })
+    Ok(forward(exchange, header, Due { effects, ..Due::to_client(request) }))
 }
 
 /// What matters of a statement's effects when the connection is the client's until it leaves, and is discarded then:
@@ -305,6 +319,9 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
     let mut changes = Vec::new();
     let mut is_too_much = false;
     let (effects, changes_names) = if header.len > QUERY_READ_WHOLE_MAX {
+        if let Some(refusal) = unread_refused(client) {
+            return refuse(exchange, header, Request::Query, refusal);
+        }
         (Effects::UNKNOWN, true)
     } else {
         let Some(text) = whole_body(exchange, header) else { return Ok(Step::NeedMore) };
@@ -350,6 +367,13 @@ fn query(exchange: &mut Exchange, client: &mut ClientState, header: Header) -> R
 fn listening_refused(client: &ClientState, effects: Effects) -> Option<Refusal> {
     let listens = effects.any_of(Effects::LISTEN | Effects::SUBSCRIBES);
     if listens { client.usable.refusal(BuiltIn::Listen) } else { None }
+}
+
+/// Why a text that is too long to be read here is not carried out, if it is not: it may have the client listen.
+fn unread_refused(client: &ClientState) -> Option<Refusal> {
+    let hint =
+        format!("texts of more than {QUERY_READ_WHOLE_MAX} bytes could have it listen; send shorter ones");
+    client.usable.refusal(BuiltIn::Listen).map(|refusal| refusal.hint(hint))
 }
 
 fn forward_query(exchange: &mut Exchange, header: Header, effects: Effects, changes: Vec<Change>) -> Step {

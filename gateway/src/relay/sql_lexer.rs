@@ -231,7 +231,8 @@ impl<'a> Iterator for Lexer<'a> {
     }
 }
 
-fn is_blank(byte: u8) -> bool {
+/// Is it a space to PostgreSQL?
+pub(super) fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 

@@ -3,13 +3,14 @@
 use crate::{Busy, alone, limits, login, nothing_is_in_use, tenant};
 use harness::wire::{Message, WireClient};
 use harness::{Stack, Tenant, eventually, wait_until};
-use reqwest::Response;
-use serde_json::Value;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 use suites::plans;
 use tenancy::Limits;
+use tenantry::client::path;
 use tokio::task::JoinSet;
 
 /// Limits of which only the rate is felt.
@@ -109,18 +110,58 @@ async fn a_transaction_is_never_cut_and_owes_what_it_took() {
     let owing = tenant(stack, "owing", rate(1, 1)).await;
     let (mut client, mut other) = (login(&owing).await, login(&owing).await);
     begin(&mut client).await;
-    for number in 0..30 {
+    for number in 0..9 {
         let answer = client.query("select 1").await.expect("an answer");
         assert!(!is_refused(&answer), "statement {number} of a transaction");
     }
     assert!(!is_refused(&client.query("commit").await.expect("an answer")));
-    // Thirty seconds of its rate are owed; nobody waits for so long.
+    // Ten seconds of its rate are owed; nobody waits for so long.
     assert!(is_refused(&other.query("select 1").await.expect("an answer")));
     plans::add(stack, "owing", rate(0, 0)).await;
     wait_until("its debt is forgiven with its limit", async || {
         !is_refused(&other.query("select 1").await.expect("an answer"))
     })
     .await;
+}
+
+/// What a tenant may owe at most, in seconds of its rate.
+const OWED_SECONDS: u64 = 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_owes_as_much_as_may_be_owed_goes_on_at_its_rate() {
+    let (_turn, stack) = alone().await;
+    let endless = tenant(stack, "endless", rate(20, 5)).await;
+    let mut client = login(&endless).await;
+    begin(&mut client).await;
+    let started = Instant::now();
+    for number in 0..300_u64 {
+        let answer = client.query("select 1").await.expect("an answer");
+        assert!(!is_refused(&answer), "statement {number} of a transaction");
+        let most = most_in(started, 20, 5) + OWED_SECONDS * 20;
+        assert!(number <= most, "{number} in one transaction, where {most} may be");
+    }
+    assert!(!is_refused(&client.query("rollback").await.expect("an answer")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_never_ends_pays_for_each_time_that_it_has_something_executed() {
+    let (_turn, stack) = alone().await;
+    let flushing = tenant(stack, "flushing", rate(1, 1)).await;
+    let (mut client, mut other) = (login(&flushing).await, login(&flushing).await);
+    begin(&mut client).await;
+    client.query("rollback").await.expect("an answer");
+    let mut message = Vec::new();
+    pgwire::frontend::write::parse(&mut message, b"s", b"select 1", &[]).expect("it fits");
+    client.send(&message).await.expect("it is read");
+    for _ in 0..9 {
+        message.clear();
+        pgwire::frontend::write::bind_text(&mut message, b"", b"s", &[]).expect("it fits");
+        pgwire::frontend::write::execute(&mut message, b"", 0).expect("it fits");
+        pgwire::frontend::write::flush(&mut message);
+        client.send(&message).await.expect("it is read");
+        while client.message().await.expect("an answer").tag != b'C' {}
+    }
+    assert!(is_refused(&other.query("select 1").await.expect("an answer")), "it was all one request");
 }
 
 /// The first request may have come before the catalog has said what the tenant's share is.
@@ -202,4 +243,19 @@ async fn http_is_refused_at_once_and_told_what_is_left() {
     let unlimited = tenant(stack, "without-a-rate", limits(5, 0, 100)).await;
     let answer = over_http(stack, &unlimited).await;
     assert!(!answer.headers().contains_key("ratelimit-limit"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_in_the_allow_list_hears_nothing_of_the_rate() {
+    let (_turn, stack) = alone().await;
+    let listed = tenant(stack, "listed-and-limited", rate(100, 200)).await;
+    assert!(over_http(stack, &listed).await.headers().contains_key("ratelimit-limit"));
+    let ranges = json!({ "ranges": ["198.51.100.0/24"] });
+    stack.must(Method::PUT, &path(&["tenants", &listed.id, "allow-list"]), Some(&ranges)).await;
+    let refused = eventually("it is shut out", async || {
+        let answer = over_http(stack, &listed).await;
+        (answer.status() == 403).then_some(answer)
+    })
+    .await;
+    assert!(!refused.headers().contains_key("ratelimit-limit"), "{refused:?}");
 }

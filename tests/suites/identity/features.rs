@@ -161,6 +161,35 @@ async fn listen_is_refused_to_who_does_not_have_it_however_it_is_said() {
 }
 
 #[tokio::test]
+async fn listen_is_refused_in_session_mode_too_and_where_it_cannot_be_told() {
+    let tenant = STACK.create_tenant("without-listen-in-sessions", "eu").await;
+    let body = json!({ "kind": "password", "user_name": "keeper", "pool_mode": "session" });
+    let made = make(&tenant, body).await;
+    let config: Config = made["connection_string"].as_str().unwrap().parse().unwrap();
+    let session = eventually("the password is known", async || log_in(&config).await.ok()).await;
+    let pooled = tenant.connect().await;
+    let padding = " ".repeat(1024 * 1024);
+    let unread = [format!("select 1{padding}; listen a"), format!("/*{padding}*/ listen a")];
+    session.batch_execute(&unread[0]).await.unwrap();
+    say(&tenant, "listen", json!({ "enabled": false })).await;
+    for client in [&session, &pooled] {
+        let code = |refused: tokio_postgres::Error| refused.code().unwrap().code().to_owned();
+        let refused =
+            eventually("it is refused", async || client.batch_execute("listen a").await.err()).await;
+        assert_eq!(code(refused), "0A000");
+        for sql in ["listen a", "\u{b}listen a"] {
+            assert_eq!(code(client.execute(sql, &[]).await.unwrap_err()), "0A000", "{sql}");
+        }
+        for sql in &unread {
+            assert_eq!(code(client.batch_execute(sql).await.unwrap_err()), "0A000", "{sql:.20}");
+        }
+        client.execute("select 1", &[]).await.unwrap();
+    }
+    let refused = session.execute(&unread[1], &[]).await.unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "0A000");
+}
+
+#[tokio::test]
 async fn the_gateways_own_features_stay() {
     let delete = async |name: &str| {
         let path = path(&["features", name]);

@@ -63,6 +63,31 @@ fn logins_that_fail_close_the_door_and_others_do_not() {
 }
 
 #[test]
+fn logins_that_fail_side_by_side_are_all_counted() {
+    let addresses = addresses(0, 60);
+    let client = address("192.0.2.7");
+    // All were let in while there was something left.
+    for _ in 0..100 {
+        assert!(addresses.may_log_in(client).is_ok());
+    }
+    for _ in 0..100 {
+        addresses.refused_with(ErrorKind::Unauthenticated, client);
+    }
+    let refused = addresses.may_log_in(client).expect_err("forty too many");
+    let pause = refused.retry_pause().expect("a time to come back at");
+    assert!(pause > Duration::from_secs(20) && pause <= Duration::from_secs(41), "{pause:?}");
+    for _ in 0..10_000 {
+        addresses.refused_with(ErrorKind::Unauthenticated, client);
+    }
+    let refused = addresses.may_log_in(client).expect_err("many too many");
+    assert!(
+        refused.retry_pause().is_some_and(|pause| pause <= Duration::from_secs(121)),
+        "it is let in again"
+    );
+    assert!(addresses.may_log_in(address("192.0.2.8")).is_ok(), "another's");
+}
+
+#[test]
 fn the_exempt_and_everybody_where_there_is_no_limit_are_never_refused() {
     let (limited, unlimited) = (addresses(1, 1), addresses(0, 0));
     for _ in 0..100 {

@@ -136,10 +136,35 @@ impl Meter {
         took
     }
 
-    /// A request begins that cannot be refused.
-    pub fn owe(self: &Arc<Self>) {
+    /// A request is to begin that cannot be refused: it is owed. `false` when as much is owed as may be; then it waits
+    /// for [room](Self::room).
+    #[must_use]
+    pub fn owes(self: &Arc<Self>) -> bool {
         self.note();
-        self.bucket.owe(now());
+        let has_room = self.bucket.owe(now()).is_ok();
+        if !has_room {
+            self.held_up.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// Waits until one more request can be owed, for `wait_max` at most: then it begins all the same.
+    pub async fn room(&self, wait_max: Duration) {
+        let _waiting = Counted::new(&self.book.waiting);
+        self.book.delayed.inc();
+        let until = now().saturating_add(nanoseconds(wait_max));
+        loop {
+            let changed = self.changed.notified();
+            let now = now();
+            let left = until.saturating_sub(now);
+            match self.bucket.owe(now) {
+                Err(wait) if left > 0 => tokio::select! {
+                    () = changed => {}
+                    () = sleep(Duration::from_nanos(wait.min(left))) => {}
+                },
+                Ok(()) | Err(_) => return,
+            }
+        }
     }
 
     /// Waits until a request may begin that could not at once, for `wait_max` at most. Dropping the future leaves its
@@ -158,11 +183,11 @@ impl Meter {
             let left = until.saturating_sub(now);
             match self.bucket.reserve(now, left) {
                 Ok(wait) => {
-                    let turn = Turn(&self.bucket);
+                    let mut turn = Turn { bucket: &self.bucket, is_used: false };
                     tokio::select! {
                         biased;
                         () = sleep(Duration::from_nanos(wait)) => {
-                            turn.is_used();
+                            turn.is_used = true;
                             return Ok(());
                         }
                         // It may be its turn much sooner.
@@ -197,13 +222,15 @@ impl Meter {
     #[must_use]
     pub fn remaining(&self) -> Option<Remaining> {
         let terms = *self.terms();
-        let now = now();
+        let (now, share) = (now(), terms.standing.in_force(self.book.gateways()));
+        let full_in = Duration::from_nanos(self.bucket.missing(now));
         (terms.per_second > 0).then(|| Remaining {
             per_second: terms.per_second,
             burst: terms.burst,
-            share: terms.standing.in_force(self.book.gateways()),
+            share,
             requests: self.bucket.remaining(now),
-            full_in: Duration::from_nanos(self.bucket.missing(now)),
+            // Without a share nothing flows in, but there will be one.
+            full_in: if share > 0 { full_in } else { full_in.min(FIRST_SHARE_MAX) },
         })
     }
 
@@ -269,17 +296,14 @@ impl Meter {
 }
 
 /// Somebody's turn, until it is used.
-struct Turn<'a>(&'a Bucket);
-
-impl Turn<'_> {
-    fn is_used(self) {
-        std::mem::forget(self);
-    }
+struct Turn<'a> {
+    bucket: &'a Bucket,
+    is_used: bool,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.give_back();
+        if self.is_used { self.bucket.used() } else { self.bucket.give_back() }
     }
 }
 
@@ -316,6 +340,7 @@ mod tests {
         assert_eq!(meter.demand(), (31, 1, 1));
         let remaining = meter.remaining().expect("it is limited");
         assert_eq!((remaining.per_second, remaining.burst, remaining.requests), (1, 90, 0));
+        assert_eq!(remaining.full_in, FIRST_SHARE_MAX, "nobody is to stay away for hours");
     }
 
     #[test]
@@ -355,5 +380,19 @@ mod tests {
         }
         let next = meter.bucket.reserve(now(), u64::MAX).expect("it waits");
         assert!(next <= 1_000_000_000, "the turn of who has left is free: {next}");
+    }
+
+    #[tokio::test]
+    async fn whoever_owes_as_much_as_may_be_owed_waits_and_is_not_refused() {
+        let meter = meter(10, 1);
+        assert!(meter.takes());
+        meter.stand(Standing::Share(RATE_WHOLE));
+        let owed = (0..1_000).take_while(|_| meter.owes()).count();
+        assert!((100..200).contains(&owed), "{owed} are owed");
+        let mut waiting = std::pin::pin!(meter.room(Duration::from_secs(3_600)));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        waiting.await;
+        while meter.owes() {}
+        meter.room(Duration::ZERO).await;
     }
 }

@@ -9,6 +9,7 @@ use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Request};
 use crate::relay::prepared::reading::{self, Constants};
 use crate::relay::prepared::{SACRIFICE, Statement, Text, Unnamed, meaning};
+use crate::relay::sql_lexer;
 use pgwire::backend::TransactionStatus;
 use pgwire::frame::{HEADER_LEN, Header};
 use pgwire::frontend::write;
@@ -47,12 +48,17 @@ pub(super) fn parse(
 /// statement, and what LISTEN begins with few others do.
 fn refused(client: &ClientState, text: &[u8]) -> Option<Refusal> {
     let policy = client.bounds.policy;
-    let could_listen = matches!(text.trim_ascii_start().first(), Some(b'l' | b'L' | b'-' | b'/' | b';'));
-    if !could_listen && !policy.refuses_something() {
+    if !could_listen(text) && !policy.refuses_something() {
         return None;
     }
     let effects = effects::of_sql(text);
     policy.refusal(effects).or_else(|| listening_refused(client, effects))
+}
+
+/// What PostgreSQL takes for a space may stand before it, a comment or nothing at all.
+fn could_listen(text: &[u8]) -> bool {
+    let first = text.iter().find(|byte| !sql_lexer::is_blank(**byte));
+    matches!(first, Some(b'l' | b'L' | b'-' | b'/' | b';'))
 }
 
 /// A statement with a name. It becomes one that all clients of the pool share who have the same text.

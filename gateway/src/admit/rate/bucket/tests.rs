@@ -35,10 +35,70 @@ fn whoever_waits_is_due_after_those_who_came_before() {
 fn what_could_not_be_refused_is_owed() {
     let bucket = bucket(10, 2);
     for _ in 0..7 {
-        bucket.owe(0);
+        assert_eq!(bucket.owe(0), Ok(()));
     }
     assert_eq!(bucket.take(0), Err(SECOND * 6 / 10));
     assert_eq!(bucket.take(SECOND * 6 / 10), Ok(()));
+}
+
+#[test]
+fn what_is_owed_is_bounded_and_another_plan_does_not_make_it_more() {
+    let bucket = bucket(10, 2);
+    let owed = (0..1_000_000).take_while(|_| bucket.owe(0).is_ok()).count();
+    assert_eq!(owed, 2 + 100, "what it held, and ten seconds'");
+    assert_eq!(bucket.owe(0), Err(SECOND / 10), "when there is room for one more");
+    assert_eq!(bucket.owe(SECOND / 10), Ok(()));
+    bucket.set(SECOND / 10, Flow::of(1, WHOLE, WHOLE, 2));
+    assert_eq!(bucket.take(SECOND / 10), Err(11 * SECOND), "ten seconds' again, and the one");
+    let slow = Flow::of(1, WHOLE / 100, WHOLE, 1);
+    bucket.set(SECOND / 10, slow);
+    bucket.set(SECOND / 10, Flow::of(1_000, WHOLE, WHOLE, 1));
+    assert!(bucket.take(SECOND / 10).is_err_and(|wait| wait <= 11 * SECOND));
+}
+
+#[test]
+fn those_who_wait_are_not_forgotten_when_it_fills_more_slowly() {
+    let bucket = bucket(100, 1);
+    for _ in 0..51 {
+        assert!(bucket.reserve(0, SECOND).is_ok());
+    }
+    bucket.set(0, Flow::of(1, WHOLE, WHOLE, 1));
+    for _ in 0..26 {
+        bucket.give_back();
+    }
+    assert_eq!(bucket.take(0), Err(25 * SECOND), "behind those who still wait");
+}
+
+#[test]
+fn a_large_bucket_is_full_after_nothing_has_flowed_in() {
+    let bucket = bucket(1_000_000, 10_000_000);
+    bucket.set(0, Flow::of(1_000_000, 0, WHOLE, 10_000_000));
+    assert_eq!(bucket.remaining(0), 10_000_000);
+    bucket.set(0, Flow::of(1_000_000, WHOLE, WHOLE, 10_000_000));
+    assert_eq!(bucket.remaining(0), 10_000_000);
+}
+
+/// Whoever takes while the flow changes takes one request, and none that is worth an hour.
+#[test]
+fn whoever_takes_while_the_flow_changes_takes_one_request() {
+    const TAKEN: u32 = 20_000;
+    let (still, fast) = (Flow::of(1_000, 0, WHOLE, 2 * TAKEN), Flow::of(1_000, WHOLE, WHOLE, 2 * TAKEN));
+    let bucket = Bucket::default();
+    bucket.set(0, fast);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Acquire) {
+                bucket.set(0, still);
+                bucket.set(0, fast);
+            }
+        });
+        for _ in 0..TAKEN {
+            assert_eq!(bucket.take(0), Ok(()));
+        }
+        is_over.store(true, Ordering::Release);
+    });
+    assert_eq!(bucket.remaining(0), TAKEN);
 }
 
 #[test]
@@ -46,8 +106,7 @@ fn a_bucket_without_a_limit_is_never_empty_and_one_that_gets_a_limit_is_full() {
     let bucket = Bucket::default();
     assert!(!bucket.is_limited());
     for _ in 0..1_000 {
-        assert_eq!(bucket.take(0), Ok(()));
-        bucket.owe(0);
+        assert_eq!((bucket.take(0), bucket.owe(0)), (Ok(()), Ok(())));
     }
     bucket.set(5, Flow::of(1, WHOLE, WHOLE, 4));
     assert!(bucket.is_limited());
@@ -91,9 +150,16 @@ struct Written {
     inside: f64,
     per_second: f64,
     capacity: f64,
+    reserved: f64,
 }
 
 impl Written {
+    /// More is forgiven when the flow changes.
+    fn forgive(&mut self) {
+        let owed_max = (10.0 * self.per_second).max(1.0);
+        self.inside = self.inside.max(-owed_max - self.reserved);
+    }
+
     fn pass(&mut self, nanoseconds: u64) {
         let seconds = std::time::Duration::from_nanos(nanoseconds).as_secs_f64();
         self.inside = (self.inside + self.per_second * seconds).min(self.capacity);
@@ -107,7 +173,7 @@ proptest! {
     #[test]
     fn it_does_what_a_bucket_of_requests_does(events in proptest::collection::vec(event(), 1..300)) {
         let (bucket, mut now) = (bucket(20, 10), 0);
-        let mut written = Written { inside: 10.0, per_second: 20.0, capacity: 10.0 };
+        let mut written = Written { inside: 10.0, per_second: 20.0, capacity: 10.0, reserved: 0.0 };
         for (after, event) in events {
             now += after;
             written.pass(after);
@@ -121,17 +187,18 @@ proptest! {
                 },
                 Event::Reserve(most) => if bucket.reserve(now, most).is_ok() {
                     written.inside -= 1.0;
+                    written.reserved += 1.0;
                 },
-                Event::Owe => {
-                    bucket.owe(now);
+                Event::Owe => if bucket.owe(now).is_ok() {
                     written.inside -= 1.0;
-                }
+                },
                 Event::Set(rate, share, capacity) => {
                     bucket.set(now, Flow::of(rate, share, WHOLE, capacity));
                     // Nothing at all is one in an hour.
                     written.per_second = (f64::from(rate) * f64::from(share) / f64::from(WHOLE)).max(1.0 / 3_600.0);
                     written.capacity = f64::from(capacity);
                     written.pass(0);
+                    written.forgive();
                 }
             }
         }
