@@ -14,7 +14,7 @@ const TABLES: &str = "create table kept (id serial primary key, a int not null d
     create index on kept (lower(a::text)); create type mood as enum ('good', 'bad')";
 
 /// What may run code that does anything, and how to be rid of it.
-const SUSPECTS: [(&str, &str); 9] = [
+const SUSPECTS: [(&str, &str); 11] = [
     ("create function f() returns int language sql as 'select 1'", "drop function f()"),
     ("create view v as select set_config('a.b', 'c', false)", "drop view v"),
     ("create view v as select 1", "drop view v"),
@@ -33,6 +33,12 @@ const SUSPECTS: [(&str, &str); 9] = [
         "alter table kept drop constraint c",
     ),
     ("alter table kept add e text default setseed(0.5)::text", "alter table kept drop e"),
+    ("create domain d as text default set_config('a.b', 'c', false)", "drop domain d"),
+    (
+        "create trigger w before update on kept for each row when (set_config('a.b', 'c', false) is null) \
+         execute function suppress_redundant_updates_trigger()",
+        "drop trigger w on kept",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

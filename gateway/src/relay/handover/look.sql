@@ -6,7 +6,8 @@ with counted as (
     )::pg_catalog.text as changes
     from (values ('pg_catalog.pg_proc'::pg_catalog.regclass), ('pg_catalog.pg_rewrite'), ('pg_catalog.pg_policy'),
         ('pg_catalog.pg_attrdef'), ('pg_catalog.pg_constraint'), ('pg_catalog.pg_operator'), ('pg_catalog.pg_cast'),
-        ('pg_catalog.pg_depend'), ('pg_catalog.pg_sequence'), ('pg_catalog.pg_db_role_setting')) as c (oid)
+        ('pg_catalog.pg_depend'), ('pg_catalog.pg_sequence'), ('pg_catalog.pg_db_role_setting'),
+        ('pg_catalog.pg_type'), ('pg_catalog.pg_trigger')) as c (oid)
 ), stateful as (
     select p.oid from pg_catalog.pg_proc p where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace
         and p.proname operator(pg_catalog.=) any ('{set_config,setseed,pg_advisory_lock,pg_advisory_lock_shared,'
@@ -18,6 +19,12 @@ with counted as (
     union all
     select c.conbin::pg_catalog.text from pg_catalog.pg_constraint c
     where c.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and c.conbin is not null
+    union all
+    select t.typdefaultbin::pg_catalog.text from pg_catalog.pg_type t
+    where t.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and t.typdefaultbin is not null
+    union all
+    select g.tgqual::pg_catalog.text from pg_catalog.pg_trigger g
+    where g.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and g.tgqual is not null
 )
 select counted.changes, case
     when exists (select from pg_catalog.pg_proc p where p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid)
