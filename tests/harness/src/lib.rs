@@ -28,5 +28,5 @@ pub use proxy::{Direction, End, Fault, FaultProxy};
 pub use shared::SharedStack;
 pub use stack::Stack;
 pub use tenant::Tenant;
-pub use tools::{Output, Tool, python, run};
+pub use tools::{Output, Tool, python, run, run_within};
 pub use wait::{DEADLINE, eventually, wait_until};

@@ -3,6 +3,7 @@
 use launcher::Binaries;
 use std::ffi::OsStr;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -69,14 +70,22 @@ impl Tool {
 ///
 /// # Panics
 /// When it cannot be run, or does not end.
-pub async fn run(mut command: Command, input: &str) -> Output {
+pub async fn run(command: Command, input: &str) -> Output {
+    run_within(command, input, DEADLINE * 2).await
+}
+
+/// The same for a program that takes longer by design.
+///
+/// # Panics
+/// When it cannot be run, or does not end within that time.
+pub async fn run_within(mut command: Command, input: &str, most: Duration) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().expect("the program can be started");
     let mut stdin = child.stdin.take().expect("standard input is a pipe");
     let input = input.to_owned();
     // Beside reading its output, or both sides could wait for each other. It may not want its input.
     tokio::spawn(async move { stdin.write_all(input.as_bytes()).await });
-    let output = tokio::time::timeout(DEADLINE * 2, child.wait_with_output())
+    let output = tokio::time::timeout(most, child.wait_with_output())
         .await
         .unwrap_or_else(|_| panic!("{command:?} does not end"))
         .expect("the program's output can be read");

@@ -1,21 +1,30 @@
 //! Both HTTP surfaces under a fuzzer that has read their OpenAPI documents: no answer is a failure that nobody designed, and
 //! each is as described. `tests/drivers/fuzz-http` runs longer by hand.
 
-use harness::{Stack, run};
+use harness::{Stack, run_within};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 use tokio::process::Command;
 
 /// What `tests/drivers/fuzz-http` ends with when the fuzzer is not here.
 const ABSENT: i32 = 77;
 
+/// Seconds that a surface is fuzzed for, unless it is said otherwise.
+const SECONDS: u64 = 60;
+
+/// What it may take on top of them on a loaded machine: to start, to end a request under way, which may take a minute, and to
+/// say what it has found.
+const AROUND: Duration = Duration::from_secs(240);
+
 async fn fuzz(url: &str, token: &str) {
     let drivers = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("drivers");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("drivers");
-    let seconds = std::env::var("TENANTRY_FUZZ_SECONDS").unwrap_or_else(|_unset| "60".to_owned());
+    let seconds = std::env::var("TENANTRY_FUZZ_SECONDS")
+        .map_or(SECONDS, |seconds| seconds.parse().expect("TENANTRY_FUZZ_SECONDS is a number of seconds"));
     let mut command = Command::new(drivers.join("fuzz-http"));
-    command.args([url, token, &seconds]).env("TENANTRY_DRIVERS_DIR", target);
-    let output = run(command, "").await;
+    command.args([url, token, &seconds.to_string()]).env("TENANTRY_DRIVERS_DIR", target);
+    let output = run_within(command, "", Duration::from_secs(seconds) + AROUND).await;
     if output.code != Some(ABSENT) {
         let _said = output.success();
         return;
