@@ -54,15 +54,16 @@ pub fn admit(tenant: &Arc<Tenant>, routes: &Routes) -> Result<ClientPermit, Refu
 /// May new work start for the tenant?
 ///
 /// # Errors
-/// It is suspended, not ready, or gone.
+/// It is suspended, not ready, or gone, or nobody is served because of what its database takes.
 pub fn check_state(tenant: &Tenant) -> Result<(), Refusal> {
-    may_work(tenant.state())
+    may_work(tenant.state())?;
+    storage::is_served(tenant.storage(), || tenant.limits())
 }
 
 /// May new work start for a tenant in this state?
 ///
 /// # Errors
-/// As for [`check_state`].
+/// It is suspended, not ready, or gone.
 pub fn may_work(state: TenantState) -> Result<(), Refusal> {
     match state {
         TenantState::Active => Ok(()),

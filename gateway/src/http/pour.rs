@@ -6,9 +6,8 @@
 use super::caller::Caller;
 use super::failure::Failure;
 use super::query::{Filled, Run};
-use super::sql;
+use super::sql::{self, Hold};
 use super::stream::{Outlet, PIECE_BYTES, SendError};
-use super::time_limit::TimeLimit;
 use super::visit::Visit;
 use crate::admit::{self, ClientPermit};
 use crate::counted::Counted;
@@ -63,8 +62,8 @@ pub struct Watch {
     pub visit: Arc<Visit>,
     /// The version of HTTP that it speaks.
     pub version: Version,
-    /// How long its statements may run.
-    pub limit: TimeLimit,
+    /// What ends it whatever its sender does.
+    pub(super) hold: Hold,
     /// When the stream has to have ended.
     pub deadline: Instant,
     /// What all share.
@@ -166,7 +165,8 @@ impl Watch {
         let withdrawn = async {
             loop {
                 let welcome = sql::still_let_in(&self.caller, &self.shared)
-                    .and_then(|()| admit::check_state(&self.caller.tenant));
+                    .and_then(|()| admit::check_state(&self.caller.tenant))
+                    .and_then(|()| admit::storage::may_go_on(&self.caller.tenant, self.hold.access));
                 if let Err(refusal) = welcome {
                     return refusal;
                 }
@@ -176,7 +176,7 @@ impl Watch {
         tokio::select! {
             () = cut_off => sql::terminated(),
             refusal = withdrawn => refusal,
-            refusal = self.limit.over() => refusal,
+            refusal = self.hold.limit.over() => refusal,
             () = sleep_until(self.deadline) => sql::cancelled(),
         }
     }

@@ -17,7 +17,7 @@ use super::time_limit::TimeLimit;
 use super::trace::{self, TraceParent};
 use super::visit::Visit;
 use super::{caller, encode, origin, read_only, request, stream};
-use crate::admit::{self, ClientPermit, allow_list, feature, gate, rate};
+use crate::admit::{self, ClientPermit, allow_list, feature, gate, rate, storage};
 use crate::error::Refusal;
 use crate::pool::{Asker, CheckoutError, Lease};
 use crate::relay::effects::Effects;
@@ -31,7 +31,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, Version};
 use net::{ClientAddress, Lingering};
 use std::sync::Arc;
-use tenancy::{BuiltIn, ErrorKind};
+use tenancy::{Access, BuiltIn, ErrorKind};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -109,6 +109,15 @@ struct Job {
     encoding: Option<Encoding>,
 }
 
+/// What ends a request whatever its sender does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    /// What its server connection's role may do.
+    pub(super) access: Access,
+    /// How long its statements may run.
+    pub(super) limit: TimeLimit,
+}
+
 impl Order<'_> {
     async fn carry_out(&self, body: Lingering<Incoming>, caller: Caller) -> Result<Reply, Failure> {
         allow_list::check(&caller.tenant.route(), caller.peer)?;
@@ -123,7 +132,7 @@ impl Order<'_> {
         let Job { script, results, transaction, encoding } = self.job(&body, &caller.tenant)?;
         drop(body);
         let format = results.format();
-        let (mut run, filled, limit) = self.begin(script, results, &caller).await?;
+        let (mut run, filled, hold) = self.begin(script, results, &caller).await?;
         let mut reply = match filled {
             Filled::All => {
                 let body = run.take(0);
@@ -135,7 +144,7 @@ impl Order<'_> {
                 reply::result(format, encoding, body, permit)
             }
             Filled::Part => {
-                let body = self.stream(run, limit, encoding, caller, permit)?;
+                let body = self.stream(run, hold, encoding, caller, permit)?;
                 reply::streaming(format, encoding, body)
             }
         };
@@ -177,19 +186,23 @@ impl Order<'_> {
         script: Script,
         results: Results,
         caller: &Caller,
-    ) -> Result<(Run, Filled, TimeLimit), Failure> {
+    ) -> Result<(Run, Filled, Hold), Failure> {
         let config = &self.shared.config.http;
         let bounds = Bounds { row_bytes_max: config.row_bytes_max };
         let cut_off = caller.tenant.gate().cut_off();
         let run = async {
             let lease = leased(caller, self.shared).await?;
-            let limit = TimeLimit::begins(&caller.tenant, script.statements());
+            let hold = Hold {
+                access: lease.access(),
+                limit: TimeLimit::begins(&caller.tenant, script.statements()),
+            };
             let mut run = Run::begin(lease, script, caller.application_name.as_deref(), results, bounds)?;
             let filled = tokio::select! {
                 filled = run.fill(config.held_bytes, &self.shared.usage) => filled?,
-                refusal = limit.over() => return Err(refusal.into()),
+                refusal = hold.limit.over() => return Err(refusal.into()),
+                refusal = sealed(&caller.tenant, hold.access) => return Err(refusal.into()),
             };
-            Ok((run, filled, limit))
+            Ok((run, filled, hold))
         };
         tokio::select! {
             ran = timeout_at(self.deadline, run) => ran.unwrap_or_else(|_elapsed| Err(cancelled().into())),
@@ -202,7 +215,7 @@ impl Order<'_> {
     fn stream(
         &self,
         run: Run,
-        limit: TimeLimit,
+        hold: Hold,
         encoding: Option<Encoding>,
         caller: Caller,
         permit: ClientPermit,
@@ -218,7 +231,7 @@ impl Order<'_> {
             permit,
             visit: Arc::clone(self.visit),
             version: self.parts.version,
-            limit,
+            hold,
             deadline: Instant::now() + config.stream_timeout(),
             shared: Arc::clone(self.shared),
         };
@@ -252,6 +265,17 @@ async fn shut_out(caller: &Caller) -> Refusal {
         if let Err(refusal) = allow_list::check(&caller.tenant.route(), caller.peer) {
             return refusal;
         }
+    }
+}
+
+/// Resolves when what runs on a connection of this access has to end because of what the database takes: at once if it
+/// was taken just before that was known.
+async fn sealed(tenant: &Tenant, access: Access) -> Refusal {
+    loop {
+        if let Err(refusal) = storage::may_go_on(tenant, access) {
+            return refusal;
+        }
+        sleep(pour::LOOK_INTERVAL).await;
     }
 }
 

@@ -289,6 +289,7 @@ fn leads_to(route: &RouteRecord, pool: &Pool) -> bool {
     let destination = pool.destination();
     route.tenant_id == destination.tenant
         && route.state == TenantState::Active
+        && route.storage != StorageStanding::Closed
         && served(destination.key.access, route) == destination.key.access
         && route.placement.as_ref().is_some_and(|now| destination.is_same_in(now))
 }
@@ -304,10 +305,11 @@ fn no_role() -> Refusal {
         .hint("the control plane makes it; try again in a moment")
 }
 
-/// A client may have been admitted before the tenant was suspended: the route at hand decides, not the past.
+/// A client may have been admitted before the tenant was suspended or closed: the route at hand decides, not the past.
 /// Residency fails closed here: no pool is made outside the tenant's regions, so no connection is.
 fn usable_placement(route: &RouteRecord) -> Result<&PlacementRecord, Refusal> {
     admit::may_work(route.state)?;
+    admit::storage::is_served(route.storage, || route.limits)?;
     let placement = route.placement.as_ref().ok_or_else(|| {
         Refusal::new(ErrorKind::TenantUnavailable, "the tenant has no database yet")
             .hint("try again in a moment")

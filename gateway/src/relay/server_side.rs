@@ -214,7 +214,7 @@ fn error(
         }
         instead = exchange.ledger.next_refusal().or_else(|| our_words(exchange, client, is_cancel));
         if instead.is_none() && is_read_only && lease.server().began_with.is_read_only() {
-            instead = Some(storage::refusal(&lease.pool().limits()));
+            instead = Some(storage::refusal(lease));
         }
     }
     if origin == Some(Origin::Setup) {

@@ -15,6 +15,9 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// Two megabytes.
 const GROW: &str = "insert into filler select repeat('x', 1000) from generate_series(1, 2000)";
 
+/// So little that no number of attempts seals a tenant.
+const ONE_ROW: &str = "insert into filler values ('x')";
+
 static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
     SharedStack::start(async || {
         let often =
@@ -58,8 +61,8 @@ async fn tenant(slug: &str) -> (Tenant, WireClient) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_cannot_lift_its_plans_statement_timeout() {
     let (tenant, mut client) = tenant("hasty").await;
-    entitle(&tenant, json!({ "statement_timeout_ms": 400 })).await;
-    let shown = async || login(&tenant).await.value("show statement_timeout").await == "400ms";
+    entitle(&tenant, json!({ "statement_timeout_ms": 2_000 })).await;
+    let shown = async || login(&tenant).await.value("show statement_timeout").await == "2s";
     wait_until("the role to have it", shown).await;
     for lift in ["select 1", "set statement_timeout = 0"] {
         assert_eq!(sqlstate(&mut client, lift).await, None);
@@ -67,7 +70,8 @@ async fn a_session_cannot_lift_its_plans_statement_timeout() {
         assert_eq!(error(&messages).sqlstate(), "57014", "{lift}");
     }
     let messages = client.query("set statement_timeout = 0; select pg_sleep(600)").await.expect("an answer");
-    assert!(error(&messages).text().contains("plan"), "{messages:?}");
+    let error = String::from_utf8_lossy(&error(&messages).body).into_owned();
+    assert!(error.contains("of the tenant's plan"), "the hint says whose limit it is: {error}");
     assert_eq!(client.value("select 'goes on'").await, "goes on");
     entitle(&tenant, json!({ "statement_timeout_ms": null })).await;
     let shown = async || login(&tenant).await.value("show statement_timeout").await == "0";
@@ -98,10 +102,13 @@ async fn nor_how_long_its_transaction_may_wait_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_tenant_may_delete_and_is_back_when_it_has() {
     let (tenant, mut client) = tenant("full").await;
-    assert_eq!(sqlstate(&mut client, GROW).await, None);
     let small = bytes(&tenant).await;
-    entitle(&tenant, json!({ "storage_soft_bytes": small, "storage_hard_bytes": small + 4_000_000 })).await;
-    while sqlstate(&mut client, GROW).await.is_none() {}
+    assert_eq!(sqlstate(&mut client, GROW).await, None);
+    wait_until("it to be measured", async || bytes(&tenant).await > small + 1_500_000).await;
+    // Half of what it has written is too much: far from what would seal it, and a truncate brings it below.
+    let quotas = json!({ "storage_soft_bytes": small, "storage_hard_bytes": small + 1_000_000 });
+    entitle(&tenant, quotas).await;
+    wait_until("it to be full", async || sqlstate(&mut client, ONE_ROW).await.is_some()).await;
     let messages = client.query(GROW).await.expect("an answer");
     assert_eq!(error(&messages).sqlstate(), "25006");
     assert!(error(&messages).text().contains("storage quota"), "{messages:?}");
@@ -113,7 +120,7 @@ async fn a_full_tenant_may_delete_and_is_back_when_it_has() {
     // One message is one transaction.
     let delete = "begin; set transaction read write; truncate filler; commit";
     assert_eq!(sqlstate(&mut client, delete).await, None, "it may make room");
-    wait_until("it to write again", async || sqlstate(&mut client, GROW).await.is_none()).await;
+    wait_until("it to write again", async || sqlstate(&mut client, ONE_ROW).await.is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +128,7 @@ async fn a_larger_plan_counts_at_once() {
     let (tenant, mut client) = tenant("grows").await;
     let taken = bytes(&tenant).await;
     entitle(&tenant, json!({ "storage_hard_bytes": taken - 500_000 })).await;
-    wait_until("it to be read-only", async || sqlstate(&mut client, GROW).await.is_some()).await;
+    wait_until("it to be read-only", async || sqlstate(&mut client, ONE_ROW).await.is_some()).await;
     entitle(&tenant, json!({ "storage_hard_bytes": null })).await;
     assert_eq!(standing(&tenant).await, "within");
     wait_until("it to write again", async || sqlstate(&mut client, GROW).await.is_none()).await;
@@ -132,7 +139,7 @@ async fn an_owner_that_goes_on_writing_ends_up_with_reading() {
     let (tenant, mut client) = tenant("hostile").await;
     let taken = bytes(&tenant).await;
     entitle(&tenant, json!({ "storage_hard_bytes": taken - 500_000 })).await;
-    wait_until("it to be full", async || sqlstate(&mut client, GROW).await.is_some()).await;
+    wait_until("it to be full", async || sqlstate(&mut client, ONE_ROW).await.is_some()).await;
     // It lifts what its sessions begin with, and goes on until it is cut off or refused.
     let lift = "set default_transaction_read_only = off";
     assert_eq!(sqlstate(&mut client, lift).await, None);
@@ -163,6 +170,99 @@ async fn an_owner_that_goes_on_writing_ends_up_with_reading() {
             .is_ok_and(|messages| messages.iter().all(|m| m.tag != b'E'))
     })
     .await;
+}
+
+/// What an owner lends to those who only read, no server refuses: a function that has its rights, a grant to everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_lends_its_readers_the_writing_is_served_no_more() {
+    let (tenant, mut client) = tenant("lender").await;
+    let lend = "create function grow() returns void language sql security definer as
+                  $$insert into public.filler select repeat('x', 1000) from generate_series(1, 2000)$$;
+                grant insert on filler to public";
+    assert_eq!(sqlstate(&mut client, lend).await, None);
+    let taken = bytes(&tenant).await;
+    entitle(&tenant, json!({ "storage_hard_bytes": taken - 500_000 })).await;
+    wait_until("it to be full", async || sqlstate(&mut client, ONE_ROW).await.is_some()).await;
+    drop(client);
+    wait_until("it to be sealed", async || {
+        let _heard = attempt(&tenant, GROW).await;
+        standing(&tenant).await == "sealed"
+    })
+    .await;
+    let [_, _, reader] = STACK.roles(&tenant).await;
+    let as_reader = format!("select 1 / (current_user = '{reader}')::int");
+    wait_until("the reading role's sessions", async || attempt(&tenant, &as_reader).await.is_ok()).await;
+    let (mut function, mut table) = (0, 0);
+    wait_until("nobody to be served", async || {
+        function += u32::from(attempt(&tenant, "select grow()").await.is_ok());
+        table += u32::from(attempt(&tenant, GROW).await.is_ok());
+        let refused = attempt(&tenant, "select 1").await;
+        standing(&tenant).await == "closed"
+            && refused.is_err_and(|text| text.contains("has grown far beyond its storage quota"))
+    })
+    .await;
+    assert!(function > 0 && table > 0, "until then it is not refused: {function}, {table}");
+    let (status, body) = STACK.http_query(&tenant, "select 1", &[]).await;
+    assert_eq!((status, &body["code"]), (403, &json!("25006")), "{body}");
+    let grown = bytes(&tenant).await;
+    for way in ["select grow()", GROW] {
+        attempt(&tenant, way).await.expect_err("nobody is served");
+    }
+    assert!(bytes(&tenant).await <= grown + 1_000_000, "it grows no more");
+    entitle(&tenant, json!({ "storage_hard_bytes": null })).await;
+    wait_until("it to be served again", async || attempt(&tenant, ONE_ROW).await.is_ok()).await;
+}
+
+/// Lets a client of its own do it in a transaction that lifts what sessions begin with. Says what it hears instead.
+async fn attempt(tenant: &Tenant, sql: &str) -> Result<(), String> {
+    let mut client = match WireClient::login(&tenant.config()).await {
+        Ok(client) => client,
+        Err(refusal) => return Err(refusal.text()),
+    };
+    let messages = client.query(&format!("begin read write; {sql}; commit")).await;
+    let messages = messages.map_err(|error| error.to_string())?;
+    messages.iter().find(|message| message.tag == b'E').map_or(Ok(()), |error| Err(error.text()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_over_http_ends_when_its_tenant_is_sealed() {
+    let (tenant, mut client) = tenant("sealed-http").await;
+    let before = bytes(&tenant).await;
+    for _ in 0..12 {
+        assert_eq!(sqlstate(&mut client, GROW).await, None);
+    }
+    wait_until("it to be measured", async || bytes(&tenant).await > before + 20_000_000).await;
+    // Neither has an end of its own within the test. The second has more rows than are held before the first is sent.
+    let whole = tokio::spawn({
+        let tenant = tenant.clone();
+        async move { STACK.http_query(&tenant, "select pg_sleep(600)", &[]).await }
+    });
+    let streaming = "select repeat('x', 1000), case when n > 2000 then pg_sleep(0.5) end
+                     from generate_series(1, 4000) n";
+    let request = reqwest::Client::new()
+        .post(&tenant.http_endpoint)
+        .bearer_auth(&tenant.api_key)
+        .header("accept", "application/x-ndjson")
+        .json(&json!({ "query": streaming }));
+    let stream = request.send().await.expect("it begins");
+    assert_eq!(stream.status().as_u16(), 200);
+    let running = "select count(*) from pg_stat_activity
+                   where state = 'active' and query like '%pg_sleep%' and pid <> pg_backend_pid()";
+    wait_until("both to run", async || client.value(running).await == "2").await;
+    // A tenth of that, and 16 MiB at least, seals it.
+    let quota = bytes(&tenant).await - 18_000_000;
+    entitle(&tenant, json!({ "storage_hard_bytes": quota })).await;
+    let (status, body) = whole.await.expect("it is answered");
+    assert_eq!((status, &body["code"]), (503, &json!("57P01")), "{body}");
+    // It breaks off, in a line of its own where there was room for one.
+    let rows = stream.text().await.map_or(0, |text| text.lines().count());
+    assert!(rows < 4_000, "it has been sent to its end: {rows}");
+    let (status, body) = STACK.http_query(&tenant, "select 1", &[]).await;
+    assert_eq!(status, 200, "it reads: {body}");
+    let (_, body) = STACK.http_query(&tenant, ONE_ROW, &[]).await;
+    assert_eq!(body["code"], "25006", "{body}");
+    let hint = body["hint"].as_str().expect("what to do");
+    assert!(hint.contains("larger plan") && !hint.contains("READ WRITE"), "it cannot delete: {hint}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -275,7 +275,7 @@ impl Conversation {
                 let mut answer = ErrorBody::from_fields(&fields);
                 let is_full = self.lease.server().began_with.is_read_only();
                 if is_full && storage::is_about_read_only(fields.get(b'C')) {
-                    let refusal = storage::refusal(&self.lease.pool().limits());
+                    let refusal = storage::refusal(&self.lease);
                     self.lease.pool().usage().refused(refusal.kind());
                     answer.say_instead(&refusal);
                 }

@@ -39,12 +39,12 @@ impl Session {
             server.used_by(self.place.client().id);
             self.place.client().active(server);
         }
-        if lease.pool().is_retired() && self.tenant.storage() == StorageStanding::Sealed {
+        if lease.pool().is_retired() && self.tenant.storage() >= StorageStanding::Sealed {
             // Whoever ends writers may have looked before this client was seen to have a connection.
             lease.release();
             self.cancel.slot().stopped();
             self.place.client().idle();
-            return Err(storage::refusal(&self.tenant.limits()));
+            return Err(storage::sealed(&self.tenant.limits()));
         }
         Ok(Some(lease))
     }
