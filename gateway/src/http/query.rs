@@ -10,6 +10,7 @@ use super::failure::{ErrorBody, Failure};
 use super::fault::Fault;
 use super::results::Results;
 use super::script::Script;
+use super::time_limit::TimeLimit;
 use crate::metrics::GatewayUsage;
 use crate::pool::Lease;
 use conversation::{Conversation, Progress};
@@ -39,7 +40,8 @@ pub enum Filled {
 }
 
 impl Run {
-    /// Writes a script for the connection. `results` is empty and knows how to write each result.
+    /// Writes a script for the connection. `results` is empty and knows how to write each result. `limit` is told of
+    /// each statement's end here, and is for others to wait for.
     ///
     /// # Errors
     /// The session could not be set up.
@@ -49,9 +51,10 @@ impl Run {
         application_name: Option<&str>,
         results: Results,
         bounds: Bounds,
+        limit: TimeLimit,
     ) -> Result<Self, Failure> {
         let leaves_nothing = script.leaves_nothing();
-        let conversation = Conversation::begin(lease, script, application_name, bounds)?;
+        let conversation = Conversation::begin(lease, script, application_name, bounds, limit)?;
         Ok(Self { conversation: Some(conversation), results, leaves_nothing })
     }
 

@@ -19,7 +19,6 @@ pub struct Script {
     messages: Vec<u8>,
     due: Vec<(Request, Origin)>,
     effects: Effects,
-    statements: usize,
     marks: Marks,
 }
 
@@ -58,9 +57,8 @@ impl Script {
     /// Text that does not fit the protocol.
     pub fn new(work: &Work<'_>, dress: Dress) -> Result<Self, Failure> {
         let Dress { comment, read_only } = dress;
-        let mut script = Self::default();
-        script.statements = work.statements.len();
-        script.marks.comment = comment.unwrap_or_default();
+        let marks = Marks { comment: comment.unwrap_or_default(), ..Marks::default() };
+        let mut script = Self { marks, ..Self::default() };
         if read_only {
             work.statements.iter().try_for_each(|statement| read_only::check(&statement.sql))?;
         }
@@ -99,12 +97,6 @@ impl Script {
     /// The replies that they will have, in order.
     pub fn due(&self) -> impl Iterator<Item = Due> {
         self.due.iter().map(|(request, origin)| Due::of(*request, *origin))
-    }
-
-    /// How many of the client's statements there are.
-    #[must_use]
-    pub fn statements(&self) -> usize {
-        self.statements
     }
 
     /// What its statements leave behind in the session.

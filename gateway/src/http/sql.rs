@@ -74,11 +74,14 @@ pub async fn answer(
         current.record("subject", &*caller.identity.subject);
         let tenant = Arc::clone(&caller.tenant);
         let order = Order { parts: &parts, id, trace, deadline, visit, shared };
-        let mut reply = match order.carry_out(body, caller).await {
-            Ok(reply) => reply,
-            Err(failure) => refused(failure, Some(&tenant), shared),
-        };
-        rate::shown::add_to(reply.headers_mut(), tenant.meter());
+        let answered = order.carry_out(body, caller).await;
+        // Who is not where the tenant may be reached from hears nothing else of it.
+        let is_elsewhere =
+            answered.as_ref().is_err_and(|failure| failure.kind() == Some(ErrorKind::AddressNotAllowed));
+        let mut reply = answered.unwrap_or_else(|failure| refused(failure, Some(&tenant), shared));
+        if !is_elsewhere {
+            rate::shown::add_to(reply.headers_mut(), tenant.meter());
+        }
         reply
     };
     reply::on_sql(answered.instrument(span).await, id)
@@ -110,7 +113,7 @@ struct Job {
 }
 
 /// What ends a request whatever its sender does.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Hold {
     /// What its server connection's role may do.
     pub(super) access: Access,
@@ -138,7 +141,9 @@ impl Order<'_> {
                 let body = run.take(0);
                 let encoding = encoding.filter(|_| body.len() >= encode::BYTES_MIN);
                 let body = match encoding {
-                    Some(encoding) => encode::whole(&body, encoding).await.map_err(not_compressed)?,
+                    Some(encoding) => {
+                        encode::whole(&body, encoding).await.map_err(|error| not_compressed(&error))?
+                    }
                     None => body,
                 };
                 reply::result(format, encoding, body, permit)
@@ -192,11 +197,10 @@ impl Order<'_> {
         let cut_off = caller.tenant.gate().cut_off();
         let run = async {
             let lease = leased(caller, self.shared).await?;
-            let hold = Hold {
-                access: lease.access(),
-                limit: TimeLimit::begins(&caller.tenant, script.statements()),
-            };
-            let mut run = Run::begin(lease, script, caller.application_name.as_deref(), results, bounds)?;
+            let limit = TimeLimit::begins(&caller.tenant.route().limits);
+            let hold = Hold { access: lease.access(), limit: limit.clone() };
+            let name = caller.application_name.as_deref();
+            let mut run = Run::begin(lease, script, name, results, bounds, limit)?;
             let filled = tokio::select! {
                 filled = run.fill(config.held_bytes, &self.shared.usage) => filled?,
                 refusal = hold.limit.over() => return Err(refusal.into()),
@@ -225,7 +229,8 @@ impl Order<'_> {
             // The end of its connection is the end of the body, whole or not.
             return Err(Failure::TooLarge { what: "a response by HTTP/1.0", bytes_max: config.held_bytes });
         }
-        let (outlet, body) = stream::body(encoding, config.stall_timeout()).map_err(not_compressed)?;
+        let (outlet, body) =
+            stream::body(encoding, config.stall_timeout()).map_err(|error| not_compressed(&error))?;
         let watch = Watch {
             caller,
             permit,
@@ -345,7 +350,7 @@ fn one_result_only() -> Failure {
         .into()
 }
 
-fn not_compressed(error: std::io::Error) -> Failure {
+fn not_compressed(error: &std::io::Error) -> Failure {
     tracing::error!(%error, "a result could not be compressed");
     Refusal::new(ErrorKind::Internal, "the result could not be compressed").into()
 }

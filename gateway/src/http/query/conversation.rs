@@ -9,6 +9,7 @@ use super::super::failure::{ErrorBody, Failure};
 use super::super::fault::{Fault, WriteFailure};
 use super::super::results::Results;
 use super::super::script::{Marks, Script};
+use super::super::time_limit::TimeLimit;
 use super::Bounds;
 use crate::admit::storage;
 use crate::connect::ServerConnection;
@@ -62,6 +63,7 @@ pub(super) struct Conversation {
     ledger: Ledger,
     status: TransactionStatus,
     bounds: Bounds,
+    limit: TimeLimit,
     marks: Marks,
     /// The first error that the server answered.
     pub(super) answer: Option<Box<ErrorBody>>,
@@ -78,6 +80,7 @@ impl Conversation {
         script: Script,
         application_name: Option<&str>,
         bounds: Bounds,
+        limit: TimeLimit,
     ) -> Result<Self, Failure> {
         let (mut ledger, mut outbound) = (Ledger::default(), Vec::new());
         let pool = Arc::clone(lease.pool());
@@ -112,6 +115,7 @@ impl Conversation {
             ledger,
             status: TransactionStatus::Idle,
             bounds,
+            limit,
             marks,
             answer: None,
             asked,
@@ -263,8 +267,12 @@ impl Conversation {
             b'D' => results.row(backend::data_row(body)?)?,
             b'T' => results.columns(backend::row_description(body)?)?,
             b'n' => results.no_columns()?,
-            b'I' => results.complete(b"")?,
+            b'I' => {
+                self.limit.statement_ended();
+                results.complete(b"")?;
+            }
             b'C' => {
+                self.limit.statement_ended();
                 let command = backend::command_complete(body)?;
                 // Statements that the connection is thought to have may be gone.
                 self.unfit |= command.starts_with(b"DISCARD") || command.starts_with(b"DEALLOCATE");
