@@ -146,14 +146,14 @@ async fn a_transaction_that_owes_as_much_as_may_be_owed_goes_on_at_its_rate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_never_ends_pays_for_each_time_that_it_has_something_executed() {
     let (_turn, stack) = alone().await;
-    let flushing = tenant(stack, "flushing", rate(1, 1)).await;
+    let flushing = tenant(stack, "flushing", rate(2, 5)).await;
     let (mut client, mut other) = (login(&flushing).await, login(&flushing).await);
     begin(&mut client).await;
     client.query("rollback").await.expect("an answer");
     let mut message = Vec::new();
     pgwire::frontend::write::parse(&mut message, b"s", b"select 1", &[]).expect("it fits");
     client.send(&message).await.expect("it is read");
-    for _ in 0..9 {
+    for _ in 0..30 {
         message.clear();
         pgwire::frontend::write::bind_text(&mut message, b"", b"s", &[]).expect("it fits");
         pgwire::frontend::write::execute(&mut message, b"", 0).expect("it fits");
