@@ -4,7 +4,7 @@
 //! decides, [`logins`] what TLS has to do with who gets in, [`tools`] libpq's own view of all that, [`reloads`] new
 //! certificates, [`traffic`] what then passes through, [`https`] the other listener, [`strict`] a gateway that
 //! demands everything, [`servers`] the way to the clusters, and [`middle`] who may be on it,
-//! [`console`] operators.
+//! [`console`] operators, [`websocket`] PostgreSQL's protocol on the other listener.
 
 mod console;
 mod handshakes;
@@ -17,6 +17,7 @@ mod servers;
 mod strict;
 mod tools;
 mod traffic;
+mod websocket;
 
 use client::Tls;
 use config::{ClientAuth, TlsConfig, TlsListenerMode, TlsVersion};

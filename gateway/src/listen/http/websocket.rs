@@ -15,6 +15,7 @@ use crate::shared::Shared;
 use crate::stream::ClientStream;
 use crate::websocket::WebSocket;
 use ::pgwire::startup::Startup;
+use config::{ClientAuth, TlsConfig, TlsListenerMode};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use net::ClientAddress;
@@ -62,7 +63,7 @@ async fn enter(
         let Some((mut wire, startup)) = negotiate::startup_inside(wire, peer, shared).await? else {
             return Ok(None);
         };
-        if let Some(refusal) = not_here(&startup, peer, shared) {
+        if let Some(refusal) = not_here(&startup, &wire, peer, shared) {
             return Err(Box::new(Refused { wire, refusal, tenant: None }));
         }
         if pgwire::negotiate_version(&mut wire, &startup).await.is_err() {
@@ -80,7 +81,27 @@ async fn enter(
     }
 }
 
-fn not_here(startup: &Startup, peer: ClientAddress, shared: &Shared) -> Option<Refusal> {
+/// What PostgreSQL's listener requires of its clients is not to be had here for less.
+fn in_clear(tls: &TlsConfig, wire: &ClientWire, peer: ClientAddress) -> Option<Refusal> {
+    if tls.client_auth == ClientAuth::Required && !wire.is_encrypted() {
+        return Some(
+            Refusal::new(
+                ErrorKind::TlsRequired,
+                "connections without a client certificate are not served here",
+            )
+            .hint("connect by wss:// with a certificate, or to the gateway's PostgreSQL listener"),
+        );
+    }
+    (tls.mode == TlsListenerMode::Require && !wire.is_private(peer)).then(|| {
+        Refusal::new(ErrorKind::TlsRequired, "connections without TLS are not served here")
+            .hint("connect by wss://")
+    })
+}
+
+fn not_here(startup: &Startup, wire: &ClientWire, peer: ClientAddress, shared: &Shared) -> Option<Refusal> {
+    if let Some(refusal) = in_clear(&shared.config.tls, wire, peer) {
+        return Some(refusal);
+    }
     if let Err(refusal) = shared.addresses.may_log_in(peer) {
         return Some(refusal);
     }
