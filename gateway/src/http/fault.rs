@@ -10,6 +10,11 @@ use tenancy::ErrorKind;
 pub enum WriteFailure {
     /// The body would grow past its bound.
     TooLarge,
+    /// A row would be larger than is held in memory.
+    RowTooLarge {
+        /// The bound, in bytes.
+        bytes_max: usize,
+    },
     /// A value is not UTF-8, although the server was asked for it: an SQL_ASCII database.
     NotUtf8,
     /// The server's message is broken.
@@ -44,6 +49,7 @@ impl From<WriteFailure> for Fault {
     fn from(failure: WriteFailure) -> Self {
         match failure {
             WriteFailure::Malformed => Self::OutOfSync,
+            WriteFailure::RowTooLarge { bytes_max } => Self::RowTooLarge { bytes_max },
             other => Self::Result(other),
         }
     }
@@ -75,7 +81,7 @@ impl Fault {
                 hint: Some("use the PostgreSQL protocol"),
             },
             (Self::Result(WriteFailure::TooLarge), _) => Failure::TooLarge { what: "response", bytes_max },
-            (Self::RowTooLarge { bytes_max }, _) => {
+            (Self::RowTooLarge { bytes_max } | Self::Result(WriteFailure::RowTooLarge { bytes_max }), _) => {
                 Failure::TooLarge { what: "a row of the response", bytes_max }
             }
             (Self::Result(WriteFailure::NotUtf8 | WriteFailure::Malformed), _) => {

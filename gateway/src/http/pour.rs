@@ -56,8 +56,8 @@ impl StreamEnd {
 pub struct Watch {
     /// The sender.
     pub caller: Caller,
-    /// Its place among the tenant's clients, until it has the last piece.
-    pub permit: ClientPermit,
+    /// Its place among the tenant's clients, until this has ended and the body is gone.
+    pub client: Arc<ClientPermit>,
     /// Its request.
     pub visit: Arc<Visit>,
     /// The version of HTTP that it speaks.
@@ -144,6 +144,10 @@ async fn send_all(run: &mut Run, outlet: &mut Outlet, usage: &GatewayUsage) -> R
 
 /// Says in the body why there is no more of it, where its format can. Else it breaks off here.
 async fn tell(run: &mut Run, mut outlet: Outlet, failure: Failure) {
+    if !outlet.is_at_line_end() {
+        // Half a row was sent, or the format has no lines.
+        return;
+    }
     let Some(line) = run.fail(&failure.into_body()) else { return };
     if outlet.send(line).await.is_ok() {
         // A client that does not take even that has been told what it will hear.
@@ -181,13 +185,15 @@ impl Watch {
         }
     }
 
-    /// HTTP/2 resets the stream when the client takes something again, and its others go on; HTTP/1.1 has but the
-    /// connection.
+    /// HTTP/2 resets the stream when the client takes something again, and its others go on, but for one that makes a habit
+    /// of it; HTTP/1.1 has but the connection.
     fn client_does_not_read(&self) {
         self.caller.tenant.usage().refused(ErrorKind::ClientTimeout);
         tracing::info!(kind = ErrorKind::ClientTimeout.as_str(), "a client did not read its result");
         if self.version < Version::HTTP_2 {
             self.visit.cut();
+        } else {
+            self.visit.stalled();
         }
     }
 }

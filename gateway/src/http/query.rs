@@ -15,13 +15,6 @@ use crate::metrics::GatewayUsage;
 use crate::pool::Lease;
 use conversation::{Conversation, Progress};
 
-/// Bounds on what is read of a server.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// The largest row, in bytes.
-    pub row_bytes_max: usize,
-}
-
 /// A script that is being run.
 pub struct Run {
     /// None once the last reply was read.
@@ -50,11 +43,10 @@ impl Run {
         script: Script,
         application_name: Option<&str>,
         results: Results,
-        bounds: Bounds,
         limit: TimeLimit,
     ) -> Result<Self, Failure> {
         let leaves_nothing = script.leaves_nothing();
-        let conversation = Conversation::begin(lease, script, application_name, bounds, limit)?;
+        let conversation = Conversation::begin(lease, script, application_name, limit)?;
         Ok(Self { conversation: Some(conversation), results, leaves_nothing })
     }
 
@@ -75,7 +67,7 @@ impl Run {
                 }
                 // The conversation ends here, and with it the connection.
                 let answer = self.conversation.take().and_then(|conversation| conversation.answer);
-                Err(fault.into_failure(answer, self.results.bytes_max()))
+                Err(fault.into_failure(answer, self.results.bounds().bytes_max))
             }
         }
     }

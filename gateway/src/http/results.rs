@@ -13,12 +13,21 @@ use super::negotiate::Format;
 use super::request::Mode;
 use pgwire::backend::{DataRow, RowDescription};
 
+/// How much there may be of a result.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The largest body, in bytes.
+    pub bytes_max: usize,
+    /// The largest row, in bytes: as the server sends it, and as it is written, which may be six times as much.
+    pub row_bytes_max: usize,
+}
+
 /// The body of a response in the making.
 pub struct Results {
     body: Vec<u8>,
     /// Bytes of it that were taken.
     taken: usize,
-    bytes_max: usize,
+    bounds: Bounds,
     format: Format,
     batch: bool,
     modes: std::vec::IntoIter<Mode>,
@@ -39,12 +48,12 @@ struct Column {
 impl Results {
     /// An empty body for statements with these modes.
     #[must_use]
-    pub fn new(format: Format, batch: bool, modes: Vec<Mode>, bytes_max: usize) -> Self {
+    pub fn new(format: Format, batch: bool, modes: Vec<Mode>, bounds: Bounds) -> Self {
         let body = if batch && format == Format::Json { b"{\"results\":[".to_vec() } else { Vec::new() };
         Self {
             body,
             taken: 0,
-            bytes_max,
+            bounds,
             format,
             batch,
             modes: modes.into_iter(),
@@ -55,10 +64,10 @@ impl Results {
         }
     }
 
-    /// The largest body, in bytes.
+    /// How much there may be of it.
     #[must_use]
-    pub fn bytes_max(&self) -> usize {
-        self.bytes_max
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// Bytes that wait to be taken.
@@ -123,7 +132,18 @@ impl Results {
     /// # Errors
     /// See [`WriteFailure`].
     pub fn row(&mut self, row: DataRow<'_>) -> Result<(), WriteFailure> {
-        let body_max = self.bytes_max.saturating_sub(self.taken);
+        let Bounds { bytes_max, row_bytes_max } = self.bounds;
+        let body_max = bytes_max.saturating_sub(self.taken);
+        let row_end = self.body.len().saturating_add(row_bytes_max);
+        match self.write_row(row, body_max.min(row_end)) {
+            Err(WriteFailure::TooLarge) if row_end < body_max => {
+                Err(WriteFailure::RowTooLarge { bytes_max: row_bytes_max })
+            }
+            written => written,
+        }
+    }
+
+    fn write_row(&mut self, row: DataRow<'_>, body_max: usize) -> Result<(), WriteFailure> {
         let (columns, mode) = (&self.columns, self.mode);
         match self.format {
             Format::Json => {
@@ -180,7 +200,8 @@ impl Results {
         if self.format != Format::Ndjson {
             return false;
         }
-        self.body.clear();
+        // What was written of a row that is too large has no room kept for it.
+        self.body = Vec::new();
         json::error(&mut self.body, error);
         true
     }
@@ -213,7 +234,7 @@ impl Results {
 
     fn check_size(&self) -> Result<(), WriteFailure> {
         let all = self.taken.saturating_add(self.body.len());
-        if all > self.bytes_max { Err(WriteFailure::TooLarge) } else { Ok(()) }
+        if all > self.bounds.bytes_max { Err(WriteFailure::TooLarge) } else { Ok(()) }
     }
 }
 

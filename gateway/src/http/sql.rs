@@ -9,9 +9,9 @@ use super::caller::Caller;
 use super::failure::Failure;
 use super::negotiate::{Encoding, Format};
 use super::pour::{self, Watch};
-use super::query::{Bounds, Filled, Run};
+use super::query::{Filled, Run};
 use super::reply::{self, Reply};
-use super::results::Results;
+use super::results::{Bounds, Results};
 use super::script::{Dress, Script};
 use super::time_limit::TimeLimit;
 use super::trace::{self, TraceParent};
@@ -179,8 +179,11 @@ impl Order<'_> {
             feature::check(&self.shared.installation, tenant, BuiltIn::Listen)?;
         }
         let modes = work.statements.iter().map(|statement| statement.mode).collect();
-        let results =
-            Results::new(format, work.transaction.is_some(), modes, result_bytes_max(tenant, self.shared));
+        let bounds = Bounds {
+            bytes_max: result_bytes_max(tenant, self.shared),
+            row_bytes_max: config.http.row_bytes_max,
+        };
+        let results = Results::new(format, work.transaction.is_some(), modes, bounds);
         let encoding = if config.http.compression { Encoding::wanted(headers) } else { None };
         Ok(Job { script, results, transaction: work.transaction, encoding })
     }
@@ -193,14 +196,12 @@ impl Order<'_> {
         caller: &Caller,
     ) -> Result<(Run, Filled, Hold), Failure> {
         let config = &self.shared.config.http;
-        let bounds = Bounds { row_bytes_max: config.row_bytes_max };
         let cut_off = caller.tenant.gate().cut_off();
         let run = async {
             let lease = leased(caller, self.shared).await?;
             let limit = TimeLimit::begins(&caller.tenant.route().limits);
             let hold = Hold { access: lease.access(), limit: limit.clone() };
-            let name = caller.application_name.as_deref();
-            let mut run = Run::begin(lease, script, name, results, bounds, limit)?;
+            let mut run = Run::begin(lease, script, caller.application_name.as_deref(), results, limit)?;
             let filled = tokio::select! {
                 filled = run.fill(config.held_bytes, &self.shared.usage) => filled?,
                 refusal = hold.limit.over() => return Err(refusal.into()),
@@ -231,9 +232,11 @@ impl Order<'_> {
         }
         let (outlet, body) =
             stream::body(encoding, config.stall_timeout()).map_err(|error| not_compressed(&error))?;
+        let client = Arc::new(permit);
+        let body = body.kept_for(Arc::clone(&client));
         let watch = Watch {
             caller,
-            permit,
+            client,
             visit: Arc::clone(self.visit),
             version: self.parts.version,
             hold,

@@ -19,6 +19,10 @@ pub const IDLE_MAX: Duration = Duration::from_secs(75);
 /// Requests that a client may take back on one connection while fewer than that are answered.
 const ABANDONED_MAX: u32 = 100;
 
+/// Results that a client may leave unread on one connection: what is ready of them stays in memory until the client takes
+/// it, or loses the connection.
+const STALLED_MAX: u32 = 1;
+
 /// One connection.
 pub struct Connection {
     times: Mutex<Times>,
@@ -31,14 +35,21 @@ struct Times {
     allowed: Duration,
     answered: u32,
     abandoned: u32,
+    stalled: u32,
 }
 
 impl Connection {
     /// A new connection; its first request has to come within `first`.
     #[must_use]
     pub fn new(first: Duration) -> Self {
-        let times =
-            Times { running: 0, quiet_since: Instant::now(), allowed: first, answered: 0, abandoned: 0 };
+        let times = Times {
+            running: 0,
+            quiet_since: Instant::now(),
+            allowed: first,
+            answered: 0,
+            abandoned: 0,
+            stalled: 0,
+        };
         Self { times: Mutex::new(times), cut: CancellationToken::new() }
     }
 
@@ -88,6 +99,15 @@ impl Visit {
     /// Its client has left before the end of the answer.
     pub fn abandoned(&self) {
         self.answered.store(false, Ordering::Relaxed);
+    }
+
+    /// Its client does not read the answer.
+    pub fn stalled(&self) {
+        let mut times = self.connection.times();
+        times.stalled = times.stalled.saturating_add(1);
+        if times.stalled > STALLED_MAX {
+            self.cut();
+        }
     }
 
     /// Takes its connection from the client.
@@ -148,5 +168,14 @@ mod tests {
         assert!(!connection.cut.is_cancelled(), "now and then anybody gives up");
         visit(false);
         assert!(connection.cut.is_cancelled());
+    }
+
+    #[test]
+    fn who_leaves_a_second_result_unread_loses_the_connection() {
+        let connection = Arc::new(Connection::new(IDLE_MAX));
+        for stalls in 1..=2 {
+            Visit::begin(&connection).stalled();
+            assert_eq!(connection.cut.is_cancelled(), stalls > STALLED_MAX, "{stalls}");
+        }
     }
 }

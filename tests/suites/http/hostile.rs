@@ -49,7 +49,7 @@ async fn clients_that_stall_or_take_back_lose_their_connections() {
     let http = Http::new(&stack);
 
     who_does_not_read_is_sent_away(&stack, &http, &tenant, &neighbour).await;
-    over_http2_only_the_stream_is_lost(&stack, &tenant).await;
+    over_http2_the_first_loses_its_stream_only(&stack, &tenant).await;
     a_body_that_never_ends_is_not_waited_for(&stack, &tenant).await;
     who_takes_everything_back_is_sent_away(&stack, &tenant).await;
     for tenant in [&tenant, &neighbour] {
@@ -74,8 +74,9 @@ async fn who_does_not_read_is_sent_away(stack: &Stack, http: &Http, tenant: &Ten
     assert!(!said.ends_with(b"0\r\n\r\n"));
 }
 
-async fn over_http2_only_the_stream_is_lost(stack: &Stack, tenant: &Tenant) {
+async fn over_http2_the_first_loses_its_stream_only(stack: &Stack, tenant: &Tenant) {
     let stalled = "tenantry_gateway_http_stream_ends_total";
+    let clients = async || stack.metric("tenantry_clients", &["acme"]).await;
     let before = stack.metric(stalled, &["end=\"stalled\""]).await;
     let mut sender = http2(stack).await;
     let sql = format!("select 'never-read-2', {ENDLESS}");
@@ -88,7 +89,13 @@ async fn over_http2_only_the_stream_is_lost(stack: &Stack, tenant: &Tenant) {
     let other =
         sender.send_request(request(tenant, "select 1")).await.expect("the connection's others go on");
     assert_eq!(other.status(), 200);
-    drop(unread);
+    drop(other);
+    assert!(clients().await >= 1.0, "what it leaves unread counts as long as it is kept");
+    let sql = format!("select 'never-read-3', {ENDLESS}");
+    let second = sender.send_request(request(tenant, &sql)).await.unwrap();
+    wait_until("a habit costs the connection", async || sender.is_closed()).await;
+    wait_until("nothing is kept", async || clients().await == 0.0).await;
+    drop((unread, second));
 }
 
 async fn a_body_that_never_ends_is_not_waited_for(stack: &Stack, tenant: &Tenant) {

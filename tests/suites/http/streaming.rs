@@ -125,6 +125,10 @@ async fn what_is_larger_than_a_response_may_be_breaks_off(stack: &Stack, http: &
     assert!(stack.metric("tenantry_errors_total", &["kind=\"too_large\"", "acme"]).await >= 1.0);
     let (status, error) = answer(asked(http, tenant, FORMATS[0], "select repeat('x', 12000000)")).await;
     assert_eq!((status, &error["code"]), (507, &json!("54000")), "one row is not streamed");
+    // Six times as large in JSON as the server sends it, and less than a response may be.
+    let (status, error) = answer(asked(http, tenant, FORMATS[0], "select repeat(chr(1), 2000000)")).await;
+    assert_eq!((status, &error["code"]), (507, &json!("54000")), "nor one that grows as it is written");
+    assert!(error["message"].as_str().unwrap().contains("a row"), "{error}");
 }
 
 async fn over_http2_a_stream_is_reset(stack: &Stack, tenant: &Tenant) {

@@ -10,7 +10,6 @@ use super::super::fault::{Fault, WriteFailure};
 use super::super::results::Results;
 use super::super::script::{Marks, Script};
 use super::super::time_limit::TimeLimit;
-use super::Bounds;
 use crate::admit::storage;
 use crate::connect::ServerConnection;
 use crate::error::Refusal;
@@ -62,7 +61,6 @@ pub(super) struct Conversation {
     read: u64,
     ledger: Ledger,
     status: TransactionStatus,
-    bounds: Bounds,
     limit: TimeLimit,
     marks: Marks,
     /// The first error that the server answered.
@@ -79,7 +77,6 @@ impl Conversation {
         mut lease: Lease,
         script: Script,
         application_name: Option<&str>,
-        bounds: Bounds,
         limit: TimeLimit,
     ) -> Result<Self, Failure> {
         let (mut ledger, mut outbound) = (Ledger::default(), Vec::new());
@@ -114,7 +111,6 @@ impl Conversation {
             read: 0,
             ledger,
             status: TransactionStatus::Idle,
-            bounds,
             limit,
             marks,
             answer: None,
@@ -149,7 +145,7 @@ impl Conversation {
     ) -> Result<bool, Fault> {
         let mut at = 0;
         let is_full = loop {
-            let Some(header) = self.next_message(&inbound[at..], results)? else { break false };
+            let Some(header) = Self::next_message(&inbound[at..], results)? else { break false };
             let message = &inbound[at..at + header.len];
             self.absorb(header.tag, &message[HEADER_LEN..], results)?;
             at += header.len;
@@ -165,12 +161,12 @@ impl Conversation {
     }
 
     /// The header of the next message, if all of it is there.
-    fn next_message(&self, bytes: &[u8], results: &Results) -> Result<Option<Header>, Fault> {
+    fn next_message(bytes: &[u8], results: &Results) -> Result<Option<Header>, Fault> {
         let Some(header) = peek_header(bytes).map_err(|_malformed| Fault::OutOfSync)? else {
             return Ok(None);
         };
-        let body_max = results.bytes_max().max(MESSAGE_BYTES_MIN);
-        let row_max = self.bounds.row_bytes_max.max(MESSAGE_BYTES_MIN);
+        let body_max = results.bounds().bytes_max.max(MESSAGE_BYTES_MIN);
+        let row_max = results.bounds().row_bytes_max.max(MESSAGE_BYTES_MIN);
         if header.len > body_max {
             return Err(Fault::Result(WriteFailure::TooLarge));
         }

@@ -6,7 +6,7 @@ const RAW_ARRAYS: Mode = Mode { raw: true, array: true };
 const OBJECTS: Mode = Mode { raw: false, array: false };
 
 fn results(format: Format, batch: bool, modes: &[Mode], bytes_max: usize) -> Results {
-    Results::new(format, batch, modes.to_vec(), bytes_max)
+    Results::new(format, batch, modes.to_vec(), Bounds { bytes_max, row_bytes_max: 1_000 })
 }
 
 fn description(columns: &[(&str, u32)]) -> Vec<u8> {
@@ -136,6 +136,23 @@ fn the_body_is_bounded_and_never_holds_what_is_no_text() {
         assert_eq!(results.row(data_row(&large).expect("good")), Err(WriteFailure::TooLarge));
         let latin1 = row(&[Some(b"\xe9")]);
         assert_eq!(results.row(data_row(&latin1).expect("good")), Err(WriteFailure::NotUtf8));
+    }
+}
+
+/// A row is bounded as it is written too, however much is left of the body.
+#[test]
+fn a_row_that_grows_as_it_is_written_is_too_large() {
+    let columns = description(&[("a", 25)]);
+    let values = row(&[Some(&[1; 400])]);
+    for (format, fits) in [(Format::Json, false), (Format::Ndjson, false), (Format::Csv, true)] {
+        let mut results = results(format, false, &[RAW_ARRAYS], 1_000_000);
+        results.columns(row_description(&columns).expect("good")).expect("fits");
+        let written = results.row(data_row(&values).expect("good"));
+        let refused = Err(WriteFailure::RowTooLarge { bytes_max: 1_000 });
+        assert_eq!(written, if fits { Ok(()) } else { refused }, "{format:?}");
+        if results.fail(&ErrorBody::default()) {
+            assert!(results.take(0).capacity() < 1_000, "nothing is kept of it");
+        }
     }
 }
 
