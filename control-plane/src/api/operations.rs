@@ -76,7 +76,7 @@ pub(super) struct OperationStep {
     /// How often it was begun, in either direction.
     attempt: u32,
     /// What came of it. Null for anybody but the operator.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>, required)]
     output: Value,
     /// Why it failed, or what its last attempt met. Only the operator gets the `message` too.
     #[schema(value_type = Option<Object>)]

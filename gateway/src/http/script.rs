@@ -1,7 +1,7 @@
 //! The messages that a request becomes, written before a connection is taken.
 //!
 //! A single statement is Parse, Bind, Describe, Execute and Sync. A batch is all of its statements
-//! between `BEGIN` and `COMMIT`, with one Sync at the end: one round trip, and after an error the server
+//! between `BEGIN` and `COMMIT`, a Flush behind each and one Sync at the end: one round trip, and after an error the server
 //! skips the rest, `COMMIT` included. What may only read runs in a transaction too, also if it is one statement.
 
 use super::failure::{ErrorBody, Failure};
@@ -120,7 +120,12 @@ impl Script {
             self.bound(&text, &params, Origin::Client)?;
             write::describe(&mut self.messages, PORTAL, b"")?;
             self.due.push((Request::Describe, Origin::Client));
-            self.execute(Origin::Client)
+            self.execute(Origin::Client)?;
+            if statements.len() > 1 {
+                // Else the server keeps what it says of each until the last has run, and all seem to be one that takes long.
+                write::flush(&mut self.messages);
+            }
+            Ok(())
         })
     }
 

@@ -84,8 +84,18 @@ async fn many_short_statements_are_no_long_one() {
     entitle(&tenant, json!({ "statement_timeout_ms": 5_000 })).await;
     let shown = async || login(&tenant).await.value("show statement_timeout").await == "5s";
     wait_until("the role to have it", shown).await;
-    let many = "select pg_sleep(0.75);".repeat(8);
-    assert_eq!(sqlstate(&mut client, &many).await, None);
+    assert_eq!(sqlstate(&mut client, "begin").await, None);
+    for _ in 0..8 {
+        assert_eq!(sqlstate(&mut client, "select pg_sleep(0.75)").await, None);
+    }
+    assert_eq!(sqlstate(&mut client, "commit").await, None);
+    let queries = vec![json!({ "query": "select pg_sleep(0.75)" }); 8];
+    let batch = reqwest::Client::new()
+        .post(&tenant.http_endpoint)
+        .bearer_auth(&tenant.api_key)
+        .json(&json!({ "queries": queries }));
+    let answer = batch.send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200, "{:?}", answer.text().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
