@@ -37,18 +37,18 @@ async fn start(client_auth: ClientAuth) -> Stack {
 
 /// What a client is told first that comes from there, with these headers.
 async fn first_words(stack: &Stack, from: Ipv4Addr, headers: &[(&'static str, &str)]) -> Vec<u8> {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind((from, 0).into()).unwrap();
-    let address: SocketAddr = stack.descriptor().gateway.http["http://".len()..].parse().unwrap();
-    let stream = socket.connect(address).await.unwrap();
-    let mut request = format!("ws://{address}/v2").into_client_request().unwrap();
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((from, 0).into()).expect("all of 127.0.0.0/8 is this machine");
+    let address: SocketAddr = stack.descriptor().gateway.http["http://".len()..].parse().expect("an address");
+    let stream = socket.connect(address).await.expect("it listens");
+    let mut request = format!("ws://{address}/v2").into_client_request().expect("an address");
     for (name, value) in headers {
-        request.headers_mut().insert(*name, value.parse().unwrap());
+        request.headers_mut().insert(*name, value.parse().expect("a header"));
     }
-    let mut socket = client_async(request, stream).await.unwrap().0;
+    let mut socket = client_async(request, stream).await.expect("an upgrade").0;
     let mut startup = Vec::new();
-    write::startup(&mut startup, [("user", "app"), ("database", "nowhere")]).unwrap();
-    socket.send(Message::binary(startup)).await.unwrap();
+    write::startup(&mut startup, [("user", "app"), ("database", "nowhere")]).expect("it fits");
+    socket.send(Message::binary(startup)).await.expect("it is taken");
     socket.next().await.expect("it is told").expect("a frame").into_data().to_vec()
 }
 
