@@ -206,7 +206,7 @@ mod tests {
         let script = script(r#"{"queries":[{"query":"a"},{"query":"b"}]}"#).expect("fits");
         let ours = script.due().filter(|due| due.origin == Origin::Replay).count();
         assert_eq!((ours, script.due().count()), (6, 15));
-        assert_eq!(tags(script), "PBEPBDEPBDEPBES");
+        assert_eq!(tags(script), "PBEPBDEHPBDEHPBES");
     }
 
     #[test]

@@ -155,7 +155,8 @@ impl Bucket {
         self.used();
     }
 
-    /// What the bucket fills by now. To be read after `full_at`: when that is the same afterwards, both belong together.
+    /// What the bucket fills by now. To be read after `full_at`: when that is the same afterwards, both belong together, for
+    /// each change moves it, unless two are made within a nanosecond.
     /// Whoever changes it has a few instructions left, however much of the time the machine has for it.
     fn scale(&self) -> Scale {
         loop {

@@ -80,28 +80,6 @@ fn a_large_bucket_is_full_after_nothing_has_flowed_in() {
 
 /// Whoever takes while the flow changes takes one request, and none that is worth an hour.
 #[test]
-fn whoever_takes_while_the_flow_changes_takes_one_request() {
-    const TAKEN: u32 = 20_000;
-    let (still, fast) = (Flow::of(1_000, 0, WHOLE, 2 * TAKEN), Flow::of(1_000, WHOLE, WHOLE, 2 * TAKEN));
-    let bucket = Bucket::default();
-    bucket.set(0, fast);
-    let is_over = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Acquire) {
-                bucket.set(0, still);
-                bucket.set(0, fast);
-            }
-        });
-        for _ in 0..TAKEN {
-            assert_eq!(bucket.take(0), Ok(()));
-        }
-        is_over.store(true, Ordering::Release);
-    });
-    assert_eq!(bucket.remaining(0), TAKEN);
-}
-
-#[test]
 fn a_bucket_without_a_limit_is_never_empty_and_one_that_gets_a_limit_is_full() {
     let bucket = Bucket::default();
     assert!(!bucket.is_limited());

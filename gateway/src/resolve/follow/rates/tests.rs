@@ -134,21 +134,6 @@ fn a_tenant_that_is_quiet_for_long_gives_its_share_back_and_is_asked_for_anew() 
 }
 
 #[test]
-fn of_too_many_tenants_those_that_are_held_up_are_claimed_for_and_the_others_have_even_parts() {
-    let mut world = World::new();
-    let quiet: Vec<_> = (0..RATE_CLAIMS_MAX).map(|_| world.tenant()).collect();
-    let busy: Vec<_> = (0..2).map(|_| world.tenant()).collect();
-    for tenant in &busy {
-        while tenant.takes() {}
-    }
-    world.look();
-    assert_eq!(world.renew(7, 0).len(), RATE_CLAIMS_MAX);
-    assert!(busy.iter().all(|tenant| tenant.standing() == Standing::Share(7)));
-    let without = quiet.iter().filter(|tenant| tenant.standing() == Standing::Even).count();
-    assert_eq!(without, busy.len());
-}
-
-#[test]
 fn demand_is_what_was_asked_for_and_half_as_much_again() {
     let mut world = World::new();
     let tenant = world.tenant();
