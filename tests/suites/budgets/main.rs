@@ -6,7 +6,7 @@ mod idle;
 mod keeping;
 
 use fleet::{CLUSTER, Entry, OwnProcess, Watch, Work};
-use harness::{eventually, wait_until};
+use harness::wait_until;
 use reqwest::Method;
 use serde_json::json;
 use tenantry::client::path;
