@@ -172,33 +172,6 @@ async fn begin(client: &mut WireClient) {
     .await;
 }
 
-/// Fewer than the tenant has connections: some of those stay for transactions.
-const KEPT: u32 = 3;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn clients_that_keep_their_connections_are_refused_there_and_keep_them() {
-    let (_turn, stack) = alone().await;
-    let keeping = tenant(stack, "keeping-pace", rate(1, KEPT)).await;
-    // The first request of each leaves something behind that lives as long as its connection.
-    let flood =
-        Flood::start(&keeping, usize::try_from(KEPT).expect("few"), "create temp table mine as select 1")
-            .await;
-    let pinned = ["tenant=\"keeping-pace\""];
-    wait_until("all keep theirs", async || {
-        stack.metric("tenantry_pins_total", &pinned).await >= f64::from(KEPT)
-    })
-    .await;
-    let before = flood.refused();
-    wait_until("some are refused there", async || flood.refused() >= before + 3).await;
-    flood.stop().await;
-    assert_eq!(
-        stack.metric("tenantry_pins_total", &pinned).await,
-        f64::from(KEPT),
-        "nobody lost its connection"
-    );
-    nothing_is_in_use(stack).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_sent_ahead_are_each_counted() {
     let (_turn, stack) = alone().await;
