@@ -246,14 +246,15 @@ impl Catalog {
         // One statement, so that the revision and the changes are of the same moment. A revision that
         // is ahead of the catalog's comes from before the catalog was restored.
         let sql = "select r.value, $1 < r.pruned_through or $1 > r.value as lost,
-                     i.value as identity, f.value as features,
+                     (select i.value from catalog.identity_version i) as identity,
+                     (select f.value from catalog.features_version f) as features,
                      exists (select from catalog.route_changes c where c.revision > $1 and c.tenant_id is null)
                        as everything,
                      array(select distinct c.tenant_id from catalog.route_changes c
                            where c.revision > $1 and c.tenant_id is not null limit $2 + 1) as tenants,
                      array(select distinct c.domain from catalog.domain_changes c
                            where c.revision > $1 limit $3 + 1) as domains
-                   from catalog.revision r, catalog.identity_version i, catalog.features_version f";
+                   from catalog.revision r";
         let args = [bigint(after.get()), bigint(CHANGED_TENANTS_MAX), bigint(CHANGED_DOMAINS_MAX)];
         let row = self.row(sql, &args).await?;
         let row = row.ok_or_else(|| CatalogError::corrupt("revision", "its row is missing"))?;

@@ -60,13 +60,15 @@ async fn drop_roles(cx: &StepContext) -> Result<Value, StepError> {
     Ok(json!({ "role": target.placement.role, "found": found > 0, "roles_found": found }))
 }
 
+/// A tenant is gone when no gateway knows it any more: whoever knocks from here on is told what any stranger is.
 async fn forget(cx: &StepContext) -> Result<Value, StepError> {
     let mut tx = cx.fenced().await?;
     let credentials = tx.credentials_delete(cx.tenant()).await?;
     tx.tenant_issuers_delete(cx.tenant()).await?;
     tx.placement_delete(cx.tenant()).await?;
     tx.commit().await?;
-    Ok(json!({ "credentials_removed": credentials }))
+    let followed = gateways::follow(cx).await?;
+    Ok(json!({ "credentials_removed": credentials, "followed": followed }))
 }
 
 /// The evidence comes from the ledger, which outlives the tenant, not from what steps remember: a step that

@@ -131,7 +131,7 @@ fn configuration(login: Login<'_>) -> tokio_postgres::Config {
         .dbname(login.database)
         .application_name("tenantry-control-plane")
         .options(format!(
-            "-c search_path=pg_catalog -c standard_conforming_strings=on -c statement_timeout={} -c lock_timeout={} -c idle_session_timeout={}",
+            "-c search_path=pg_catalog -c standard_conforming_strings=on -c jit=off -c statement_timeout={} -c lock_timeout={} -c idle_session_timeout={}",
             STATEMENT_TIMEOUT.as_millis(),
             LOCK_TIMEOUT.as_millis(),
             IDLE_TIMEOUT.as_millis(),

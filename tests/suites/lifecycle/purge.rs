@@ -25,7 +25,7 @@ async fn has_series(slug: &str) -> bool {
 
 async fn assert_unknown(tenant: &Tenant) {
     let error = tenant.try_connect().await.expect_err("its password opens nothing");
-    assert_eq!(error.code().map(|code| code.code()), Some("28P01"), "{error}");
+    assert_eq!(error.code().map(|code| code.code()), Some("28P01"), "{error:?}");
     let (status, body) = STACK.http_query(tenant, "select 1", &[]).await;
     assert_eq!((status, body["code"].as_str()), (401, Some("28P01")), "{body:#}");
 }
