@@ -27,6 +27,7 @@ mod members;
 mod mutation;
 mod observe;
 mod operations;
+mod origin;
 mod pagination;
 mod plan;
 mod plans;
@@ -54,7 +55,7 @@ pub(crate) use server::{Admission, Tls, serve};
 
 use crate::context::ApiState;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::{Router, http::HeaderValue, http::header::CACHE_CONTROL};
 use problem::{Problem, ProblemKind};
@@ -137,7 +138,7 @@ fn resources() -> OpenApiRouter<ApiState> {
         .routes(routes!(document::openapi_json))
 }
 
-/// The whole API, with its layers from the outside in: observe, bound, then who may ask for what.
+/// The whole API, with its layers from the outside in: observe, from where, bound, then who may ask for what.
 pub(crate) fn router(state: ApiState, gate: Gate) -> Router {
     let (resources, _) = resources().split_for_parts();
     resources
@@ -147,6 +148,7 @@ pub(crate) fn router(state: ApiState, gate: Gate) -> Router {
         .method_not_allowed_fallback(async || Problem::new(ProblemKind::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(state.limits.body_bytes_max))
         .layer(from_fn_with_state(state.limits.clone(), limits::bound))
+        .layer(from_fn(origin::is_one))
         .layer(from_fn_with_state(state.metrics.clone(), observe::observe))
         .with_state(state)
 }

@@ -6,21 +6,19 @@ mod tls;
 pub(crate) use tls::Tls;
 pub use tls::TlsError;
 
-use super::auth::Peer;
-use super::problem::{Problem, ProblemKind};
+use super::origin;
 use crate::counted::{Counted, Held};
 use crate::metrics::Metrics;
 use activity::{Activity, Running};
 use axum::Router;
 use axum::http::Request;
-use axum::response::{IntoResponse, Response};
 use config::ApiLimits;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use net::{AddressKey, ClientAddress, Lingering, forwarded};
+use net::{AddressKey, ClientAddress, Lingering};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,12 +61,6 @@ impl Admission {
         let by = if is_proxy { Vec::new() } else { vec![from.key()] };
         by_network.take(by, |_| self.limits.connections_per_address)
     }
-}
-
-/// The answer to a request that two headers tell two origins of.
-fn nobody_in_particular(disagreement: &forwarded::Disagreement) -> Response {
-    let hint = "have the proxy write one of them, and remove the other";
-    Problem::new(ProblemKind::InvalidHeader).detail(disagreement.to_string()).hint(hint).into_response()
 }
 
 /// Serves `router` until `shutdown`, then lets open requests end, and cuts off those that do not.
@@ -131,16 +123,10 @@ async fn serve_one(
 ) {
     let activity = Arc::new(Activity::new(IDLE_MAX));
     let service = service_fn(|mut request: Request<Incoming>| {
-        let peer = forwarded::client(request.headers(), connection, &admission.trusted);
+        origin::note(&mut request, connection, &admission.trusted);
         let (running, router) = (Running::begin(&activity), router.clone());
         async move {
-            let answer = match peer {
-                Ok(peer) => {
-                    request.extensions_mut().insert(Peer(peer.ip()));
-                    router.call(request.map(Lingering::new)).await
-                }
-                Err(disagreement) => Ok(nobody_in_particular(&disagreement)),
-            };
+            let answer = router.call(request.map(Lingering::new)).await;
             answer.map(|answer| running.until_sent(answer))
         }
     });

@@ -91,8 +91,12 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_attempts() {
         "what a client says itself"
     );
     assert_eq!(plane.refused(wrong("192.0.2.8")).await, "unauthorized");
-    let both = wrong("192.0.2.9").header("forwarded", "for=192.0.2.10");
-    assert_eq!(plane.send(both).await.status, 400);
+    let both = || wrong("192.0.2.9").header("forwarded", "for=192.0.2.10");
+    assert_eq!(plane.refused(both()).await, "invalid-header");
+    let answer = plane.send(both()).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body["hint"].as_str().unwrap().contains("the proxy"), "{answer:?}");
+    assert_eq!(answer.body["request_id"], answer.headers["x-request-id"].to_str().unwrap());
 }
 
 /// Whoever is not trusted says nothing of where they are.
