@@ -8,6 +8,7 @@
 //! While the catalog is away nothing is dropped: what is cached stays in force, until it expires.
 
 mod absence;
+mod progress;
 mod rates;
 mod shares;
 mod telling;
@@ -25,14 +26,15 @@ use catalog_schema::{
     BudgetWakeups, Catalog, CatalogError, Changed, ChangedDomains, GatewayHeartbeat, RouteWakeups,
 };
 use config::RouteCacheConfig;
+pub use progress::Progress;
 use rates::Rates;
 use shares::Shares;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use telling::Telling;
-use tenancy::{Revision, TenantId};
+use tenancy::TenantId;
 use tokio_util::sync::CancellationToken;
 use withdrawal::Withdrawal;
 
@@ -42,56 +44,6 @@ const RETRY_MAX: Duration = Duration::from_secs(3);
 
 /// How long servers get to let go of the connections that we close at the end, before we sign off all the same.
 const LET_GO_MAX: Duration = Duration::from_secs(2);
-
-/// Where the gateway stands with respect to the catalog. Read by the metrics and by `/readyz`.
-#[derive(Default)]
-pub struct Progress {
-    applied: AtomicI64,
-    started: AtomicBool,
-    connected: AtomicBool,
-    shares_renewed: Mutex<Option<Instant>>,
-    shares_lost: AtomicU64,
-}
-
-impl Progress {
-    /// The last revision whose changes are all in force here.
-    #[must_use]
-    pub fn applied(&self) -> Revision {
-        Revision::new(self.applied.load(Ordering::Acquire))
-    }
-
-    /// The catalog was reached at least once since the process started.
-    #[must_use]
-    pub fn started(&self) -> bool {
-        self.started.load(Ordering::Acquire)
-    }
-
-    /// The catalog can be reached as far as we know.
-    #[must_use]
-    pub fn connected(&self) -> bool {
-        self.connected.load(Ordering::Acquire)
-    }
-
-    /// How old what was last told of shares is; none before the first answer.
-    #[must_use]
-    pub fn shares_age(&self) -> Option<Duration> {
-        self.shares_renewed.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
-    }
-
-    /// Times that shares could not be renewed in time.
-    #[must_use]
-    pub fn share_fallbacks(&self) -> u64 {
-        self.shares_lost.load(Ordering::Relaxed)
-    }
-
-    fn shares_renewed(&self, at: Instant) {
-        *self.shares_renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
-    }
-
-    fn shares_lost(&self) {
-        self.shares_lost.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// The task that follows the catalog.
 pub struct Follower {

@@ -1,6 +1,6 @@
 //! Programs made at random: whatever one client does to its session, the next one finds a fresh one.
 
-use crate::leaks::CODE;
+use crate::leaks_left::CODE;
 use crate::leaks_observed::Observer;
 use crate::{STACK, login, run, tenant};
 use harness::Stack;

@@ -9,6 +9,7 @@ mod half_closed;
 mod leaks;
 mod leaks_bound;
 mod leaks_hidden;
+mod leaks_left;
 mod leaks_look;
 mod leaks_observed;
 mod leaks_policy;

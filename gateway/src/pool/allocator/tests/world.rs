@@ -1,10 +1,13 @@
 //! Pools, their clients and a server, as far as the allocator can tell them from real ones.
 
+mod counts;
+mod pool;
+
 use super::super::reclaim::TURN;
-use super::super::{Action, Allocator, Idle, LongHold, MemberId, Phase, Release, Siblings, Terms};
+use super::super::{Action, Allocator, Idle, LongHold, Phase, Release, Terms};
+use pool::Pool;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 use std::time::Duration;
 use tenancy::TenantId;
 
@@ -14,41 +17,6 @@ const CLOSE: Duration = Duration::from_millis(1);
 const LOGIN: Duration = Duration::from_millis(4);
 /// More looks than this at one instant do not come to an end.
 const LOOKS_MAX: usize = 10_000;
-
-pub(super) struct Pool {
-    pub(super) id: MemberId,
-    /// Its tenant's number.
-    tenant: usize,
-    siblings: Arc<Siblings>,
-    /// Its tenant's.
-    pub(super) terms: Terms,
-    /// How long its transactions take.
-    pub(super) work: Duration,
-    /// Whether a client that was served wants to be served again at once.
-    pub(super) is_greedy: bool,
-    pub(super) waiters: u32,
-    pub(super) opening: u32,
-    /// Since when each is idle, and when its turn began; the longest idle first.
-    pub(super) idle: Vec<(Duration, Duration)>,
-    pub(super) leased: u32,
-    pub(super) long: u32,
-    /// Connections that the server has not let go of yet.
-    pub(super) closing: u32,
-    pub(super) served: u64,
-    is_asked: bool,
-    has_left: bool,
-}
-
-impl Pool {
-    pub(super) fn has_left(&self) -> bool {
-        self.has_left
-    }
-
-    fn idle(&self) -> Idle {
-        let since = self.idle.first().map_or(Duration::ZERO, |(since, _)| *since);
-        Idle { count: u32::try_from(self.idle.len()).expect("few"), since }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -216,37 +184,6 @@ impl World {
         self.now = until;
     }
 
-    /// Connections that the pool has or opens.
-    pub(super) fn open_in(&self, pool: usize) -> u32 {
-        let pool = &self.pools[pool];
-        pool.opening + pool.leased + u32::try_from(pool.idle.len()).expect("few")
-    }
-
-    /// The pools of this one's tenant, with itself.
-    fn group(&self, pool: usize) -> &[usize] {
-        &self.tenants[self.pools[pool].tenant].1
-    }
-
-    /// Connections that the pool and its siblings have or open.
-    pub(super) fn open_beside(&self, pool: usize) -> u32 {
-        self.group(pool).iter().map(|pool| self.open_in(*pool)).sum()
-    }
-
-    /// The same, and those that they have closed and that the server has not let go of.
-    pub(super) fn held_beside(&self, pool: usize) -> u32 {
-        self.group(pool).iter().map(|pool| self.held_by(*pool)).sum()
-    }
-
-    /// Connections that the pool has or opens, and those that it has closed and that the server has not let go of.
-    pub(super) fn held_by(&self, pool: usize) -> u32 {
-        self.open_in(pool) + self.pools[pool].closing
-    }
-
-    /// Permits that are out, as those who hold them count.
-    pub(super) fn held(&self) -> u32 {
-        (0..self.pools.len()).map(|pool| self.held_by(pool)).sum()
-    }
-
     fn opened(&mut self, pool: usize) {
         let now = self.now;
         self.pools[pool].opening -= 1;
@@ -299,19 +236,6 @@ impl World {
             self.later(self.pools[pool].work, Event::Ended(pool, turn_began));
         }
         self.report(pool);
-    }
-
-    fn wanted(&self, pool: usize) -> u32 {
-        let room = self.pools[pool].terms.cap.saturating_sub(self.open_in(pool));
-        self.pools[pool].waiters.saturating_sub(self.pools[pool].opening).min(room)
-    }
-
-    /// The same of the pool and its siblings, as far as they may have more and not too many are ending.
-    fn lacking_beside(&self, pool: usize) -> u32 {
-        let wanted: u32 = self.group(pool).iter().map(|pool| self.wanted(*pool)).sum();
-        let cap = self.pools[pool].terms.cap;
-        let room = cap.saturating_sub(self.open_beside(pool));
-        wanted.min(room).min((2 * cap).saturating_sub(self.held_beside(pool)))
     }
 
     fn report(&mut self, pool: usize) {
@@ -383,20 +307,5 @@ impl World {
     fn later(&mut self, time: Duration, event: Event) {
         self.events_made += 1;
         self.events.push(Reverse((self.now + time, self.events_made, event)));
-    }
-
-    /// What holds whenever everything was carried out.
-    fn check(&self) {
-        let holdings = self.allocator.holdings();
-        assert_eq!(holdings.held, self.held(), "no permit is lost or made");
-        assert_eq!(holdings.closing, self.pools.iter().map(|pool| pool.closing).sum::<u32>());
-        let first_of_each = self.tenants.iter().filter_map(|(_, pools)| pools.first());
-        let lacking: u32 = first_of_each.map(|pool| self.lacking_beside(*pool)).sum();
-        assert_eq!(holdings.wanted, lacking);
-        let free = self.allocator.in_force().saturating_sub(holdings.held);
-        assert!(lacking == 0 || free <= holdings.reserved, "{free} free, {lacking} lacking");
-        assert!(holdings.reserved <= holdings.limit);
-        let long: u32 = self.pools.iter().map(|pool| pool.long).sum();
-        assert_eq!(holdings.long.iter().sum::<u32>(), long);
     }
 }
