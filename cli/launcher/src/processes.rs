@@ -25,8 +25,18 @@ pub(crate) fn family(server: Pid) -> Vec<Pid> {
     std::iter::once(server).chain(children).collect()
 }
 
-/// The fourth field of `/proc/PID/stat`; the second is a name in brackets that may hold anything.
+/// Does it still run? One that has ended and was not waited for has nothing open any more. Where there is no `/proc` the
+/// answer is no.
+pub(crate) fn runs(pid: Pid) -> bool {
+    behind_the_name(pid.as_raw(), 0).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"))
+}
+
 fn parent_of(pid: i32) -> Option<i32> {
+    behind_the_name(pid, 1)?.parse().ok()
+}
+
+/// A field of `/proc/PID/stat` behind the second, which is a name in brackets that may hold anything.
+fn behind_the_name(pid: i32, field: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(field).map(str::to_owned)
 }

@@ -4,6 +4,7 @@ use crate::launch::{POLL_INTERVAL, STOP_DEADLINE, connect, dsn, end, launch, pre
 use crate::watchdog::Watched;
 use crate::{Account, PostgresError, ServerOptions, places, processes};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -160,13 +161,22 @@ impl Server {
         self.signal_all(Signal::SIGCONT);
     }
 
-    /// Kills the server and its backends at once, as a power cut would.
+    /// Kills the server and its backends at once, as a power cut would, and returns when none of them runs.
     ///
     /// # Errors
     /// When it does not end.
     pub async fn kill(&mut self) -> Result<(), PostgresError> {
-        self.signal_all(Signal::SIGKILL);
-        self.end(Signal::SIGKILL).await
+        let family = self.signal_all(Signal::SIGKILL);
+        self.end(Signal::SIGKILL).await?;
+        // The server is not there any more to wait for its backends. On a busy machine one may read a little longer.
+        let killed = Instant::now();
+        while family.iter().any(|pid| processes::runs(*pid)) {
+            if killed.elapsed() > STOP_DEADLINE {
+                return Err(PostgresError::Hung { program: "postgres".to_owned(), waited: STOP_DEADLINE });
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
     }
 
     /// Has the server ended?
@@ -174,10 +184,12 @@ impl Server {
         self.process.has_exited()
     }
 
-    fn signal_all(&self, signal: Signal) {
-        for pid in processes::family(process_id(&self.process)) {
-            processes::signal(pid, signal);
+    fn signal_all(&self, signal: Signal) -> Vec<Pid> {
+        let family = processes::family(process_id(&self.process));
+        for pid in &family {
+            processes::signal(*pid, signal);
         }
+        family
     }
 
     async fn end(&mut self, signal: Signal) -> Result<(), PostgresError> {
