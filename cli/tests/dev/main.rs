@@ -1,6 +1,9 @@
-//! `tenantry dev` as a person or a script meets it: a process, a file, and exit codes.
+//! `tenantry dev` as a person or a script meets it: a process, a file, and exit codes; and in [`verbs`] what its
+//! operator runs beside it.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
+
+mod verbs;
 
 use launcher::Scratch;
 use nix::sys::signal::{Signal, kill};
