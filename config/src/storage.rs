@@ -9,8 +9,8 @@ pub struct StorageConfig {
     /// `storage.interval_ms`: how long after its last measurement a database is measured again, milliseconds, 60,000. A
     /// tenant is read-only within this and a second of reaching its hard quota.
     pub interval_ms: u64,
-    /// `storage.rate_max`: databases that are measured in a second on one cluster, 50. A measurement looks at every
-    /// file of a database. A cluster with more databases than this bears in an interval has each measured less often.
+    /// `storage.rate_max`: databases that one control plane measures in a second on one cluster, 50. A measurement looks
+    /// at every file of a database. A cluster with more databases than this bears in an interval has each measured less often.
     pub rate_max: u32,
 }
 

@@ -2,6 +2,7 @@
 //! never change anything that is as it should be.
 
 pub(crate) mod access_roles;
+mod by_cluster;
 pub(crate) mod domains;
 pub(crate) mod role_keys;
 pub(crate) mod role_settings;

@@ -142,7 +142,8 @@ impl World {
         tx.commit().await.unwrap();
         let sql = format!(
             "set session_replication_role = replica;
-             update catalog.placements set cluster_id = '{}' where tenant_id = '{tenant}'",
+             update catalog.placements set cluster_id = '{0}' where tenant_id = '{tenant}';
+             update catalog.storage_use set cluster_id = '{0}' where tenant_id = '{tenant}'",
             cluster.id
         );
         self.catalog_session().await.batch_execute(&sql).await.unwrap();

@@ -34,6 +34,19 @@ const WANTED: &str = "coalesce(e.statement_timeout_ms, l.statement_timeout_ms) a
   coalesce(e.idle_in_transaction_timeout_ms, l.idle_in_transaction_timeout_ms) as idle_in_transaction_timeout_ms,
   coalesce(e.work_mem_kb, l.work_mem_kb) as work_mem_kb";
 
+/// Active tenants of which something else is on record.
+const BEHIND: &str = "select t.id as tenant_id, p.cluster_id
+     from catalog.tenants t join catalog.placements p on p.tenant_id = t.id
+     join catalog.plans l on l.name = t.plan
+     left join catalog.entitlements e on e.tenant_id = t.id
+     left join catalog.role_settings s on s.tenant_id = t.id
+     where t.state = 'active' and p.keys is not null
+       and (coalesce(e.statement_timeout_ms, l.statement_timeout_ms),
+         coalesce(e.idle_in_transaction_timeout_ms, l.idle_in_transaction_timeout_ms),
+         coalesce(e.work_mem_kb, l.work_mem_kb))
+       is distinct from (coalesce(s.statement_timeout_ms, 0),
+         coalesce(s.idle_in_transaction_timeout_ms, 0), coalesce(s.work_mem_kb, 0))";
+
 impl Catalog {
     /// What a tenant's login roles should have.
     ///
@@ -48,32 +61,30 @@ impl Catalog {
         row.as_ref().map_or(Ok(RoleSettings::default()), settings_of_row)
     }
 
-    /// Active tenants whose roles were given something else than they should have, a page at a time, with the clusters
-    /// that they are on.
+    /// Clusters of active tenants whose roles were given something else than they should have. Looks at every tenant.
     ///
     /// # Errors
     /// When the catalog is unavailable.
-    pub async fn role_settings_behind(
+    pub async fn role_settings_behind(&self) -> Result<Vec<ClusterId>, CatalogError> {
+        let sql = format!("select distinct w.cluster_id from ({BEHIND}) w order by w.cluster_id");
+        self.rows(&sql, &[]).await?.iter().map(|row| row.id("cluster_id")).collect()
+    }
+
+    /// Those tenants of one cluster, a page at a time.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn role_settings_behind_on(
         &self,
+        cluster: ClusterId,
         page: &Page<TenantId>,
-    ) -> Result<Vec<(TenantId, ClusterId)>, CatalogError> {
+    ) -> Result<Vec<TenantId>, CatalogError> {
         let sql = format!(
-            "select w.tenant_id, w.cluster_id from (
-               select t.id as tenant_id, p.cluster_id, {WANTED}
-               from catalog.tenants t join catalog.placements p on p.tenant_id = t.id
-               join catalog.plans l on l.name = t.plan
-               left join catalog.entitlements e on e.tenant_id = t.id
-               where t.state = 'active' and p.keys is not null) w
-             left join catalog.role_settings s using (tenant_id)
-             where (w.statement_timeout_ms, w.idle_in_transaction_timeout_ms, w.work_mem_kb)
-                is distinct from (coalesce(s.statement_timeout_ms, 0),
-                  coalesce(s.idle_in_transaction_timeout_ms, 0), coalesce(s.work_mem_kb, 0))
-               and ($1::uuid is null or w.tenant_id > $1)
-             order by w.tenant_id limit $2"
+            "select w.tenant_id from ({BEHIND}) w
+             where w.cluster_id = $1 and ($2::uuid is null or w.tenant_id > $2) order by w.tenant_id limit $3"
         );
-        let args = [uuid(page.after.map(TenantId::as_uuid)), bigint(page.limit())];
-        let rows = self.rows(&sql, &args).await?;
-        rows.iter().map(|row| Ok((row.id("tenant_id")?, row.id("cluster_id")?))).collect()
+        let args = [uuid(cluster.as_uuid()), uuid(page.after.map(TenantId::as_uuid)), bigint(page.limit())];
+        self.rows(&sql, &args).await?.iter().map(|row| row.id("tenant_id")).collect()
     }
 
     /// What was last put on a tenant's login roles.

@@ -101,7 +101,15 @@ impl Tx {
     /// [`CatalogError::NotFound`]; [`CatalogError::Refused`] when it is the gateway's own; or when the catalog is
     /// unavailable.
     pub async fn feature_delete(&mut self, name: &FeatureName) -> Result<FeatureRecord, CatalogError> {
+        // Nobody is given it any more. Then who has it, in the order in which all such removals come by: with the
+        // feature goes what was said of them.
+        let sql = "select from catalog.features where name = $1 for update";
+        self.execute(sql, &[text(name.as_str())]).await?;
         let feature = self.feature_lock(name, None).await?;
+        let sql = "select from catalog.tenants t
+                   where t.id in (select f.tenant_id from catalog.tenant_features f where f.feature = $1)
+                   order by t.id for no key update";
+        self.execute(sql, &[text(name.as_str())]).await?;
         self.execute("delete from catalog.features where name = $1", &[text(name.as_str())]).await?;
         self.audit("feature.delete", None, name.as_str(), json!({}));
         Ok(feature)
@@ -117,6 +125,10 @@ impl Tx {
         tenant: TenantId,
         own: &OwnFeature,
     ) -> Result<TenantRecord, CatalogError> {
+        let feature = own.feature.as_str();
+        // Before the tenant, as whoever removes the feature does.
+        let sql = "select from catalog.features where name = $1 for key share";
+        self.execute(sql, &[text(feature)]).await?;
         let slug = self.lock_living_tenant(tenant).await?.slug;
         let over = "delete from catalog.tenant_features where tenant_id = $1 and expires_at <= now()";
         self.execute(over, &[uuid(tenant.as_uuid())]).await?;
@@ -124,7 +136,6 @@ impl Tx {
                    select $1, f.name, $3, $4 from catalog.features f where f.name = $2
                    on conflict (tenant_id, feature) do update
                      set is_on = excluded.is_on, expires_at = excluded.expires_at";
-        let feature = own.feature.as_str();
         let args = [uuid(tenant.as_uuid()), text(feature), boolean(own.is_on), timestamp(own.expires_at)];
         if self.execute(sql, &args).await? == 0 {
             return Err(CatalogError::NotFound { what: "feature" });

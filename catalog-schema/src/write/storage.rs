@@ -45,6 +45,17 @@ pub struct StandingChange {
 }
 
 impl Catalog {
+    /// Clusters on which something is due to be measured.
+    ///
+    /// # Errors
+    /// When the catalog is unavailable.
+    pub async fn storage_due_clusters(&self) -> Result<Vec<ClusterId>, CatalogError> {
+        let sql = "select c.id from catalog.clusters c where exists (
+                     select from catalog.storage_use u where u.cluster_id = c.id and u.due_at <= statement_timestamp())
+                   order by c.id";
+        self.rows(sql, &[]).await?.iter().map(|row| row.id("id")).collect()
+    }
+
     /// Databases of a cluster that are due, and no longer are: whoever was given them measures them. The next turn of
     /// each comes an `interval` later, whatever comes of this one.
     ///
@@ -56,20 +67,19 @@ impl Catalog {
         interval: Duration,
         count: u32,
     ) -> Result<Vec<DueDatabase>, CatalogError> {
+        // Whoever is not served now waits for a turn of its own, so that it is not found again and again.
         let sql = "with due as (
-                     select p.tenant_id from catalog.placements p
-                     join catalog.tenants t on t.id = p.tenant_id
-                     left join catalog.storage_use u on u.tenant_id = p.tenant_id
-                     where p.cluster_id = $1 and p.database_oid is not null and t.state in ('active', 'suspended')
-                       and (u.due_at is null or u.due_at <= clock_timestamp())
-                     order by u.due_at nulls first, p.tenant_id limit $3),
+                     select tenant_id from catalog.storage_use
+                     where cluster_id = $1 and due_at <= statement_timestamp()
+                     order by due_at limit $3 for no key update skip locked),
                    claimed as (
-                     insert into catalog.storage_use as u (tenant_id, due_at)
-                     select tenant_id, clock_timestamp() + $2 * interval '1 millisecond' from due
-                     on conflict (tenant_id) do update set due_at = excluded.due_at
-                       where u.due_at <= clock_timestamp()
+                     update catalog.storage_use u
+                     set due_at = clock_timestamp() + $2 * interval '1 millisecond'
+                     from due where u.tenant_id = due.tenant_id
                      returning u.tenant_id)
-                   select p.tenant_id, p.database_oid from claimed join catalog.placements p using (tenant_id)";
+                   select p.tenant_id, p.database_oid
+                   from claimed join catalog.placements p using (tenant_id) join catalog.tenants t on t.id = p.tenant_id
+                   where p.database_oid is not null and t.state in ('active', 'suspended')";
         let args = [uuid(cluster.as_uuid()), millis(interval), bigint(i64::from(count))];
         let rows = self.rows(sql, &args).await?;
         let due = |row: &_| {

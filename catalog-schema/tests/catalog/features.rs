@@ -1,9 +1,10 @@
 //! Features and allow lists: what the catalog bounds, and what gateways follow.
 
 use crate::fixture::Fixture;
-use catalog_schema::{ALLOW_LIST_MAX, CatalogError, Constraint, FEATURES_MAX, FeatureSettings};
+use catalog_schema::{ALLOW_LIST_MAX, CatalogError, Constraint, FEATURES_MAX, FeatureSettings, OwnFeature};
+use futures_util::future::join_all;
 use std::net::Ipv4Addr;
-use tenancy::{AddressRange, BuiltIn, FeatureName, Percentage, Rollout};
+use tenancy::{AddressRange, BuiltIn, FeatureName, Percentage, Rollout, TenantId};
 
 fn name(text: &str) -> FeatureName {
     text.parse().unwrap()
@@ -68,4 +69,50 @@ async fn there_are_no_more_than_every_gateway_can_keep() {
     tx.commit().await.unwrap();
     assert_eq!(fixture.catalog.allow_list(tenant).await.unwrap().len(), most);
     assert!(fixture.tx().await.allow_list_set(tenant, None, &ranges).await.is_err());
+}
+
+async fn give(fixture: &Fixture, tenant: TenantId, feature: &FeatureName) -> Result<(), CatalogError> {
+    let mut tx = fixture.tx().await;
+    let own = OwnFeature { feature: feature.clone(), is_on: true, expires_at: None };
+    tx.tenant_feature_set(tenant, &own).await?;
+    tx.commit().await.map(drop)
+}
+
+async fn remove(fixture: &Fixture, feature: &FeatureName) {
+    let mut tx = fixture.tx().await;
+    tx.feature_delete(feature).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Each takes rows of several tenants; whoever took them in an order of his own would be a victim now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn features_are_removed_and_given_at_once_and_nobody_is_sent_away() {
+    let fixture = Fixture::new().await;
+    let mut tenants = Vec::new();
+    for slug in ["acme", "globex", "initech"] {
+        tenants.push(fixture.active_tenant(slug).await);
+    }
+    let features = [name("alpha"), name("beta")];
+    for _ in 0..10 {
+        for feature in &features {
+            let mut tx = fixture.tx().await;
+            tx.feature_create(feature, &settings(&[])).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        for (tenant, feature) in tenants.iter().zip(features.iter().cycle()) {
+            give(&fixture, *tenant, feature).await.unwrap();
+        }
+        let giving = tenants.iter().rev().flat_map(|tenant| {
+            let fixture = &fixture;
+            features.iter().map(async move |feature| give(fixture, *tenant, feature).await)
+        });
+        let removing = join_all(features.iter().map(async |feature| remove(&fixture, feature).await));
+        let (given, _) = tokio::join!(join_all(giving), removing);
+        for outcome in given {
+            assert!(
+                matches!(outcome, Ok(()) | Err(CatalogError::NotFound { what: "feature" })),
+                "{outcome:?}"
+            );
+        }
+    }
 }

@@ -154,7 +154,7 @@ pub(super) async fn request<S: Scenario>(world: &World) -> (TenantId, OperationI
 }
 
 /// Does what the API's handler does in its transaction.
-pub(super) async fn request_on(
+pub(crate) async fn request_on(
     world: &World,
     tenant: TenantId,
     kind: OperationKind,

@@ -3,27 +3,23 @@
 //!
 //! Must never take a cluster's lock: who is full must be found out while the cluster is busy.
 
+use super::by_cluster::ByCluster;
 use crate::context::EngineState;
 use crate::metrics::Outcome;
 use crate::postgres::{Endpoint, PostgresError, size};
-use catalog_schema::{CatalogError, Context, DueDatabase, Measurement, Page};
+use catalog_schema::{CatalogError, Context, DueDatabase, Measurement};
 use config::StorageConfig;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tenancy::{ClusterId, StorageStanding};
-use tokio::sync::Semaphore;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A second, for which `rate_max` is.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Clusters that are measured at the same time.
-const CLUSTERS_AT_ONCE: usize = 32;
-
-/// Clusters that are asked for in one go.
-const PAGE: u32 = 500;
+/// How often tenants are counted by how they stand. That looks at all of them.
+const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 
 /// How long a cluster may take over one round. One that does not answer keeps its place meanwhile, and nobody else's.
 const ROUND_MAX: Duration = Duration::from_secs(30);
@@ -61,52 +57,32 @@ pub(crate) async fn run(state: EngineState, settings: StorageConfig, shutdown: C
     }
 }
 
-/// The clusters that are being measured. A round leaves out those of which the one before has not heard yet, so that one
-/// which does not answer delays no other.
+/// What is being measured. A round leaves out clusters of which the one before has not heard yet.
 struct Measuring {
     state: EngineState,
     settings: StorageConfig,
-    at_once: Arc<Semaphore>,
-    /// One a cluster at most. They end with this.
-    tasks: JoinSet<()>,
-    under_way: HashMap<ClusterId, AbortHandle>,
+    clusters: ByCluster,
+    counted: Option<Instant>,
 }
 
 impl Measuring {
     fn new(state: EngineState, settings: StorageConfig) -> Self {
-        let at_once = Arc::new(Semaphore::new(CLUSTERS_AT_ONCE));
-        Self { state, settings, at_once, tasks: JoinSet::new(), under_way: HashMap::new() }
+        Self { state, settings, clusters: ByCluster::default(), counted: None }
     }
 
     /// Begins to measure what is due, of every cluster as many as may be in a second.
     async fn round(&mut self) -> Result<(), CatalogError> {
-        while self.tasks.try_join_next().is_some() {}
-        self.under_way.retain(|_cluster, task| !task.is_finished());
-        let mut page = Page::first(PAGE);
-        loop {
-            let clusters = self.state.catalog.clusters(&page).await?;
-            let Some(last) = clusters.last() else { break };
-            page = Page::after(last.cluster.id, PAGE);
-            for cluster in clusters {
-                self.begin(cluster.cluster.id);
-            }
+        self.clusters.forget_idle();
+        for cluster in self.state.catalog.storage_due_clusters().await? {
+            let (state, settings) = (self.state.clone(), self.settings.clone());
+            self.clusters.begin(cluster, async move { measure_some(&state, &settings, cluster).await });
         }
-        self.state.metrics.storage_standings(&self.state.catalog.storage_standings().await?);
+        let now = Instant::now();
+        if self.counted.is_none_or(|counted| now >= counted + COUNT_INTERVAL) {
+            self.counted = Some(now);
+            self.state.metrics.storage_standings(&self.state.catalog.storage_standings().await?);
+        }
         Ok(())
-    }
-
-    fn begin(&mut self, cluster: ClusterId) {
-        if self.under_way.contains_key(&cluster) {
-            return;
-        }
-        let (state, settings, at_once) =
-            (self.state.clone(), self.settings.clone(), Arc::clone(&self.at_once));
-        let task = self.tasks.spawn(async move {
-            // Nobody closes it.
-            let Ok(_turn) = at_once.acquire().await else { return };
-            measure_some(&state, &settings, cluster).await;
-        });
-        self.under_way.insert(cluster, task);
     }
 }
 

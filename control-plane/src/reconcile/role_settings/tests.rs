@@ -1,8 +1,19 @@
-use super::pass;
+use super::Passes;
+use crate::context::EngineState;
 use crate::operations::standard;
-use crate::testing::World;
-use catalog_schema::{Context, Entitlement};
+use crate::testing::{World, eventually};
+use catalog_schema::{CatalogError, Context, Entitlement};
+use std::time::{Duration, Instant};
 use tenancy::{Access, TenantId, TenantState};
+use tokio::net::TcpListener;
+
+/// A pass, and what comes of it.
+async fn pass(engine: &EngineState) -> Result<(), CatalogError> {
+    let mut passes = Passes::new(engine.clone());
+    passes.pass().await?;
+    passes.clusters.finish().await;
+    Ok(())
+}
 
 async fn entitle(world: &World, tenant: TenantId, own: Entitlement) {
     let context = Context { actor: "test".into(), request_id: "test".into() };
@@ -95,4 +106,46 @@ async fn an_owner_that_lifts_its_plans_settings_has_them_put_back() {
         assert!(after > before, "{lift}: sessions that began without are not to be used again");
     }
     assert!(world.engine.metrics.text().unwrap().contains("roles_put_in_order_total 3"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_does_not_answer_delays_no_other() {
+    let world = World::new().await;
+    let stuck = standard::tenant_in(&world, TenantState::Active).await;
+    let tenant = standard::tenant_in(&world, TenantState::Active).await;
+    // It takes connections, and says nothing on them.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = world.move_to_port(stuck, silent.local_addr().unwrap().port()).await;
+    entitle(&world, stuck, limited()).await;
+    entitle(&world, tenant, limited()).await;
+    let mut passes = Passes::new(world.engine.clone());
+    let started = Instant::now();
+    passes.pass().await.unwrap();
+    let _unanswered = silent.accept().await.unwrap();
+    eventually("the other's roles have what they should", async || {
+        let applied = world.catalog.role_settings_applied(tenant).await.unwrap();
+        (applied == world.catalog.role_settings_wanted(tenant).await.unwrap()).then_some(())
+    })
+    .await;
+    // On a machine on which that takes longer than connecting may, nothing can be said.
+    let is_asked = passes.clusters.busy().contains(&elsewhere);
+    assert!(is_asked || started.elapsed() > Duration::from_secs(4), "the other has waited for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_roles_cannot_be_changed_is_not_tried_at_each_pass() {
+    let world = World::new().await;
+    let tenant = standard::tenant_in(&world, TenantState::Active).await;
+    let role = world.catalog.placement_get(tenant).await.unwrap().unwrap().role;
+    let lost = format!("alter role {role} rename to {role}_lost");
+    world.admin.batch_execute(&lost).await.unwrap();
+    entitle(&world, tenant, limited()).await;
+    let mut passes = Passes::new(world.engine.clone());
+    for _ in 0..3 {
+        passes.pass().await.unwrap();
+        passes.clusters.finish().await;
+    }
+    let metrics = world.engine.metrics.text().unwrap();
+    let failed = metrics.lines().find(|line| line.contains(r#"role_settings_total{outcome="failed"}"#));
+    assert!(failed.is_some_and(|line| line.ends_with(" 1")), "{metrics}");
 }

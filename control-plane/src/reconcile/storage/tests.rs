@@ -1,6 +1,6 @@
 use super::Measuring;
 use crate::context::EngineState;
-use crate::operations::standard;
+use crate::operations::{OperationKind, standard};
 use crate::testing::{World, eventually};
 use catalog_schema::{AuditFilter, CatalogError, Context, Entitlement, Measurement, Page, RouteRecord};
 use config::StorageConfig;
@@ -15,7 +15,7 @@ const ALWAYS: StorageConfig = StorageConfig { interval_ms: 0, rate_max: 1_000 };
 async fn round(engine: &EngineState, settings: &StorageConfig) -> Result<(), CatalogError> {
     let mut measuring = Measuring::new(engine.clone(), settings.clone());
     measuring.round().await?;
-    while measuring.tasks.join_next().await.is_some() {}
+    measuring.clusters.finish().await;
     engine.metrics.storage_standings(&engine.catalog.storage_standings().await?);
     Ok(())
 }
@@ -111,6 +111,19 @@ async fn nobody_is_measured_more_often_than_is_due_and_no_more_at_once_than_may_
     assert_eq!([measured().await, measured().await, measured().await], [2, 3, 3]);
 }
 
+/// It has a database, is due like any other, and not found again before its next turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_not_served_is_not_measured() {
+    let world = World::new().await;
+    let tenant = standard::tenant_in(&world, TenantState::Active).await;
+    standard::request_on(&world, tenant, OperationKind::Purge, TenantState::Purging).await;
+    assert_eq!(world.catalog.storage_due_clusters().await.unwrap().len(), 1);
+    let hourly = StorageConfig { interval_ms: 3_600_000, rate_max: 10 };
+    round(&world.engine, &hourly).await.unwrap();
+    assert_eq!(world.catalog.storage_due_clusters().await.unwrap(), []);
+    assert_eq!(world.catalog.storage_use(tenant).await.unwrap().bytes, None);
+}
+
 const MIB: u64 = 1 << 20;
 
 /// As if its database had been measured at so much.
@@ -198,11 +211,10 @@ async fn a_cluster_that_does_not_answer_delays_no_other() {
         })
         .await;
         // On a machine on which that takes longer than connecting may, nothing can be said.
-        let is_asked = !measuring.under_way[&elsewhere].is_finished();
+        let is_asked = measuring.clusters.busy().contains(&elsewhere);
         assert!(is_asked || started.elapsed() > Duration::from_secs(4), "the other has waited for it");
         eventually("the rest of the round", async || {
-            let mut others = measuring.under_way.iter().filter(|(cluster, _)| **cluster != elsewhere);
-            others.all(|(_, task)| task.is_finished()).then_some(())
+            measuring.clusters.busy().iter().all(|cluster| *cluster == elsewhere).then_some(())
         })
         .await;
         measuring.round().await.unwrap();
