@@ -45,7 +45,7 @@ impl Standing {
 pub struct Meter {
     tenant: TenantId,
     bucket: Bucket,
-    /// Requests that have asked, and those that could not begin at once.
+    /// Requests that have asked since it is in the book, and those that could not begin at once.
     asked: AtomicU64,
     held_up: AtomicU64,
     is_in_book: AtomicBool,
@@ -257,7 +257,7 @@ impl Meter {
         self.terms().standing
     }
 
-    /// Requests that have asked so far, those that could not begin at once, and the rate.
+    /// Requests that have asked since it came into the book, those of them that could not begin at once, and the rate.
     #[must_use]
     pub fn demand(&self) -> (u64, u64, u32) {
         let rate = self.terms().per_second;
@@ -274,6 +274,9 @@ impl Meter {
     fn note(self: &Arc<Self>) {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if !self.is_in_book.load(Ordering::Acquire) && !self.is_in_book.swap(true, Ordering::AcqRel) {
+            // What it did before it was quiet says nothing of what it is going to do.
+            self.asked.store(1, Ordering::Relaxed);
+            self.held_up.store(0, Ordering::Relaxed);
             self.stand(Standing::Awaited);
             self.book.enter(Arc::clone(self));
         }

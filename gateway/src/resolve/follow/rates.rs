@@ -26,8 +26,10 @@ const LEASE_HEARTBEATS: u32 = 4;
 /// The shortest lease: a machine that is busy for a moment does not lose it.
 const LEASE_MIN: Duration = Duration::from_secs(4);
 
-/// Between two renewals: when a tenant has just come; when one lacks some of its share; and how often that is looked at.
+/// Between two renewals when a tenant has just come, for each gateway that lives: the catalog hears one at a time.
 const NEWCOMERS_GAP: Duration = Duration::from_millis(50);
+
+/// When a tenant lacks some of its share, and at the longest when one has just come; and how often that is looked at.
 const LACKING_GAP: Duration = Duration::from_millis(500);
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -63,7 +65,8 @@ impl Rates {
                 () = tokio::time::sleep(LOOK_INTERVAL), if table.has_something() => {}
             }
             let has_come = table.look(&self.book, self.lasts(), Instant::now());
-            if has_come && let Some(earliest) = table.sent_at.map(|sent| sent + NEWCOMERS_GAP) {
+            if has_come && let Some(earliest) = table.sent_at.map(|sent| sent + newcomers_gap(table.gateways))
+            {
                 tokio::time::sleep_until(earliest.into()).await;
             }
             if self.progress.connected() && table.is_due(has_come, self.heartbeat, Instant::now()) {
@@ -98,6 +101,11 @@ impl Rates {
         self.book.leased.store(of(leased), Ordering::Relaxed);
         self.book.unleased.store(of(table.leases.len() - leased), Ordering::Relaxed);
     }
+}
+
+/// However many gateways there are, the catalog is not asked more often by all of them than by a few.
+fn newcomers_gap(gateways: u32) -> Duration {
+    (NEWCOMERS_GAP * gateways.max(1)).min(LACKING_GAP)
 }
 
 /// How long the catalog counts on a lease that a gateway counts on for so long.

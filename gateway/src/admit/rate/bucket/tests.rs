@@ -80,6 +80,25 @@ fn a_large_bucket_is_full_after_nothing_has_flowed_in() {
 
 /// Whoever takes while the flow changes takes one request, and none that is worth an hour.
 #[test]
+fn whoever_takes_while_the_flow_changes_takes_one_request() {
+    const TAKEN: u32 = 20_000;
+    const SETS: u64 = 50_000;
+    let (still, fast) = (Flow::of(1_000, 0, WHOLE, 2 * TAKEN), Flow::of(1_000, WHOLE, WHOLE, 2 * TAKEN));
+    let bucket = Bucket::default();
+    bucket.set(0, fast);
+    std::thread::scope(|scope| {
+        // Each change at a time of its own, as on a clock. In all of them together not one request flows in.
+        scope.spawn(|| (1..=SETS).for_each(|now| bucket.set(now, if now % 2 == 1 { still } else { fast })));
+        for _ in 0..TAKEN {
+            assert_eq!(bucket.take(SETS), Ok(()));
+        }
+    });
+    // Each change rounds up.
+    let remaining = bucket.remaining(SETS);
+    assert!((TAKEN - 1..=TAKEN).contains(&remaining), "{remaining} are left of {TAKEN}");
+}
+
+#[test]
 fn a_bucket_without_a_limit_is_never_empty_and_one_that_gets_a_limit_is_full() {
     let bucket = Bucket::default();
     assert!(!bucket.is_limited());

@@ -34,7 +34,7 @@ pub(super) struct Lease {
 impl Lease {
     /// A tenant has begun to ask.
     pub(super) fn new(meter: Arc<Meter>, now: Instant) -> Self {
-        let (asked, held_up, _) = meter.demand();
+        let (asked, ..) = meter.demand();
         Self {
             meter,
             standing: Standing::Awaited,
@@ -47,7 +47,7 @@ impl Lease {
             has_shrunk: false,
             measured: now,
             asked: 0,
-            held_up,
+            held_up: 0,
             busy: (asked, now),
         }
     }

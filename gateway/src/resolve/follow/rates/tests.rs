@@ -122,15 +122,43 @@ fn the_catalog_is_asked_sooner_when_there_is_more_to_do_or_something_was_given_u
 fn a_tenant_that_is_quiet_for_long_gives_its_share_back_and_is_asked_for_anew() {
     let mut world = World::new();
     let tenant = world.tenant();
+    while tenant.takes() {}
     world.look();
     world.renew(RATE_WHOLE, 0);
     world.pass(LASTS + Duration::from_millis(1));
     assert!(world.table.leases.is_empty() && world.is_due(), "it is given back");
     assert!(world.renew(0, 0).is_empty());
     assert!(!world.table.has_something());
-    assert!(tenant.takes());
+    let _ = tenant.owes();
     assert!(world.look(), "it has come");
     assert_eq!(tenant.standing(), Standing::Awaited);
+    world.pass(Duration::from_millis(500));
+    assert_eq!(world.renew(0, 0)[0].wanted, 30_000, "for one request, whatever it asked for before");
+}
+
+#[test]
+fn of_too_many_tenants_those_that_are_held_up_are_claimed_for_and_the_others_have_even_parts() {
+    let mut world = World::new();
+    // Half of what can be claimed for, which nobody chooses by chance.
+    let busy: Vec<_> = (0..RATE_CLAIMS_MAX / 2).map(|_| world.tenant()).collect();
+    let quiet: Vec<_> = (0..RATE_CLAIMS_MAX).map(|_| world.tenant()).collect();
+    for tenant in &busy {
+        while tenant.takes() {}
+    }
+    world.look();
+    assert_eq!(world.renew(7, 0).len(), RATE_CLAIMS_MAX);
+    assert!(busy.iter().all(|tenant| tenant.standing() == Standing::Share(7)));
+    let count = |standing| quiet.iter().filter(|tenant| tenant.standing() == standing).count();
+    assert_eq!(
+        (count(Standing::Share(7)), count(Standing::Even)),
+        (RATE_CLAIMS_MAX / 2, RATE_CLAIMS_MAX / 2)
+    );
+}
+
+#[test]
+fn the_catalog_is_not_asked_for_newcomers_more_often_than_all_gateways_may() {
+    let gaps = [0, 1, 4, 10, 1_000].map(|gateways| newcomers_gap(gateways).as_millis());
+    assert_eq!(gaps, [50, 50, 200, 500, 500]);
 }
 
 #[test]
