@@ -202,6 +202,22 @@ async fn what_clients_keep_and_one_connection_more_is_not_given_to_others() {
     assert_eq!(first.renew(cluster, 15, 5, 15, 100).await.0, 12, "its clients keep less");
 }
 
+/// As a release before this one would claim, whose clients may keep all of it for all that is known.
+#[tokio::test]
+async fn a_claim_that_says_nothing_of_what_clients_keep_is_taken_to_keep_everything() {
+    let fixture = Fixture::new().await;
+    let cluster = fixture.cluster("eu-1").await.cluster.id;
+    let mut first = Renewing::start(&fixture).await;
+    assert_eq!(first.renew(cluster, 0, 0, 0, 100).await.0, 19, "of a budget of 20");
+    let mut second = Renewing::start(&fixture).await;
+    second.renew(cluster, 0, 0, 0, 100).await;
+    let claim = "select share from catalog.renew_leases($1::text::uuid, 2, 1, 14000, jsonb_build_array(jsonb_build_object(
+        'cluster', $2::text, 'share', 19, 'floor', 10, 'held', 14, 'wanted', 100)))";
+    let (gateway, cluster) = (first.beat.id.to_string(), cluster.to_string());
+    let told = fixture.raw().await.query_one(claim, &[&gateway, &cluster]).await.unwrap();
+    assert_eq!(told.get::<_, i32>(0), 15, "what it holds, and one connection more");
+}
+
 #[tokio::test]
 async fn who_signs_off_or_claims_nothing_gives_its_share_back_at_once() {
     let fixture = Fixture::new().await;
