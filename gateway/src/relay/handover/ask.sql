@@ -48,17 +48,7 @@ with code as (
     union all
     select pg_catalog.concat(p.polqual::pg_catalog.text, p.polwithcheck::pg_catalog.text) from pg_catalog.pg_policy p
 ), write_code as (
-    select a.adbin::pg_catalog.text as tree from pg_catalog.pg_attrdef a
-    where a.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
-    union all
-    select c.conbin::pg_catalog.text from pg_catalog.pg_constraint c
-    where c.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and c.conbin is not null
-    union all
-    select t.typdefaultbin::pg_catalog.text from pg_catalog.pg_type t
-    where t.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and t.typdefaultbin is not null
-    union all
-    select g.tgqual::pg_catalog.text from pg_catalog.pg_trigger g
-    where g.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and g.tgqual is not null
+{write_code.sql}
 ), of_a_row as materialized (
     select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) case
         when p.pronargs operator(pg_catalog.=) 1::pg_catalog.int2 and p.provariadic operator(pg_catalog.<>) 0::pg_catalog.oid

@@ -23,12 +23,20 @@ const ASKED_EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: u64 = 0;
 
 const COUNT: &str = include_str!("count.sql");
-const LOOK: &str = include_str!("look.sql");
+
+static LOOK: LazyLock<String> = LazyLock::new(|| whole(include_str!("look.sql")));
 
 /// What a look has the server run where there is code. Its one parameter stands for names of functions that we trust
 /// because PostgreSQL has them, and that must not be the database's own.
 static ASK: LazyLock<String> =
-    LazyLock::new(|| include_str!("ask.sql").replace("$1", &format!("'{}'", *TRUSTED_NAMES)));
+    LazyLock::new(|| whole(include_str!("ask.sql")).replace("$1", &format!("'{}'", *TRUSTED_NAMES)));
+
+/// A question, with what it has in common with others put in.
+fn whole(question: &str) -> String {
+    // What runs unseen when something is written: defaults, constraints, domains, conditions of triggers.
+    let write_code = include_str!("write_code.sql");
+    question.replace("{count.sql}", COUNT).replace("{write_code.sql}", write_code)
+}
 
 /// What is to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +50,7 @@ pub enum Question {
 impl Question {
     /// As SQL. The answer is one row of two columns: a count, and the facts as letters, or NULL.
     #[must_use]
-    pub const fn text(self) -> &'static [u8] {
+    pub fn text(self) -> &'static [u8] {
         match self {
             Self::Count => COUNT.as_bytes(),
             Self::Facts => LOOK.as_bytes(),

@@ -1,30 +1,12 @@
-with counted as (
-    select pg_catalog.sum(
-        pg_catalog.pg_stat_get_tuples_inserted(c.oid) operator(pg_catalog.+)
-        pg_catalog.pg_stat_get_tuples_updated(c.oid) operator(pg_catalog.+)
-        pg_catalog.pg_stat_get_tuples_deleted(c.oid)
-    )::pg_catalog.text as changes
-    from (values ('pg_catalog.pg_proc'::pg_catalog.regclass), ('pg_catalog.pg_rewrite'), ('pg_catalog.pg_policy'),
-        ('pg_catalog.pg_attrdef'), ('pg_catalog.pg_constraint'), ('pg_catalog.pg_operator'), ('pg_catalog.pg_cast'),
-        ('pg_catalog.pg_depend'), ('pg_catalog.pg_sequence'), ('pg_catalog.pg_db_role_setting'),
-        ('pg_catalog.pg_type'), ('pg_catalog.pg_trigger')) as c (oid)
+with counted (changes, nothing) as (
+{count.sql}
 ), stateful as (
     select p.oid from pg_catalog.pg_proc p where p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace
         and p.proname operator(pg_catalog.=) any ('{set_config,setseed,pg_advisory_lock,pg_advisory_lock_shared,'
             'pg_try_advisory_lock,pg_try_advisory_lock_shared,query_to_xml,query_to_xmlschema,'
             'query_to_xml_and_xmlschema,ts_stat,ts_rewrite}'::pg_catalog.name[])
 ), write_code as (
-    select a.adbin::pg_catalog.text as tree from pg_catalog.pg_attrdef a
-    where a.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
-    union all
-    select c.conbin::pg_catalog.text from pg_catalog.pg_constraint c
-    where c.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and c.conbin is not null
-    union all
-    select t.typdefaultbin::pg_catalog.text from pg_catalog.pg_type t
-    where t.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and t.typdefaultbin is not null
-    union all
-    select g.tgqual::pg_catalog.text from pg_catalog.pg_trigger g
-    where g.oid operator(pg_catalog.>=) 16384::pg_catalog.oid and g.tgqual is not null
+{write_code.sql}
 )
 select counted.changes, case
     when exists (select from pg_catalog.pg_proc p where p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid)
