@@ -69,7 +69,7 @@ impl Script {
         match begin {
             None => script.write_all(&work.statements),
             Some(begin) => script
-                .own(&begin)
+                .begin(&begin)
                 .and_then(|()| if read_only { script.own(read_only::FENCE) } else { Ok(()) })
                 .and_then(|()| script.write_all(&work.statements))
                 .and_then(|()| script.own("COMMIT")),
@@ -109,6 +109,11 @@ impl Script {
     #[must_use]
     pub fn leaves_nothing(&self) -> bool {
         self.effects.staying().is_none()
+    }
+
+    fn begin(&mut self, sql: &str) -> Result<(), WriteError> {
+        self.effects |= effects::of_sql(sql.as_bytes());
+        self.own(sql)
     }
 
     fn write_all(&mut self, statements: &[Statement<'_>]) -> Result<(), WriteError> {

@@ -74,9 +74,10 @@ fn of_first_select(tokens: &mut Tokens<'_>) -> Effects {
 fn of_head(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
     let mut room = [0; LONGEST_WORD];
     match lower(word, &mut room) {
-        b"select" | b"begin" | b"commit" | b"with" | b"values" | b"table" | b"start" | b"end" | b"abort"
-        | b"rollback" | b"savepoint" | b"release" | b"show" | b"fetch" | b"move" | b"declare"
-        | b"explain" => Effects::NONE,
+        b"select" | b"commit" | b"with" | b"values" | b"table" | b"end" | b"abort" | b"rollback"
+        | b"savepoint" | b"release" | b"show" | b"fetch" | b"move" | b"declare" | b"explain" => Effects::NONE,
+        b"begin" | b"start" => of_modes(tokens.clone()),
+        b"set" if next_is(tokens, "transaction") => of_modes(tokens.clone()),
         b"notify" => Effects::NOTIFIES,
         b"insert" | b"copy" | b"merge" => Effects::WRITES | Effects::DRAWS,
         b"update" => Effects::WRITES | of_update(tokens),
@@ -100,6 +101,19 @@ fn of_head(word: &[u8], tokens: &mut Tokens<'_>) -> Effects {
 }
 
 const WRITES_AND_DEFINES: Effects = Effects::WRITES.or(Effects::DRAWS).or(Effects::DEFINES);
+
+/// The modes that a transaction is given.
+fn of_modes(tokens: Tokens<'_>) -> Effects {
+    let mut is_behind_read = false;
+    for token in tokens.take_while(|token| *token != Token::End) {
+        let is_word = |expected| matches!(token, Token::Word(word) if is(word, expected));
+        if is_behind_read && is_word("only") {
+            return Effects::ONLY_READS;
+        }
+        is_behind_read = is_word("read");
+    }
+    Effects::NONE
+}
 
 fn undone_if(all: bool, effects: Effects) -> Effects {
     if all { Effects::undoing(effects) } else { Effects::NONE }

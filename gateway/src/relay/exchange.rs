@@ -106,6 +106,8 @@ pub struct Exchange {
     pub schema_changed: bool,
     /// The request under way is made again, as the schema may have changed unseen. That may be on another connection.
     pub suspects_schema: bool,
+    /// The current transaction may only read, since the client wishes so.
+    pub only_reads: bool,
     /// A DEALLOCATE of ours is under way in place of a client's.
     pub deallocates_for_client: bool,
     /// The request under way, as long as it could be made again.
@@ -139,6 +141,7 @@ impl Default for Exchange {
             names_changed: false,
             schema_changed: false,
             suspects_schema: false,
+            only_reads: false,
             deallocates_for_client: false,
             recorded: Recorded::default(),
             toll: Toll::default(),

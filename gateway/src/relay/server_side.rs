@@ -213,7 +213,8 @@ fn error(
             return Ok(Step::Next);
         }
         instead = exchange.ledger.next_refusal().or_else(|| our_words(exchange, client, is_cancel));
-        if instead.is_none() && is_read_only && lease.server().began_with.is_read_only() {
+        let is_full = is_read_only && lease.server().began_with.is_read_only();
+        if instead.is_none() && is_full && !session_state::wishes_to_read(exchange, client) {
             instead = Some(storage::refusal(lease));
         }
     }

@@ -18,7 +18,7 @@ const GROW: &str = "insert into filler select repeat('x', 1000) from generate_se
 /// So little that no number of attempts seals a tenant.
 const ONE_ROW: &str = "insert into filler values ('x')";
 
-static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
+pub(super) static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
     SharedStack::start(async || {
         let often =
             |plane: &mut config::ControlPlaneConfig| plane.storage.interval_ms = milliseconds(INTERVAL);
@@ -26,7 +26,7 @@ static STACK: LazyLock<SharedStack> = LazyLock::new(|| {
     })
 });
 
-async fn entitle(tenant: &Tenant, own: Value) {
+pub(super) async fn entitle(tenant: &Tenant, own: Value) {
     let path = format!("/v1/tenants/{}/entitlements", tenant.slug);
     STACK.must(Method::PATCH, &path, Some(&own)).await;
 }
@@ -41,17 +41,17 @@ async fn standing(tenant: &Tenant) -> String {
 }
 
 /// What the tenant's database takes by now.
-async fn bytes(tenant: &Tenant) -> u64 {
+pub(super) async fn bytes(tenant: &Tenant) -> u64 {
     let measured = async || entitlements(tenant).await["storage"]["bytes"].as_u64();
     eventually("a measurement", measured).await
 }
 
-async fn sqlstate(client: &mut WireClient, sql: &str) -> Option<String> {
+pub(super) async fn sqlstate(client: &mut WireClient, sql: &str) -> Option<String> {
     let messages = client.query(sql).await.expect("an answer");
     messages.iter().find(|message| message.tag == b'E').map(|message| message.sqlstate())
 }
 
-async fn tenant(slug: &str) -> (Tenant, WireClient) {
+pub(super) async fn tenant(slug: &str) -> (Tenant, WireClient) {
     let tenant = STACK.create_tenant(slug, "eu").await;
     let mut client = login(&tenant).await;
     assert_eq!(sqlstate(&mut client, "create table filler (n text)").await, None);
@@ -126,11 +126,46 @@ async fn a_full_tenant_may_delete_and_is_back_when_it_has() {
     assert_eq!((status, &body["code"]), (400, &json!("25006")), "{body}");
     assert!(body["message"].as_str().is_some_and(|text| text.contains("storage quota")), "{body}");
     assert_eq!(client.value("select count(*) > 0 from filler").await, "t", "it reads");
+    whoever_wishes_to_read_hears_nothing_of_the_quota(&tenant, &mut client).await;
 
     // One message is one transaction.
     let delete = "begin; set transaction read write; truncate filler; commit";
     assert_eq!(sqlstate(&mut client, delete).await, None, "it may make room");
     wait_until("it to write again", async || sqlstate(&mut client, ONE_ROW).await.is_none()).await;
+}
+
+/// What the client has asked for itself would be refused in any tenant.
+async fn whoever_wishes_to_read_hears_nothing_of_the_quota(tenant: &Tenant, client: &mut WireClient) {
+    let says_quota = async |client: &mut WireClient, sql: &str| {
+        let messages = client.query(sql).await.expect("an answer");
+        assert_eq!(error(&messages).sqlstate(), "25006", "{sql}");
+        error(&messages).text().contains("storage quota")
+    };
+    for wish in ["begin read only", "begin; set transaction read only"] {
+        assert_eq!(sqlstate(client, wish).await, None);
+        assert!(!says_quota(client, ONE_ROW).await, "{wish}");
+        assert_eq!(sqlstate(client, "rollback").await, None);
+        assert!(says_quota(client, ONE_ROW).await, "that was another transaction");
+        assert!(!says_quota(client, &format!("{wish}; {ONE_ROW}")).await, "{wish}");
+        assert_eq!(sqlstate(client, "rollback").await, None);
+    }
+    let wish = "set default_transaction_read_only = on";
+    assert_eq!(sqlstate(client, wish).await, None);
+    assert!(!says_quota(client, ONE_ROW).await, "{wish}");
+    assert_eq!(sqlstate(client, "reset default_transaction_read_only").await, None);
+    assert!(says_quota(client, ONE_ROW).await, "it wishes so no more");
+    let parameters =
+        [("user", "app"), ("database", tenant.slug.as_str()), ("default_transaction_read_only", "on")];
+    let reader = WireClient::login_as(&tenant.config(), &parameters).await;
+    let mut reader = reader.unwrap_or_else(|refusal| panic!("{}", refusal.text()));
+    assert!(!says_quota(&mut reader, ONE_ROW).await, "it has said so from the start");
+    let asked = reqwest::Client::new()
+        .post(format!("{}?read_only=true", tenant.http_endpoint))
+        .bearer_auth(&tenant.api_key)
+        .json(&json!({ "query": ONE_ROW }));
+    let body: Value = asked.send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(body["code"], "25006", "{body}");
+    assert!(body["message"].as_str().is_some_and(|text| !text.contains("storage quota")), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use crate::admit::storage;
 use crate::connect::ServerConnection;
 use crate::error::Refusal;
 use crate::pool::Lease;
-use crate::relay::effects::REPORTED;
+use crate::relay::effects::{Effects, REPORTED};
 use crate::relay::handover::database::Asked;
 use crate::relay::handover::{self, NOBODY};
 use crate::relay::ledger::{Due, Ledger, Origin, Settled, Verdict};
@@ -67,6 +67,8 @@ pub(super) struct Conversation {
     pub(super) answer: Option<Box<ErrorBody>>,
     /// What the database was asked ahead of the script.
     asked: Option<Asked>,
+    /// The request itself wishes that nothing is written.
+    only_reads: bool,
     /// The connection is not to be used again.
     unfit: bool,
 }
@@ -84,6 +86,7 @@ impl Conversation {
         let expect = |due| ledger.expect(due);
         let asked = handover::write_to(lease.server(), &pool, NOBODY, &mut outbound, expect)
             .map_err(|_unfit| Refusal::new(ErrorKind::Internal, "the session could not be set up"))?;
+        let only_reads = script.effects().any_of(Effects::ONLY_READS);
         lease.server().traces.note(script.effects(), pool.database().facts());
         if let Some(wanted) = settings_to_set(lease.server(), application_name) {
             let server = lease.server();
@@ -115,6 +118,7 @@ impl Conversation {
             marks,
             answer: None,
             asked,
+            only_reads,
             unfit: false,
         })
     }
@@ -277,7 +281,7 @@ impl Conversation {
             b'E' if self.answer.is_none() => {
                 let fields = ErrorFields::new(body);
                 let mut answer = ErrorBody::from_fields(&fields);
-                let is_full = self.lease.server().began_with.is_read_only();
+                let is_full = !self.only_reads && self.lease.server().began_with.is_read_only();
                 if is_full && storage::is_about_read_only(fields.get(b'C')) {
                     let refusal = storage::refusal(&self.lease);
                     self.lease.pool().usage().refused(refusal.kind());

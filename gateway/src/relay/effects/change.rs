@@ -342,8 +342,12 @@ fn is_on(tokens: &mut Tokens<'_>) -> bool {
         if matches!(values.as_slice(), [value] if ["on", "true", "yes", "1"].contains(&value.as_str())))
 }
 
+/// Sessions of a tenant that is full begin read-only: then nothing is reported when the client sets the same.
+const ONLY_READS: &str = "default_transaction_read_only";
+
 fn is_reported(name: &str) -> bool {
-    REPORTED.iter().any(|reported| reported.eq_ignore_ascii_case(name))
+    !name.eq_ignore_ascii_case(ONLY_READS)
+        && REPORTED.iter().any(|reported| reported.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ impl Effects {
     pub const MAKES: Self = Self(1 << 22);
     /// A subscription of the client's ends, to be read likewise.
     pub const UNSUBSCRIBES: Self = Self(1 << 23);
+    /// Its transaction may only read, since the client wishes so.
+    pub const ONLY_READS: Self = Self(1 << 24);
     /// There are changes to be read.
     pub const CHANGES: Self = Self(Self::FOLLOWS.0 | Self::UNSUBSCRIBES.0);
 

@@ -50,10 +50,37 @@ fn settings_that_end_with_the_transaction_or_are_reported_leave_nothing() {
 }
 
 #[test]
+fn a_transaction_that_may_only_read_by_its_own_wish_is_told() {
+    for sql in [
+        "begin read only",
+        "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY",
+        "start transaction isolation level repeatable read read only deferrable",
+        "set transaction read only",
+        "begin; set transaction read only; select 1",
+    ] {
+        assert!(of_sql(sql.as_bytes()).any_of(Effects::ONLY_READS), "{sql}");
+        assert!(of_sql(sql.as_bytes()).staying().is_none(), "{sql}");
+    }
+    for sql in [
+        "begin",
+        "begin read write",
+        "begin isolation level read committed",
+        "set transaction isolation level read committed",
+        "set session characteristics as transaction read only",
+        "begin; select read only",
+    ] {
+        assert!(!of_sql(sql.as_bytes()).any_of(Effects::ONLY_READS), "{sql}");
+    }
+}
+
+#[test]
 fn settings_in_plain_literals_follow() {
     check(
         Effects::FOLLOWS,
         &[
+            "set default_transaction_read_only = on",
+            "reset default_transaction_read_only",
+            "select set_config('default_transaction_read_only', 'on', false)",
             "set statement_timeout = 1",
             "SET SESSION statement_timeout TO '1s'",
             "set session characteristics as transaction read only",

@@ -74,6 +74,14 @@ impl ClientState {
         self.pool_mode == PoolMode::Session
     }
 
+    /// Does its session begin transactions that may only read, because it wishes so?
+    #[must_use]
+    pub fn begins_to_read(&self) -> bool {
+        // As PostgreSQL reads a boolean, but for its shortest forms.
+        let is_on = |value: &str| ["on", "true", "yes", "1"].iter().any(|on| value.eq_ignore_ascii_case(on));
+        self.settings.get("default_transaction_read_only").is_some_and(is_on)
+    }
+
     /// Has the connection take over its settings: see [`settings::stage_steps`].
     ///
     /// # Errors

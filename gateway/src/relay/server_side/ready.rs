@@ -73,6 +73,7 @@ fn pass_ready(
         doubt_what_is_unreadable(exchange, lease);
     }
     exchange.restage |= std::mem::take(&mut exchange.resetting);
+    exchange.only_reads &= !is_idle;
     if exchange.status == TransactionStatus::Idle && exchange.ledger.is_empty() {
         transaction_ended(exchange, lease);
     }

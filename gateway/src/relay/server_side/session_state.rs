@@ -20,6 +20,8 @@ const SEARCH_PATH: &str = "search_path";
 /// Notes what statements leave behind that are being carried out.
 pub(super) fn keep(exchange: &mut Exchange, client: &mut ClientState, lease: &mut Lease, effects: Effects) {
     exchange.doubtful |= effects.any_of(Effects::UNKNOWN);
+    exchange.only_reads |= effects.any_of(Effects::ONLY_READS);
+    let effects = effects.without(Effects::ONLY_READS);
     if effects.any_of(Effects::RESET_ALL) {
         // Should its transaction be rolled back, the server reports what is in force then; the rest is kept
         // to be restored.
@@ -38,6 +40,12 @@ pub(super) fn keep(exchange: &mut Exchange, client: &mut ClientState, lease: &mu
     exchange.channels.note(effects);
     // Until the transaction's end tells more.
     client.pin = client.pin.or_else(|| PinReason::from_effects(effects));
+}
+
+/// Does the client itself wish that nothing is written where it is now?
+pub(super) fn wishes_to_read(exchange: &Exchange, client: &ClientState) -> bool {
+    let under_way = exchange.ledger.next_of_server().map_or(Effects::NONE, |due| due.effects);
+    exchange.only_reads || under_way.any_of(Effects::ONLY_READS) || client.begins_to_read()
 }
 
 /// What becomes of the search path is reported, or it is a setting like any other that we cannot tell.
