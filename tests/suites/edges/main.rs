@@ -1,8 +1,9 @@
 //! The rare ways: clients and servers that end in the middle of something, and messages that nobody writes.
 //!
-//! [`leaving`] is clients that go, [`messages`] what they can send, [`servers`] connections to servers that
-//! break. Whatever one client does, the next one gets a clean connection: most tests have pools of one.
+//! [`leaving`] is clients that go, [`messages`] what they can send, [`huge`] what is too large to keep, [`servers`]
+//! connections to servers that break. Whatever one client does, the next one gets a clean connection: most tests have pools of one.
 
+mod huge;
 mod leaving;
 mod messages;
 mod servers;
