@@ -26,6 +26,12 @@ fn take_back(asked: &Value) {
     NAMES.get().unwrap().set(asked["challenge"]["name"].as_str().unwrap(), &[]);
 }
 
+/// Has the tenant own a domain.
+pub(crate) async fn own(tenant: &Tenant, domain: &str) {
+    prove(&ask_for(tenant, domain).await);
+    verify(tenant, domain).await.unwrap();
+}
+
 /// Where a request for this host ends up, with a tenant's password and nothing else that names a tenant.
 async fn lands_in(tenant: &Tenant, host: &str) -> (u16, Value) {
     let nameless = format!("postgres://app:{}@127.0.0.1", tenant.password());

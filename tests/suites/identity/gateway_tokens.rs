@@ -11,13 +11,13 @@ use tokio_postgres::Client;
 const PASSWORD: &str = "correct horse battery";
 
 /// A member of a tenant who has signed in.
-struct Person {
+pub(crate) struct Person {
     id: String,
     session: String,
 }
 
 impl Person {
-    async fn joins(name: &str, tenant: &Tenant, role: &str) -> Self {
+    pub(crate) async fn joins(name: &str, tenant: &Tenant, role: &str) -> Self {
         let email = format!("{name}@example.com");
         let account = json!({ "email": email, "display_name": name, "password": PASSWORD });
         let user = STACK.must(Method::POST, &path(&["users"]), Some(&account)).await;
@@ -29,7 +29,7 @@ impl Person {
     }
 
     /// A token for the gateways, which know the key that signed it.
-    async fn token(&self, tenant: &Tenant) -> String {
+    pub(crate) async fn token(&self, tenant: &Tenant) -> String {
         let body = json!({ "tenant": tenant.slug });
         let switched = api(Some(&self.session), "/v1/session/switch", &body).await;
         let token = switched["token"].as_str().unwrap().to_owned();
@@ -38,6 +38,15 @@ impl Person {
         })
         .await;
         token
+    }
+}
+
+impl Person {
+    /// Ends the session.
+    pub(crate) async fn signs_out(&self) {
+        let url = format!("{}/v1/session", STACK.descriptor().control_plane);
+        let answer = reqwest::Client::new().delete(url).bearer_auth(&self.session).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
     }
 }
 

@@ -1,17 +1,18 @@
 //! Who is asking, and for which tenant.
 //!
 //! [`tokens`] is how a token opens a tenant and what it may do there, [`attacks`] what only looks like one, [`issuers`]
-//! what has to do with whose it is, [`providers`] what their troubles and new keys do to those with tokens, and
-//! [`gateway_tokens`] those of the control plane itself.
-//! [`sources`] is which tenant is meant, [`domains`] and [`renames`] what else it is called,
-//! [`keys`] API keys and their rotation, [`services`] who may name a tenant by a
-//! header, [`withdrawal`] and [`endings`] what becomes of sessions, [`allow_lists`] from where it is reached, [`features`]
-//! what it may use, [`timing`] that strangers learn nothing by the clock.
+//! what has to do with whose it is, [`shapes`] what is documented of well-known providers, [`providers`] what their
+//! troubles and new keys do to those with tokens, and [`gateway_tokens`] those of the control plane itself.
+//! [`sources`] is which tenant is meant, [`domains`] and [`renames`] what else it is called, [`keys`] API keys and their
+//! rotation, [`services`] who may name a tenant by a header, [`withdrawal`] and [`endings`] what becomes of sessions,
+//! [`cut_off`] what a gateway does without the catalog, [`allow_lists`] from where it is reached, [`features`] what it may
+//! use, [`timing`] that strangers learn nothing by the clock.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
 mod allow_lists;
 mod attacks;
+mod cut_off;
 mod domains;
 mod endings;
 mod features;
@@ -22,6 +23,7 @@ mod people;
 mod providers;
 mod renames;
 mod services;
+mod shapes;
 mod sources;
 mod timing;
 mod tokens;

@@ -8,7 +8,7 @@ use tenantry::client::path;
 
 const NOUN: &str = "service-credentials";
 
-async fn make(role: &str, tenants: Option<&[&Tenant]>) -> Value {
+pub(super) async fn make(role: &str, tenants: Option<&[&Tenant]>) -> Value {
     let mut body = json!({ "name": "report", "role": role, "expires_at": "2999-01-01T00:00:00Z" });
     if let Some(tenants) = tenants {
         body["tenants"] = tenants.iter().map(|tenant| tenant.slug.as_str()).collect();
@@ -19,8 +19,13 @@ async fn make(role: &str, tenants: Option<&[&Tenant]>) -> Value {
     made
 }
 
-fn with(service: &Value) -> Knock {
+pub(super) fn with(service: &Value) -> Knock {
     Knock::new().bearer(service["key"].as_str().unwrap())
+}
+
+pub(super) async fn revoke(service: &Value) {
+    let id = service["service_credential"]["id"].as_str().unwrap();
+    STACK.must(Method::DELETE, &path(&[NOUN, id]), None).await;
 }
 
 #[tokio::test]
@@ -50,12 +55,12 @@ async fn a_service_acts_for_whom_its_request_names() {
 #[tokio::test]
 async fn a_service_for_some_tenants_learns_nothing_of_others() {
     let (mine, other) =
-        (STACK.create_tenant("listed", "eu").await, STACK.create_tenant("unlisted", "eu").await);
+        (STACK.create_tenant("served-by-some", "eu").await, STACK.create_tenant("served-by-others", "eu").await);
     let service = make("viewer", Some(&[&mine])).await;
-    assert_eq!(with(&service).tenant_header("listed").status(&STACK).await, 200);
+    assert_eq!(with(&service).tenant_header("served-by-some").status(&STACK).await, 200);
     let refused = with(&service).tenant_header(&other.id).ask(&STACK, "select 1").await;
     assert_eq!(refused.0, 403);
-    for named in ["unlisted", "no-such-tenant", "01920000-0000-7000-8000-000000000000"] {
+    for named in ["served-by-others", "no-such-tenant", "01920000-0000-7000-8000-000000000000"] {
         assert_eq!(with(&service).tenant_header(named).ask(&STACK, "select 1").await, refused, "{named}");
     }
 }
@@ -73,7 +78,7 @@ async fn a_revoked_service_opens_nothing_and_one_without_an_end_is_not_made() {
         mine["last_used_at"].as_str().map(str::to_owned)
     })
     .await;
-    STACK.must(Method::DELETE, &path(&[NOUN, id]), None).await;
+    revoke(&service).await;
     eventually("it is refused", async || (knock.status(&STACK).await == 401).then_some(())).await;
     let endless = json!({ "name": "endless", "role": "owner" });
     assert!(STACK.client().change(Method::POST, &path(&[NOUN]), Some(&endless)).await.is_err());
