@@ -192,11 +192,11 @@ impl Combination {
 
     /// Can there be such a client?
     pub(crate) fn is_possible(self) -> bool {
-        let Self { way, source, kind, case } = self;
+        let Self { source, kind, case, .. } = self;
         let fits = match source {
             Source::ApiKey => kind.is_key(),
             Source::Token => kind.is_token(),
-            _ => way == Way::Wire || kind != Kind::Certificate,
+            _ => true,
         };
         let names_what_it_is_for = match case {
             Case::Other => source == Source::ApiKey || (source == Source::Token && kind != Kind::OwnToken),

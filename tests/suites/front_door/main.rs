@@ -82,6 +82,7 @@ fn tls() -> TlsConfig {
     names.extend(domains.iter().map(String::as_str));
     TlsConfig {
         mode: TlsListenerMode::Allow,
+        http_mode: TlsListenerMode::Allow,
         certificates: vec![files.write_pair("main", &gateways.sign(&names, true))],
         client_ca_file: Some(files.write("clients-ca.crt", &clients.pem())),
         client_auth: ClientAuth::Optional,
