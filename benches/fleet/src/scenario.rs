@@ -12,6 +12,7 @@ mod faults;
 mod flood;
 mod hot;
 mod overload;
+mod revocations;
 mod share;
 mod soak;
 mod table;
@@ -40,6 +41,8 @@ pub(crate) enum Name {
     Faults,
     /// Memory for 10,000 users
     Credentials,
+    /// Keys and tokens that are revoked, and how long two gateways still take them
+    Revocations,
     /// Ten minutes of everything: memory and descriptors by thirds
     Soak,
 }
@@ -141,6 +144,7 @@ pub(crate) async fn play(name: Name, options: &Options) -> Result<(), ScenarioEr
         Name::Flood => flood::play(&mut bench).await,
         Name::Faults => faults::play(&mut bench).await,
         Name::Credentials => credentials::play(&mut bench).await,
+        Name::Revocations => revocations::play(&mut bench).await,
         Name::Soak => soak::play(&mut bench).await,
     };
     bench.write_json()?;

@@ -4,6 +4,7 @@
 //! nobody hashes it more than once. Everything listens on the loopback address, and ends when it is dropped.
 
 pub(crate) mod catalog;
+pub(crate) mod control_plane;
 pub(crate) mod databases;
 pub(crate) mod gateway;
 pub(crate) mod pgbouncer;
@@ -43,6 +44,14 @@ pub(crate) enum WorldError {
     /// The catalog's key or a verifier could not be made.
     #[error("no key could be made: {0}")]
     Key(String),
+    /// The control plane did not do what it was asked.
+    #[error("the control plane, {path}: {what}")]
+    Api {
+        /// What it was asked.
+        path: String,
+        /// What it said.
+        what: String,
+    },
     /// A file could not be written.
     #[error("{path}: {source}")]
     File {
@@ -106,17 +115,25 @@ fn user(tenant: u32, index: u32) -> String {
     if index == 0 { format!("u{tenant}") } else { format!("u{tenant}-{index}") }
 }
 
-/// Connection strings of all users of these tenants.
+/// All users of these tenants.
 pub(crate) fn user_target(
     port: u16,
     tenants: std::ops::Range<u32>,
     users_each: u32,
 ) -> crate::target::Target {
-    let line = |n, index| {
+    crate::target::Target::Lines(user_lines(port, tenants, users_each).collect())
+}
+
+/// Connection strings of all users of these tenants.
+pub(crate) fn user_lines(
+    port: u16,
+    tenants: std::ops::Range<u32>,
+    users_each: u32,
+) -> impl Iterator<Item = String> {
+    let line = move |n, index| {
         format!("host=127.0.0.1 port={port} user={} password={PASSWORD} dbname=t{n}", user(n, index))
     };
-    let lines = tenants.flat_map(|n| (0..users_each).map(move |index| line(n, index)));
-    crate::target::Target::Lines(lines.collect())
+    tenants.flat_map(move |n| (0..users_each).map(move |index| line(n, index)))
 }
 
 /// A free port, found by binding and letting go.

@@ -7,6 +7,7 @@ use crate::report::Report;
 use crate::target::Target;
 use crate::watch::{Seen, Watch};
 use crate::world::catalog::{CatalogServer, Place};
+use crate::world::control_plane::ControlPlane;
 use crate::world::gateway::Gateway;
 use crate::world::pgbouncer::{PgBouncer, Settings};
 use crate::world::server::{Cluster, Spec};
@@ -134,7 +135,25 @@ impl Bench {
 
     /// Starts the gateway.
     pub(super) async fn gateway(&self, catalog: &CatalogServer) -> Result<Gateway, ScenarioError> {
-        Ok(Gateway::start(&self.options.gateway, &self.home, catalog).await?)
+        self.gateway_named("fleet", catalog).await
+    }
+
+    /// Starts one more, under a name of its own.
+    pub(super) async fn gateway_named(
+        &self,
+        name: &str,
+        catalog: &CatalogServer,
+    ) -> Result<Gateway, ScenarioError> {
+        Ok(Gateway::start(&self.options.gateway, &self.home, name, catalog).await?)
+    }
+
+    /// Starts a control plane, which tells clients of this gateway.
+    pub(super) async fn control_plane(
+        &self,
+        catalog: &CatalogServer,
+        gateway: &Gateway,
+    ) -> Result<ControlPlane, ScenarioError> {
+        Ok(ControlPlane::start(&self.options.gateway, &self.home, catalog, gateway).await?)
     }
 
     /// Starts a PgBouncer, if one was given.
@@ -202,6 +221,11 @@ impl Bench {
             "refused_by_server": refused_by_server,
         }));
         Ok(Run { report, seen, refused_by_server, began })
+    }
+
+    /// Keeps figures that are no run's.
+    pub(super) fn record(&mut self, figures: serde_json::Value) {
+        self.runs.push(figures);
     }
 
     pub(super) fn write_json(&self) -> Result<(), ScenarioError> {

@@ -13,22 +13,25 @@ use tokio::net::TcpStream;
 pub(crate) struct Gateway {
     pub(crate) process: Process,
     pub(crate) port: u16,
+    /// The URL of SQL over HTTP, without a path.
+    pub(crate) http: String,
     /// From its start to its being ready.
     pub(crate) ready_seconds: f64,
 }
 
 impl Gateway {
-    /// Starts it before the catalog's tenants.
+    /// Starts it before the catalog's tenants, under this name.
     pub(crate) async fn start(
         program: &Path,
         home: &Path,
+        name: &str,
         catalog: &CatalogServer,
     ) -> Result<Self, WorldError> {
-        let (port, admin) = (free_port()?, free_port()?);
-        let config = home.join("gateway.toml");
+        let (port, http, admin) = (free_port()?, free_port()?, free_port()?);
+        let config = home.join(format!("{name}.toml"));
         let text = format!(
-            "name = \"fleet\"\nregion = \"fleet\"\nmaster_key_file = {key:?}\ndrain_timeout_ms = 1000\n\n\
-             [listen]\npg = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:{admin}\"\n\n\
+            "name = {name:?}\nregion = \"fleet\"\nmaster_key_file = {key:?}\ndrain_timeout_ms = 1000\n\n\
+             [listen]\npg = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:{http}\"\nadmin = \"127.0.0.1:{admin}\"\n\n\
              [catalog]\ndsn_file = {dsn:?}\n\n[limits]\nclient_limit = 50000\n",
             key = catalog.key_file().display().to_string(),
             dsn = catalog.dsn_file().display().to_string(),
@@ -36,13 +39,19 @@ impl Gateway {
         fs::write(&config, text).map_err(WorldError::file(&config))?;
         let arguments = ["gateway".to_owned(), "--config".to_owned(), config.display().to_string()];
         let begun = std::time::Instant::now();
-        let mut process = Process::start(program, &arguments, &home.join("gateway.log"))?;
+        let mut process = Process::start(program, &arguments, &home.join(format!("{name}.log")))?;
         process.ready(async || is_ready(admin).await.unwrap_or(false)).await?;
-        Ok(Self { process, port, ready_seconds: begun.elapsed().as_secs_f64() })
+        Ok(Self {
+            process,
+            port,
+            http: format!("http://127.0.0.1:{http}"),
+            ready_seconds: begun.elapsed().as_secs_f64(),
+        })
     }
 }
 
-async fn is_ready(port: u16) -> std::io::Result<bool> {
+/// Does what listens on this port of the machine say that it is ready?
+pub(super) async fn is_ready(port: u16) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
     let mut head = [0; 12];
