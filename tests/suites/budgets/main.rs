@@ -1,12 +1,14 @@
 //! One cluster's connection budget, shared by several gateways: the server never sees more connections than it
-//! allows, whatever becomes of gateways and of the catalog, and who has work gets what the others do not need.
+//! allows, whatever becomes of gateways and of the catalog, and who has work gets what the others do not need. [`rates`]
+//! has the same for a tenant's rate of requests.
 
 mod fleet;
 mod idle;
 mod keeping;
+mod rates;
 
 use fleet::{CLUSTER, Entry, OwnProcess, Watch, Work};
-use harness::wait_until;
+use harness::{eventually, wait_until};
 use reqwest::Method;
 use serde_json::json;
 use tenantry::client::path;
@@ -58,7 +60,8 @@ async fn three_gateways_share_a_budget_and_the_server_never_sees_one_connection_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_is_cut_off_keeps_to_its_floor_and_a_dead_one_leaves_the_rest_to_others() {
+async fn a_gateway_that_is_cut_off_keeps_to_its_floor_and_a_dead_one_leaves_the_rest_to_others_and_its_floor_once_forgotten()
+ {
     let _turn = ONE_AT_A_TIME.lock().await;
     let (stack, tenants) = fleet::stack(BUDGET).await;
     let (other, mut victim) = (Entry::of(&stack), OwnProcess::start(&stack).await);
@@ -85,6 +88,16 @@ async fn a_gateway_that_is_cut_off_keeps_to_its_floor_and_a_dead_one_leaves_the_
     other.has_share_of(15.0).await;
     let shares = fleet::shares(&stack).await;
     assert_eq!(shares.len(), 2, "it may only be cut off: {shares:#?}");
+    // Somebody who knows better says so, of the one and not of all that have its name.
+    let gateways = stack.client().list(&path(&["gateways"])).await.expect("listed");
+    let dead = gateways.iter().max_by_key(|gateway| gateway["started_at"].as_str().map(str::to_owned));
+    let id = dead.and_then(|gateway| gateway["id"].as_str()).expect("an id").to_owned();
+    let forgotten = eventually("it is silent for long enough", async || {
+        stack.client().change(Method::DELETE, &path(&["gateways", &id]), None).await.ok()
+    })
+    .await;
+    assert_eq!(forgotten["forgotten"].as_array().map(Vec::len), Some(1), "{forgotten:#}");
+    other.has_share_of(18.0).await;
     working.stop().await;
     assert_within(watch.stop().await, BUDGET);
     stack.stop().await;

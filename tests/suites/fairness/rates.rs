@@ -1,17 +1,15 @@
 //! A tenant's rate of requests: what comes beyond it waits or is refused, and nobody else notices.
 
 use crate::{Busy, alone, limits, login, nothing_is_in_use, tenant};
-use harness::wire::{Message, WireClient};
+use harness::wire::WireClient;
 use harness::{Stack, Tenant, eventually, wait_until};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
+use suites::flood::{Flood, is_refused};
 use suites::plans;
 use tenancy::Limits;
 use tenantry::client::path;
-use tokio::task::JoinSet;
 
 /// Limits of which only the rate is felt.
 const fn rate(requests_per_second: u32, request_burst: u32) -> Limits {
@@ -23,59 +21,6 @@ fn most_in(started: Instant, rate: u32, burst: u32) -> u64 {
     u64::from(burst) + u64::from(rate) * (started.elapsed().as_secs() + 1)
 }
 
-/// Is that a refusal for coming too fast? Any other error is none of this.
-fn is_refused(messages: &[Message]) -> bool {
-    let Some(error) = messages.iter().find(|message| message.tag == b'E') else { return false };
-    assert_eq!(error.sqlstate(), "53400", "{}", error.text());
-    true
-}
-
-/// Clients that ask again as soon as they have heard.
-struct Flood {
-    served: Arc<AtomicU64>,
-    refused: Arc<AtomicU64>,
-    is_over: Arc<AtomicBool>,
-    clients: JoinSet<()>,
-}
-
-impl Flood {
-    async fn start(tenant: &Tenant, clients: usize, first: &'static str) -> Self {
-        let (served, refused) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
-        let is_over = Arc::<AtomicBool>::default();
-        let mut running = JoinSet::new();
-        for _ in 0..clients {
-            let (served, refused, is_over) =
-                (Arc::clone(&served), Arc::clone(&refused), Arc::clone(&is_over));
-            let mut client = login(tenant).await;
-            running.spawn(async move {
-                let mut next = first;
-                while !is_over.load(Ordering::Acquire) {
-                    let answer = client.query(next).await.expect("it stays connected");
-                    let is_refused = is_refused(&answer);
-                    if is_refused { &refused } else { &served }.fetch_add(1, Ordering::AcqRel);
-                    if !is_refused {
-                        next = "select 1";
-                    }
-                }
-            });
-        }
-        Self { served, refused, is_over, clients: running }
-    }
-
-    fn served(&self) -> u64 {
-        self.served.load(Ordering::Acquire)
-    }
-
-    fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Acquire)
-    }
-
-    async fn stop(self) {
-        self.is_over.store(true, Ordering::Release);
-        self.clients.join_all().await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_gets_its_rate_and_its_neighbour_no_refusal() {
     let (_turn, stack) = alone().await;
@@ -84,7 +29,7 @@ async fn a_flood_gets_its_rate_and_its_neighbour_no_refusal() {
     let quiet = tenant(stack, "beside-a-flood", limits(5, 0, 100)).await;
     let neighbour = Busy::start(&quiet, 2).await;
     let started = Instant::now();
-    let flood = Flood::start(&flooding, 20, "select 1").await;
+    let flood = Flood::start(&flooding.config(), 20, "select 1").await;
     // Some clients wait, the others are refused.
     wait_until("it is refused, and served", async || flood.refused() >= 30 && flood.served() >= 10).await;
     let served = flood.served();

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod certs;
 pub mod crowd;
 pub mod deaf;
+pub mod flood;
 pub mod load;
 pub mod nonce;
 pub mod people;
