@@ -50,13 +50,17 @@ pub fn client(
     }
 }
 
-/// Does a trusted proxy say that the client has reached it by HTTPS?
+/// Does a trusted proxy say that the client has reached it by HTTPS? Where both headers say anything of it, both must: one of
+/// them may be the client's own.
 #[must_use]
 pub fn is_https(headers: &HeaderMap, connection: ClientAddress, trusted: &[AddressRange]) -> bool {
-    let older = || list(headers, &X_FORWARDED_PROTO).next();
-    let newer = || list(headers, &FORWARDED).next().and_then(|element| parameter(element, "proto"));
-    is_trusted(connection.ip(), trusted)
-        && older().or_else(newer).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+    if !is_trusted(connection.ip(), trusted) {
+        return false;
+    }
+    let older = list(headers, &X_FORWARDED_PROTO).next();
+    let newer = list(headers, &FORWARDED).next().and_then(|element| parameter(element, "proto"));
+    let mut said = older.into_iter().chain(newer).peekable();
+    said.peek().is_some() && said.all(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 fn is_trusted(ip: IpAddr, trusted: &[AddressRange]) -> bool {
@@ -184,6 +188,10 @@ mod tests {
             (&[("x-forwarded-proto", "https, http")], false),
             (&[(NEWER, "for=192.0.2.7;proto=HTTPS")], true),
             (&[(NEWER, "for=192.0.2.7")], false),
+            (&[("x-forwarded-proto", "https"), (NEWER, "proto=http")], false),
+            (&[("x-forwarded-proto", "http"), (NEWER, "proto=https")], false),
+            (&[("x-forwarded-proto", "https"), (NEWER, "proto=https")], true),
+            (&[("x-forwarded-proto", "https"), (NEWER, "for=192.0.2.7")], true),
             (&[], false),
         ] {
             assert_eq!(is_https(&headers(lines), connection, &trusted), https, "{lines:?}");
