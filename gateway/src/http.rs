@@ -70,14 +70,17 @@ pub async fn answer(
     shared.usage.http_requests.inc();
     let names_tenants = shared.config.resolve.http_sources.contains(&Source::Path);
     let Some((endpoint, tenant)) = Endpoint::at(request.uri().path(), names_tenants) else {
-        return reply::problem(StatusCode::NOT_FOUND, "there is nothing here: send statements to /sql");
+        let nothing = reply::problem(StatusCode::NOT_FOUND, "there is nothing here: send statements to /sql");
+        return reply::for_any_origin(nothing);
     };
     if !endpoint.takes(request.method()) {
-        return reply::method_not_allowed(endpoint.allow());
+        return reply::for_any_origin(reply::method_not_allowed(endpoint.allow()));
+    }
+    if *request.method() == Method::OPTIONS {
+        return reply::preflight(endpoint.allow());
     }
     let tenant = tenant.map(str::to_owned);
     match endpoint {
-        Endpoint::Sql if *request.method() == Method::OPTIONS => reply::preflight(),
         Endpoint::Sql => {
             sql::answer(request.map(Lingering::new), tenant.as_deref(), connection, visit, shared).await
         }

@@ -43,7 +43,8 @@ impl Endpoint {
         match self {
             Self::Sql => "POST, OPTIONS",
             Self::WebSocket => "GET",
-            Self::Features | Self::Healthy | Self::Ready | Self::OpenApi => "GET, HEAD",
+            Self::Features => "GET, HEAD, OPTIONS",
+            Self::Healthy | Self::Ready | Self::OpenApi => "GET, HEAD",
         }
     }
 

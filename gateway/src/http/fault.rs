@@ -43,6 +43,11 @@ pub enum Fault {
         /// The bound, in bytes.
         bytes_max: usize,
     },
+    /// So is a message that is no row: an error that a statement has raised, or a notice.
+    MessageTooLarge {
+        /// The bound, in bytes.
+        bytes_max: usize,
+    },
 }
 
 impl From<WriteFailure> for Fault {
@@ -83,6 +88,9 @@ impl Fault {
             (Self::Result(WriteFailure::TooLarge), _) => Failure::TooLarge { what: "response", bytes_max },
             (Self::RowTooLarge { bytes_max } | Self::Result(WriteFailure::RowTooLarge { bytes_max }), _) => {
                 Failure::TooLarge { what: "a row of the response", bytes_max }
+            }
+            (Self::MessageTooLarge { bytes_max }, _) => {
+                Failure::TooLarge { what: "an error or notice of the server", bytes_max }
             }
             (Self::Result(WriteFailure::NotUtf8 | WriteFailure::Malformed), _) => {
                 Failure::statement("22021", "the result has bytes that are not valid UTF-8")

@@ -1,14 +1,13 @@
 //! The OpenAPI document of what is served for applications. `openapi/gateway.json` is a copy of it, checked in so that a
 //! change of the contract shows in review; a test fails when the copy is stale, and another when it leaves something out.
 
+mod shapes;
+
 use super::endpoint::Endpoint;
-use super::failure::ErrorBody;
-use super::features::Features;
 use super::request::{ARRAY_MODE, BATCH_DEFERRABLE, BATCH_ISOLATION_LEVEL, BATCH_READ_ONLY, RAW_TEXT_OUTPUT};
 use crate::resolve::request::{CONNECTION_STRING, TENANT_HEADER};
 use serde_json::json;
 use std::sync::LazyLock;
-use utoipa::ToSchema;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
 };
@@ -26,92 +25,16 @@ use utoipa::openapi::{
 pub static DOCUMENT: LazyLock<String> =
     LazyLock::new(|| document().to_pretty_json().expect("a document of plain values always serialises"));
 
-/// A parameter: text, number, boolean, JSON or an array becomes text for PostgreSQL, which gives it its type.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never made")]
-struct Statement {
-    /// One statement.
-    query: String,
-    /// Its parameters `$1`, `$2`…
-    #[schema(max_items = 65_535)]
-    params: Option<Vec<serde_json::Value>>,
-    /// Rows as arrays rather than as objects.
-    #[schema(rename = "arrayMode")]
-    array_mode: Option<bool>,
-}
-
-/// Statements in one transaction: all of them, or none.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never made")]
-struct Batch {
-    /// In order.
-    #[schema(max_items = 10_000)]
-    queries: Vec<Statement>,
-}
-
-/// A column of a result, as PostgreSQL describes it.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "described, never made")]
-struct Field {
-    name: String,
-    #[schema(rename = "tableID")]
-    table_id: u32,
-    #[schema(rename = "columnID")]
-    column_id: i32,
-    #[schema(rename = "dataTypeID")]
-    data_type_id: u32,
-    data_type_size: i32,
-    data_type_modifier: i32,
-    format: String,
-}
-
-/// What came of a statement.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "described, never made")]
-struct QueryResult {
-    fields: Vec<Field>,
-    /// Objects by column name, or arrays.
-    rows: Vec<serde_json::Value>,
-    /// The command tag's first word.
-    command: String,
-    /// Rows that the command tag counts.
-    row_count: Option<u64>,
-    row_as_array: bool,
-}
-
-/// What came of a batch.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never made")]
-struct BatchResult {
-    results: Vec<QueryResult>,
-}
-
-/// What is wrong, in the form of RFC 9457.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never made")]
-struct Problem {
-    r#type: String,
-    title: String,
-    status: u16,
-    detail: String,
-}
-
-/// All is well.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never made")]
-struct Status {
-    status: String,
-}
-
 fn document() -> OpenApi {
     let mut paths = Paths::new();
     for endpoint in Endpoint::ALL {
-        paths.add_path_operation(endpoint.path(), methods(endpoint), operation(endpoint, false));
-        if endpoint.is_tenants() {
-            let below = format!("/t/{{tenant}}{}", endpoint.path());
-            paths.add_path_operation(below, methods(endpoint), operation(endpoint, true));
+        for method in methods(endpoint) {
+            let of = |has_tenant| operation(endpoint, &method, has_tenant);
+            paths.add_path_operation(endpoint.path(), vec![method.clone()], of(false));
+            if endpoint.is_tenants() {
+                let below = format!("/t/{{tenant}}{}", endpoint.path());
+                paths.add_path_operation(below, vec![method.clone()], of(true));
+            }
         }
     }
     let mut info = Info::new("Tenantry gateway", env!("CARGO_PKG_VERSION"));
@@ -125,7 +48,7 @@ fn document() -> OpenApi {
     info.license = Some(license);
     let mut document = OpenApiBuilder::new().info(info).paths(paths).build();
     let components = document.components.get_or_insert_default();
-    for (name, schema) in schemas() {
+    for (name, schema) in shapes::all() {
         components.schemas.insert(name, schema);
     }
     let bearer = HttpBuilder::new()
@@ -137,36 +60,29 @@ fn document() -> OpenApi {
     document
 }
 
-fn schemas() -> Vec<(String, RefOr<Schema>)> {
-    fn of<T: ToSchema>(all: &mut Vec<(String, RefOr<Schema>)>) {
-        all.push((T::name().into_owned(), T::schema()));
-    }
-    let mut all = Vec::new();
-    of::<Statement>(&mut all);
-    of::<Batch>(&mut all);
-    of::<Field>(&mut all);
-    of::<QueryResult>(&mut all);
-    of::<BatchResult>(&mut all);
-    of::<Features>(&mut all);
-    of::<ErrorBody>(&mut all);
-    of::<Problem>(&mut all);
-    of::<Status>(&mut all);
-    all
-}
-
-/// The methods that are described. HEAD is GET without a body, and OPTIONS is for browsers.
+/// The methods that are described.
 fn methods(endpoint: Endpoint) -> Vec<HttpMethod> {
     match endpoint {
         Endpoint::Sql => vec![HttpMethod::Post, HttpMethod::Options],
         Endpoint::WebSocket => vec![HttpMethod::Get],
-        Endpoint::Features | Endpoint::Healthy | Endpoint::Ready | Endpoint::OpenApi => {
-            vec![HttpMethod::Get, HttpMethod::Head]
-        }
+        Endpoint::Features => vec![HttpMethod::Get, HttpMethod::Head, HttpMethod::Options],
+        Endpoint::Healthy | Endpoint::Ready | Endpoint::OpenApi => vec![HttpMethod::Get, HttpMethod::Head],
     }
 }
 
-fn operation(endpoint: Endpoint, has_tenant: bool) -> Operation {
-    let operation = match endpoint {
+fn operation(endpoint: Endpoint, method: &HttpMethod, has_tenant: bool) -> Operation {
+    let operation = if *method == HttpMethod::Options { preflight() } else { main_operation(endpoint) };
+    let operation = if has_tenant { operation.parameter(tenant_in_path()) } else { operation };
+    let mut operation = operation.build();
+    if *method == HttpMethod::Head {
+        without_bodies(&mut operation);
+    }
+    operation
+}
+
+/// What an endpoint is there for.
+fn main_operation(endpoint: Endpoint) -> OperationBuilder {
+    match endpoint {
         Endpoint::Sql => sql(),
         Endpoint::WebSocket => websocket(),
         Endpoint::Features => features(),
@@ -179,17 +95,38 @@ fn operation(endpoint: Endpoint, has_tenant: bool) -> Operation {
                 .content("application/json", Content::new(Some(object())))
                 .build(),
         ),
-    };
-    if !has_tenant {
-        return operation.build();
     }
+}
+
+/// RFC 9110 §9.3.2: HEAD is answered as GET is, but for the body.
+fn without_bodies(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            response.content.clear();
+        }
+    }
+}
+
+/// What browsers ask before a script of another origin may send its request.
+fn preflight() -> OperationBuilder {
+    let mut told =
+        ResponseBuilder::new().description("A script of any origin may, and this is what it may send");
+    for name in
+        ["Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers"]
+    {
+        told = told.header(name, HeaderBuilder::new().schema(Some(text(&[]))).build());
+    }
+    OperationBuilder::new().summary(Some("Ask what a browser may send")).response("200", told.build())
+}
+
+fn tenant_in_path() -> Parameter {
     let tenant = ParameterBuilder::new()
         .name("tenant")
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .description(Some("The tenant's slug"))
         .schema(Some(text(&[])));
-    operation.parameter(tenant).build()
+    tenant.build()
 }
 
 fn sql() -> OperationBuilder {
@@ -393,10 +330,26 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_body_is_described_without_one() {
+        let document: Value = serde_json::from_str(&DOCUMENT).expect("it is JSON");
+        let operations = document["paths"]
+            .as_object()
+            .expect("paths")
+            .values()
+            .flat_map(|item| item.as_object().expect("operations"));
+        for (method, operation) in operations {
+            let responses = operation["responses"].as_object().expect("responses");
+            let some_have = responses.values().any(|response| response.get("content").is_some());
+            assert_eq!(some_have, !["head", "options"].contains(&method.as_str()), "{method} {operation}");
+        }
+    }
+
+    #[test]
     fn errors_are_described_with_every_field() {
         let document: Value = serde_json::from_str(&DOCUMENT).expect("it is JSON");
         let described = &document["components"]["schemas"]["ErrorBody"]["properties"];
-        let written = serde_json::to_value(ErrorBody::default()).expect("text and nulls");
+        let written =
+            serde_json::to_value(crate::http::failure::ErrorBody::default()).expect("text and nulls");
         assert!(
             described.as_object().expect("fields").keys().eq(written.as_object().expect("fields").keys())
         );

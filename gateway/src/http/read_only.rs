@@ -7,6 +7,7 @@
 use super::failure::Failure;
 use crate::error::Refusal;
 use crate::relay::sql_lexer::{Lexer, Token};
+use crate::resolve::connection_string::percent_decoded;
 
 /// What is run first. Whatever takes a snapshot would do.
 pub const FENCE: &str = "select 1";
@@ -20,19 +21,27 @@ const TERMINATION: &str = "2D000";
 /// Does the request ask for it? `query` is what its address has behind the question mark.
 ///
 /// # Errors
-/// It says neither yes nor no, or both.
+/// It says neither yes nor no, or both; or it has a parameter that is not known. Were that one let pass, whoever has
+/// mistyped this one would write.
 pub fn is_wanted(query: Option<&str>) -> Result<bool, Failure> {
-    let parameters = query.unwrap_or_default().split('&');
-    let mut values = parameters.filter_map(|parameter| {
+    let mut wanted = None;
+    for parameter in query.unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        (name == PARAMETER).then_some(value)
-    });
-    let wanted = match values.next() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(unclear()),
-    };
-    if values.next().is_some() { Err(unclear()) } else { Ok(wanted) }
+        if percent_decoded(name).as_deref() != Some(PARAMETER) {
+            return Err(Refusal::protocol("the address has a parameter that is not known")
+                .hint("the only one is read_only, which is true or false")
+                .into());
+        }
+        let value = match percent_decoded(value).as_deref() {
+            Some("true") => true,
+            Some("false") => false,
+            _ => return Err(unclear()),
+        };
+        if wanted.replace(value).is_some() {
+            return Err(unclear());
+        }
+    }
+    Ok(wanted.unwrap_or_default())
 }
 
 /// May the statement run where only reading is allowed?
@@ -82,12 +91,17 @@ mod tests {
             (None, Some(false)),
             (Some(""), Some(false)),
             (Some("read_only=true"), Some(true)),
-            (Some("a=b&read_only=true"), Some(true)),
+            (Some(""), Some(false)),
+            (Some("&read_only=true&"), Some(true)),
+            (Some("read%5Fonly=%74rue"), Some(true)),
+            (Some("a=b&read_only=true"), None),
+            (Some("readonly=true"), None),
+            (Some("read%zzonly=true"), None),
             (Some("read_only=false"), Some(false)),
             (Some("read_only"), None),
             (Some("read_only=1"), None),
             (Some("read_only=false&read_only=true"), None),
-            (Some("READ_ONLY=true"), Some(false)),
+            (Some("READ_ONLY=true"), None),
         ] {
             assert_eq!(is_wanted(query).ok(), expected, "{query:?}");
         }

@@ -15,6 +15,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use uuid::Uuid;
@@ -72,13 +73,13 @@ const REQUEST_ID: &str = "neon-request-id";
 
 /// What scripts of other origins may read of an answer. The first is that of `REQUEST_ID`.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
-    "neon-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, ratelimit-policy",
+    "neon-request-id, retry-after, etag, ratelimit-limit, ratelimit-remaining, ratelimit-reset, ratelimit-policy",
 );
 
 /// All request headers that the contract knows, and what browsers ask leave for.
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Neon-Connection-String, Neon-Raw-Text-Output, \
      Neon-Array-Mode, Neon-Pool-Opt-In, Neon-Batch-Isolation-Level, Neon-Batch-Read-Only, Neon-Batch-Deferrable, \
-     Traceparent";
+     Traceparent, If-None-Match";
 
 /// A day, in seconds. Browsers cap it themselves.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("86400");
@@ -96,9 +97,8 @@ pub fn json(status: StatusCode, body: Vec<u8>) -> Reply {
 /// A result that counts as its client's until the last byte of it was handed to the socket: a client that
 /// does not take its responses has no more of them kept in memory than it may have requests under way.
 #[must_use]
-pub fn result(format: Format, encoding: Option<Encoding>, body: Vec<u8>, client: ClientPermit) -> Reply {
-    let body = Bytes::from_owner(Kept { body, _client: client });
-    in_form(format, encoding, ReplyBody::Whole(Full::new(body)))
+pub fn result(format: Format, encoding: Option<Encoding>, body: Vec<u8>, client: Arc<ClientPermit>) -> Reply {
+    in_form(format, encoding, ReplyBody::Whole(Full::new(kept_for(client, body))))
 }
 
 /// A result whose rest is still to come.
@@ -118,9 +118,13 @@ fn in_form(format: Format, encoding: Option<Encoding>, body: ReplyBody) -> Reply
     reply
 }
 
+fn kept_for(client: Arc<ClientPermit>, body: Vec<u8>) -> Bytes {
+    Bytes::from_owner(Kept { body, _client: client })
+}
+
 struct Kept {
     body: Vec<u8>,
-    _client: ClientPermit,
+    _client: Arc<ClientPermit>,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -129,10 +133,21 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// The body of an error on `/sql`. `retry_after`: when the client may try again, if it is of any use.
+/// The body of an error on `/sql`. `retry_after`: when the client may try again, if it is of any use. `client`, if it was
+/// let in, counts until it has taken what it is told: a statement may raise an error that is large.
 #[must_use]
-pub fn error(status: StatusCode, body: &ErrorBody, retry_after: Option<Duration>) -> Reply {
-    let mut reply = json(status, serialized(body));
+pub fn error(
+    status: StatusCode,
+    body: &ErrorBody,
+    retry_after: Option<Duration>,
+    client: Option<Arc<ClientPermit>>,
+) -> Reply {
+    let body = serialized(body);
+    let body = match client {
+        Some(client) => kept_for(client, body),
+        None => body.into(),
+    };
+    let mut reply = with_type(status, JSON, body);
     if let Some(pause) = retry_after {
         // The header knows whole seconds only.
         let seconds = pause.as_millis().div_ceil(1_000).max(1).to_string();
@@ -168,25 +183,35 @@ pub fn method_not_allowed(allowed: &'static str) -> Reply {
     reply
 }
 
-/// The answer to a browser that asks whether it may send a request.
+/// The answer to a browser that asks whether it may send a request; `allowed` are the methods.
 #[must_use]
-pub fn preflight() -> Reply {
+pub fn preflight(allowed: &'static str) -> Reply {
     let mut reply = Reply::default();
     let headers = reply.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allowed));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
     headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
     reply
 }
 
-/// Adds what every answer on `/sql` carries. Any origin may ask: no cookie ever authenticates here.
+/// Has scripts of any origin read an answer: no cookie ever authenticates here.
 #[must_use]
-pub fn on_sql(mut reply: Reply, request: Uuid) -> Reply {
+pub fn for_any_origin(mut reply: Reply) -> Reply {
     let headers = reply.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
-    let id = HeaderValue::from_str(&request.to_string()).expect("hexadecimal digits and hyphens");
+    reply
+}
+
+/// Adds what every answer on `/sql` carries.
+#[must_use]
+pub fn on_sql(reply: Reply, request: Uuid) -> Reply {
+    let mut reply = for_any_origin(reply);
+    let headers = reply.headers_mut();
+    let mut digits = Uuid::encode_buffer();
+    let id = request.hyphenated().encode_lower(&mut digits);
+    let id = HeaderValue::from_str(id).expect("hexadecimal digits and hyphens");
     headers.insert(REQUEST_ID, id);
     reply
 }

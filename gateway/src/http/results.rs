@@ -13,6 +13,9 @@ use super::negotiate::Format;
 use super::request::Mode;
 use pgwire::backend::{DataRow, RowDescription};
 
+/// What most results fit into.
+const BODY_BYTES: usize = 1024;
+
 /// How much there may be of a result.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -49,7 +52,10 @@ impl Results {
     /// An empty body for statements with these modes.
     #[must_use]
     pub fn new(format: Format, batch: bool, modes: Vec<Mode>, bounds: Bounds) -> Self {
-        let body = if batch && format == Format::Json { b"{\"results\":[".to_vec() } else { Vec::new() };
+        let mut body = Vec::with_capacity(BODY_BYTES);
+        if batch && format == Format::Json {
+            body.extend_from_slice(b"{\"results\":[");
+        }
         Self {
             body,
             taken: 0,
@@ -86,12 +92,6 @@ impl Results {
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
-    }
-
-    /// Results that have begun.
-    #[must_use]
-    pub fn begun(&self) -> u64 {
-        self.results
     }
 
     /// What there is of the body and was not taken yet. `room`: about how much the next part will have.

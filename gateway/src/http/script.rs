@@ -40,12 +40,12 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Takes them out of an error of the statement after so many whose results have begun.
-    pub fn take_out_of(&self, error: &mut ErrorBody, begun: u64) {
+    /// Takes them out of an error of the statement that comes after so many.
+    pub fn take_out_of(&self, error: &mut ErrorBody, before: u64) {
         if self.comment.is_empty() {
             return;
         }
-        let length = usize::try_from(begun).ok().and_then(|index| self.lengths.get(index));
+        let length = usize::try_from(before).ok().and_then(|index| self.lengths.get(index));
         error.forget(&self.comment, length.copied());
     }
 }

@@ -59,8 +59,7 @@ pub async fn answer(
     );
     let trace = TraceParent::of(&parts.headers);
     if let Some(trace) = &trace {
-        span.record("trace.id", trace.trace_id());
-        span.record("trace.parent", trace.parent_id());
+        tracing::record_all!(span, trace.id = trace.trace_id(), trace.parent = trace.parent_id());
     }
     let answered = async {
         let caller = timeout_at(deadline, caller::identify(&parts, tenant_in_path, peer, shared));
@@ -68,21 +67,15 @@ pub async fn answer(
             Ok(caller) => caller,
             Err(refusal) => return refused(refusal.into(), None, shared),
         };
-        let current = tracing::Span::current();
-        current.record("tenant.id", tracing::field::display(caller.tenant.id()));
-        current.record("tenant.slug", &*caller.tenant.usage().label());
-        current.record("subject", &*caller.identity.subject);
-        let tenant = Arc::clone(&caller.tenant);
+        // At once: whoever writes logs as JSON writes all fields of a span anew each time.
+        tracing::record_all!(
+            tracing::Span::current(),
+            tenant.id = %caller.tenant.id(),
+            tenant.slug = &*caller.tenant.usage().label(),
+            subject = &*caller.identity.subject
+        );
         let order = Order { parts: &parts, id, trace, deadline, visit, shared };
-        let answered = order.carry_out(body, caller).await;
-        // Who is not where the tenant may be reached from hears nothing else of it.
-        let is_elsewhere =
-            answered.as_ref().is_err_and(|failure| failure.kind() == Some(ErrorKind::AddressNotAllowed));
-        let mut reply = answered.unwrap_or_else(|failure| refused(failure, Some(&tenant), shared));
-        if !is_elsewhere {
-            rate::shown::add_to(reply.headers_mut(), tenant.meter());
-        }
-        reply
+        order.answer(body, caller).await
     };
     reply::on_sql(answered.instrument(span).await, id)
 }
@@ -122,11 +115,40 @@ pub(super) struct Hold {
 }
 
 impl Order<'_> {
-    async fn carry_out(&self, body: Lingering<Incoming>, caller: Caller) -> Result<Reply, Failure> {
+    async fn answer(&self, body: Lingering<Incoming>, caller: Caller) -> Reply {
+        let tenant = Arc::clone(&caller.tenant);
+        let (client, answered) = match self.let_in(&caller).await {
+            Ok(client) => (Some(Arc::clone(&client)), self.carry_out(body, caller, client).await),
+            Err(refusal) => (None, Err(refusal.into())),
+        };
+        if matches!(answered, Ok(_) | Err(Failure::Server(_))) {
+            self.visit.ran();
+        }
+        // Who is not where the tenant may be reached from hears nothing else of it.
+        let is_elsewhere =
+            answered.as_ref().is_err_and(|failure| failure.kind() == Some(ErrorKind::AddressNotAllowed));
+        let mut reply =
+            answered.unwrap_or_else(|failure| told_of(failure, Some(&tenant), client, self.shared));
+        if !is_elsewhere {
+            rate::shown::add_to(reply.headers_mut(), tenant.meter());
+        }
+        reply
+    }
+
+    async fn let_in(&self, caller: &Caller) -> Result<Arc<ClientPermit>, Refusal> {
         allow_list::check(&caller.tenant.route(), caller.peer)?;
         feature::check(&self.shared.installation, &caller.tenant, BuiltIn::Http)?;
         let permit = admit::admit(&caller.tenant, &self.shared.routes)?;
         caller.tenant.meter().take_at_once().await?;
+        Ok(Arc::new(permit))
+    }
+
+    async fn carry_out(
+        &self,
+        body: Lingering<Incoming>,
+        caller: Caller,
+        client: Arc<ClientPermit>,
+    ) -> Result<Reply, Failure> {
         let body_max = body_bytes_max(&caller.tenant, self.shared);
         let body = timeout_at(self.deadline, read(body, body_max))
             .await
@@ -146,10 +168,10 @@ impl Order<'_> {
                     }
                     None => body,
                 };
-                reply::result(format, encoding, body, permit)
+                reply::result(format, encoding, body, client)
             }
             Filled::Part => {
-                let body = self.stream(run, hold, encoding, caller, permit)?;
+                let body = self.stream(run, hold, encoding, caller, client)?;
                 reply::streaming(format, encoding, body)
             }
         };
@@ -223,7 +245,7 @@ impl Order<'_> {
         hold: Hold,
         encoding: Option<Encoding>,
         caller: Caller,
-        permit: ClientPermit,
+        client: Arc<ClientPermit>,
     ) -> Result<stream::Streamed, Failure> {
         let config = &self.shared.config.http;
         if self.parts.version < Version::HTTP_11 {
@@ -232,7 +254,6 @@ impl Order<'_> {
         }
         let (outlet, body) =
             stream::body(encoding, config.stall_timeout()).map_err(|error| not_compressed(&error))?;
-        let client = Arc::new(permit);
         let body = body.kept_for(Arc::clone(&client));
         let watch = Watch {
             caller,
@@ -331,6 +352,16 @@ async fn read(body: Lingering<Incoming>, bytes_max: usize) -> Result<Bytes, Refu
 
 /// Counts and logs a failure, and puts it into words. PostgreSQL's own answers are not ours to log.
 pub(super) fn refused(failure: Failure, tenant: Option<&Tenant>, shared: &Shared) -> Reply {
+    told_of(failure, tenant, None, shared)
+}
+
+/// The same for one that was let in.
+fn told_of(
+    failure: Failure,
+    tenant: Option<&Tenant>,
+    client: Option<Arc<ClientPermit>>,
+    shared: &Shared,
+) -> Reply {
     let kind = failure.kind();
     if let Some(kind) = kind {
         match tenant {
@@ -340,7 +371,7 @@ pub(super) fn refused(failure: Failure, tenant: Option<&Tenant>, shared: &Shared
         tracing::info!(kind = kind.as_str(), "a request was refused");
     }
     let (status, retry_after) = (failure.status(), failure.retry_after());
-    reply::error(status, &failure.into_body(), retry_after)
+    reply::error(status, &failure.into_body(), retry_after, client)
 }
 
 pub(super) fn too_slow() -> Refusal {

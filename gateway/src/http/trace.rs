@@ -6,6 +6,7 @@
 //! taken out again.
 
 use hyper::HeaderMap;
+use std::borrow::Cow;
 use std::fmt::Write;
 use uuid::Uuid;
 
@@ -70,13 +71,17 @@ pub fn span_of(request: Uuid) -> u64 {
     request.as_u64_pair().1
 }
 
+/// What a comment takes at most: a request's id, a slug, and a traceparent.
+const COMMENT_BYTES: usize = 192;
+
 /// The comment behind a statement.
 #[must_use]
 pub fn comment(tenant: &str, request: Uuid, trace: Option<TraceParent>) -> String {
-    let mut comment = format!(" /*request:{}", request.hyphenated());
+    let mut comment = String::with_capacity(COMMENT_BYTES);
+    write!(comment, " /*request:{}", request.hyphenated()).expect("a text takes every text");
     for (key, value) in [
-        ("tenant", Some(tenant.to_owned())),
-        ("traceparent", trace.map(|trace| trace.of_child(span_of(request)))),
+        ("tenant", Some(Cow::Borrowed(tenant))),
+        ("traceparent", trace.map(|trace| Cow::Owned(trace.of_child(span_of(request))))),
     ] {
         if let Some(value) = value.filter(|value| value.bytes().all(is_harmless)) {
             write!(comment, ",{key}:{value}").expect("a text takes every text");

@@ -54,7 +54,16 @@ fn scalar(out: &mut Vec<u8>, type_oid: u32, text: &str) {
 }
 
 fn is_number(text: &str) -> bool {
-    serde_json::from_str::<f64>(text).is_ok()
+    is_integer(text.as_bytes()) || serde_json::from_str::<f64>(text).is_ok()
+}
+
+/// A JSON number without fraction or exponent (RFC 8259 §6), as most numbers are: there is no need to compute it.
+fn is_integer(text: &[u8]) -> bool {
+    match text.strip_prefix(b"-").unwrap_or(text) {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 fn is_json(text: &str) -> bool {
@@ -195,7 +204,10 @@ mod tests {
     #[test]
     fn scalars_become_json_where_nothing_is_lost() {
         check(oid::BOOL, &[("t", "true"), ("f", "false")]);
-        check(oid::INT4, &[("-12", "-12")]);
+        check(
+            oid::INT4,
+            &[("-12", "-12"), ("0", "0"), ("-0", "-0"), ("007", "\"007\""), ("-", "\"-\""), ("", "\"\"")],
+        );
         check(oid::OID, &[("4294967295", "4294967295")]);
         check(
             oid::FLOAT8,

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 /// time that a client has to take in the end of a response.
 pub const IDLE_MAX: Duration = Duration::from_secs(75);
 
-/// Requests that a client may take back on one connection while fewer than that are answered.
+/// Requests that a client may take back on one connection while it has fewer statements answered. What costs nothing to ask
+/// for makes up for none.
 const ABANDONED_MAX: u32 = 100;
 
 /// Results that a client may leave unread on one connection: what is ready of them stays in memory until the client takes
@@ -33,7 +34,7 @@ struct Times {
     running: u32,
     quiet_since: Instant,
     allowed: Duration,
-    answered: u32,
+    ran: u32,
     abandoned: u32,
     stalled: u32,
 }
@@ -46,7 +47,7 @@ impl Connection {
             running: 0,
             quiet_since: Instant::now(),
             allowed: first,
-            answered: 0,
+            ran: 0,
             abandoned: 0,
             stalled: 0,
         };
@@ -81,6 +82,7 @@ impl Connection {
 pub struct Visit {
     connection: Arc<Connection>,
     answered: AtomicBool,
+    ran: AtomicBool,
 }
 
 impl Visit {
@@ -88,12 +90,21 @@ impl Visit {
     #[must_use]
     pub fn begin(connection: &Arc<Connection>) -> Self {
         connection.times().running += 1;
-        Self { connection: Arc::clone(connection), answered: AtomicBool::new(false) }
+        Self {
+            connection: Arc::clone(connection),
+            answered: AtomicBool::new(false),
+            ran: AtomicBool::new(false),
+        }
     }
 
     /// It has its answer, or the beginning of it.
     pub fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// A statement has run for it.
+    pub fn ran(&self) {
+        self.ran.store(true, Ordering::Relaxed);
     }
 
     /// Its client has left before the end of the answer.
@@ -122,9 +133,12 @@ impl Drop for Visit {
         times.running -= 1;
         times.quiet_since = Instant::now();
         times.allowed = IDLE_MAX;
-        let count = if *self.answered.get_mut() { &mut times.answered } else { &mut times.abandoned };
-        *count = count.saturating_add(1);
-        if times.abandoned > ABANDONED_MAX.max(times.answered) {
+        match (*self.answered.get_mut(), *self.ran.get_mut()) {
+            (false, _) => times.abandoned = times.abandoned.saturating_add(1),
+            (true, true) => times.ran = times.ran.saturating_add(1),
+            (true, false) => {}
+        }
+        if times.abandoned > ABANDONED_MAX.max(times.ran) {
             self.connection.cut.cancel();
         }
     }
@@ -151,23 +165,26 @@ mod tests {
     #[test]
     fn who_takes_back_more_than_is_answered_loses_the_connection() {
         let connection = Arc::new(Connection::new(IDLE_MAX));
-        let visit = |answered| {
+        let taken_back = || drop(Visit::begin(&connection));
+        let answered = |has_run| {
             let visit = Visit::begin(&connection);
-            if answered {
-                visit.answered();
+            if has_run {
+                visit.ran();
             }
+            visit.answered();
         };
         for _ in 0..ABANDONED_MAX {
-            visit(false);
+            taken_back();
         }
         assert!(!connection.cut.is_cancelled());
         for _ in 0..=ABANDONED_MAX {
-            visit(true);
+            answered(true);
+            answered(false);
         }
-        visit(false);
+        taken_back();
         assert!(!connection.cut.is_cancelled(), "now and then anybody gives up");
-        visit(false);
-        assert!(connection.cut.is_cancelled());
+        taken_back();
+        assert!(connection.cut.is_cancelled(), "what nothing ran for makes up for nothing");
     }
 
     #[test]

@@ -135,5 +135,5 @@ fn refused(refusal: Refusal, shared: &Shared) -> Reply {
     tracing::info!(kind = refusal.kind().as_str(), "a WebSocket was refused");
     let failure = Failure::from(refusal);
     let (status, retry_after) = (failure.status(), failure.retry_after());
-    reply::error(status, &failure.into_body(), retry_after)
+    reply::error(status, &failure.into_body(), retry_after, None)
 }

@@ -170,7 +170,8 @@ async fn send_away(mut stream: TcpStream, status: StatusCode, refusal: Refusal) 
     let pause = failure.retry_after().map_or(1, |pause| pause.as_millis().div_ceil(1_000).max(1));
     let body = serde_json::to_string(&failure.into_body()).expect("text and nulls");
     let words = format!(
-        "HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: {pause}\r\ncontent-type: application/json\r\n\
+        "HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: {pause}\r\naccess-control-allow-origin: *\r\n\
+         access-control-expose-headers: retry-after\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );

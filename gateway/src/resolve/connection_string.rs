@@ -131,7 +131,7 @@ fn tenants_of(options: &str) -> Result<impl Iterator<Item = String>, Refusal> {
 }
 
 /// Percent-decodes to text. `None`: a broken escape, or bytes that are no text.
-fn percent_decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

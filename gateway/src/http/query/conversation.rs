@@ -7,7 +7,7 @@
 
 use super::super::failure::{ErrorBody, Failure};
 use super::super::fault::{Fault, WriteFailure};
-use super::super::results::Results;
+use super::super::results::{Bounds, Results};
 use super::super::script::{Marks, Script};
 use super::super::time_limit::TimeLimit;
 use crate::admit::storage;
@@ -35,8 +35,8 @@ const READ_BYTES: usize = 16 * 1024;
 /// What is read at once of a result that is not.
 const READ_BYTES_MORE: usize = 64 * 1024;
 
-/// Messages other than rows are small; larger ones are cut off at this or at the bound on rows.
-const MESSAGE_BYTES_MIN: usize = 1024 * 1024;
+/// Messages other than rows are small: what is larger than this is an error or a notice that somebody has made so.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 const CLIENT_ENCODING: &str = "client_encoding";
 const APPLICATION_NAME: &str = "application_name";
@@ -63,6 +63,8 @@ pub(super) struct Conversation {
     status: TransactionStatus,
     limit: TimeLimit,
     marks: Marks,
+    /// Statements of the client that have ended: its number is that of the one that is due.
+    ended: u64,
     /// The first error that the server answered.
     pub(super) answer: Option<Box<ErrorBody>>,
     /// What the database was asked ahead of the script.
@@ -116,6 +118,7 @@ impl Conversation {
             status: TransactionStatus::Idle,
             limit,
             marks,
+            ended: 0,
             answer: None,
             asked,
             only_reads,
@@ -169,13 +172,12 @@ impl Conversation {
         let Some(header) = peek_header(bytes).map_err(|_malformed| Fault::OutOfSync)? else {
             return Ok(None);
         };
-        let body_max = results.bounds().bytes_max.max(MESSAGE_BYTES_MIN);
-        let row_max = results.bounds().row_bytes_max.max(MESSAGE_BYTES_MIN);
-        if header.len > body_max {
-            return Err(Fault::Result(WriteFailure::TooLarge));
-        }
-        if header.len > row_max {
-            return Err(Fault::RowTooLarge { bytes_max: row_max });
+        match header.tag {
+            b'D' => check_row(header.len, results.bounds())?,
+            _ if header.len > MESSAGE_BYTES_MAX => {
+                return Err(Fault::MessageTooLarge { bytes_max: MESSAGE_BYTES_MAX });
+            }
+            _ => {}
         }
         Ok((header.len <= bytes.len()).then_some(header))
     }
@@ -268,11 +270,11 @@ impl Conversation {
             b'T' => results.columns(backend::row_description(body)?)?,
             b'n' => results.no_columns()?,
             b'I' => {
-                self.limit.statement_ended();
+                self.statement_ended();
                 results.complete(b"")?;
             }
             b'C' => {
-                self.limit.statement_ended();
+                self.statement_ended();
                 let command = backend::command_complete(body)?;
                 // Statements that the connection is thought to have may be gone.
                 self.unfit |= command.starts_with(b"DISCARD") || command.starts_with(b"DEALLOCATE");
@@ -287,7 +289,7 @@ impl Conversation {
                     self.lease.pool().usage().refused(refusal.kind());
                     answer.say_instead(&refusal);
                 }
-                self.marks.take_out_of(&mut answer, results.begun());
+                self.marks.take_out_of(&mut answer, self.ended);
                 self.answer = Some(Box::new(answer));
             }
             // Execute asks for all rows.
@@ -295,6 +297,11 @@ impl Conversation {
             _ => {}
         }
         Ok(())
+    }
+
+    fn statement_ended(&mut self) {
+        self.ended += 1;
+        self.limit.statement_ended();
     }
 
     fn parameter(&mut self, body: &[u8]) -> Result<(), Fault> {
@@ -353,6 +360,16 @@ impl Conversation {
             self.lease.release();
         }
     }
+}
+
+/// How a row is written is bounded where that is done.
+fn check_row(len: usize, bounds: Bounds) -> Result<(), Fault> {
+    let Bounds { bytes_max, row_bytes_max } = bounds;
+    if len > bytes_max.max(MESSAGE_BYTES_MAX) {
+        return Err(Fault::Result(WriteFailure::TooLarge));
+    }
+    let bytes_max = row_bytes_max.max(MESSAGE_BYTES_MAX);
+    if len > bytes_max { Err(Fault::RowTooLarge { bytes_max }) } else { Ok(()) }
 }
 
 /// What to set on a session before a statement of ours; `None` when it is as wanted. JSON is UTF-8, whatever the

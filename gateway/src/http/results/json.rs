@@ -6,7 +6,6 @@ use super::super::request::Mode;
 use super::super::value;
 use super::{Column, utf8};
 use pgwire::backend::{DataRow, RowDescription};
-use std::collections::HashMap;
 use std::io::Write;
 
 /// The columns' descriptions, as the contract has them, without brackets.
@@ -35,10 +34,12 @@ pub(super) fn fields(
 
 /// Finds the columns that another one of the same name hides.
 pub(super) fn shadow(columns: &mut [Column]) {
-    let last: HashMap<Vec<u8>, usize> =
-        columns.iter().enumerate().map(|(index, column)| (column.name.clone(), index)).collect();
-    for (index, column) in columns.iter_mut().enumerate() {
-        column.shadowed = last.get(&column.name) != Some(&index);
+    let mut by_name: Vec<usize> = (0..columns.len()).collect();
+    // Those of one name stay in their order.
+    by_name.sort_by(|one, other| columns[*one].name.cmp(&columns[*other].name));
+    for pair in by_name.windows(2) {
+        let (before, after) = (pair[0], pair[1]);
+        columns[before].shadowed = columns[before].name == columns[after].name;
     }
 }
 
