@@ -1,12 +1,10 @@
 //! Connections from clients: both versions of HTTP, clients that leave or stall, and the end of a gateway.
 
+use super::http2::{self, request};
 use super::{Http, administrator, answer, running, value};
-use bytes::Bytes;
-use harness::{Stack, Tenant, wait_until};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use harness::{Stack, wait_until};
+use http_body_util::BodyExt;
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tenantry::dev::StackOptions;
@@ -14,25 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-async fn http2(stack: &Stack) -> SendRequest<Full<Bytes>> {
-    let stream = TcpStream::connect(stack.addresses().http).await.unwrap();
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    sender
-}
-
-fn request(tenant: &Tenant, query: &str) -> Request<Full<Bytes>> {
-    Request::post(&tenant.http_endpoint)
-        .header("Authorization", format!("Bearer {}", tenant.api_key))
-        .body(Full::from(json!({ "query": query }).to_string()))
-        .unwrap()
-}
-
 #[tokio::test]
 async fn http2_answers_many_requests_on_one_connection() {
     let stack = Stack::start().await;
     let tenant = stack.create_tenant("acme", "eu").await;
-    let sender = http2(&stack).await;
+    let sender = http2::connect(&stack).await;
     let mut requests = JoinSet::new();
     for nonce in 0..50 {
         let (mut sender, request) = (sender.clone(), request(&tenant, &format!("select {nonce} as nonce")));
@@ -53,7 +37,7 @@ async fn a_client_that_leaves_cancels_its_statement() {
     let tenant = stack.create_tenant("acme", "eu").await;
     let http = Http::new(&stack);
     let administrator = administrator(&stack).await;
-    let mut sender = http2(&stack).await;
+    let mut sender = http2::connect(&stack).await;
     for mark in ["left-http1", "left-http2"] {
         let slow = format!("select '{mark}', pg_sleep(600)");
         let asked = if mark == "left-http1" {

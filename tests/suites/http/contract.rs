@@ -159,7 +159,15 @@ async fn browsers_may_ask(http: &Http, tenant: &harness::Tenant) {
     for header in ["authorization", "neon-connection-string", "neon-array-mode", "neon-batch-deferrable"] {
         assert!(allowed.contains(header), "{header}");
     }
-    for request in [http.with_key(tenant, &json!({"query": "select 1"})), http.sql(&json!({}))] {
+    let features = http.request(Method::OPTIONS, "/features").send().await.unwrap();
+    assert_eq!(features.status(), 200);
+    assert_eq!(features.headers()["access-control-allow-methods"], "GET, HEAD, OPTIONS");
+    let requests = [
+        http.with_key(tenant, &json!({"query": "select 1"})),
+        http.sql(&json!({})),
+        http.request(Method::GET, "/features").bearer_auth(&tenant.api_key),
+    ];
+    for request in requests {
         let response = request.send().await.unwrap();
         assert_eq!(response.headers()["access-control-allow-origin"], "*");
         assert_eq!(response.headers()["neon-request-id"].len(), 36);
@@ -170,6 +178,7 @@ async fn other_paths_have_problems(http: &Http) {
     for (method, path, status) in [
         (Method::GET, "/", 404),
         (Method::GET, "/sql", 405),
+        (Method::POST, "/features", 405),
         (Method::DELETE, "/healthz", 405),
         (Method::GET, "/healthz", 200),
         (Method::HEAD, "/readyz", 200),
@@ -179,6 +188,7 @@ async fn other_paths_have_problems(http: &Http) {
         assert_eq!(response.status().as_u16(), status, "{method} {path}");
         if status != 200 {
             assert_eq!(response.headers()["content-type"], "application/problem+json");
+            assert_eq!(response.headers()["access-control-allow-origin"], "*");
             let problem: Value = response.json().await.unwrap();
             assert_eq!(problem["status"], status);
         }

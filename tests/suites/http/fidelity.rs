@@ -52,10 +52,20 @@ const VALUES: &[(&str, &[&str])] = &[
     ("tsquery", &["'a' & !'b'"]),
     ("int4range", &["[1,5)", "empty"]),
     ("tstzrange", &["[2026-01-01 00:00:00+00,)"]),
+    ("int8range", &["(,9007199254740993)"]),
+    ("numrange", &["[1.10,2.20]"]),
+    ("tsrange", &["[2026-01-01 00:00:00,2026-01-02 00:00:00)"]),
+    ("daterange", &["[2026-01-01,2026-02-01)"]),
     ("nummultirange", &["{[1,2],(3,4)}"]),
     ("pg_lsn", &["16/B374D848"]),
     ("oid", &["4294967295"]),
     ("regclass", &["pg_class"]),
+    ("regtype", &["integer"]),
+    ("xid", &["4294967295"]),
+    ("tid", &["(1,2)"]),
+    ("pg_snapshot", &["10:20:10,14"]),
+    ("oidvector", &["1 2"]),
+    ("int2vector", &["-1 2"]),
     ("xid8", &["18446744073709551615"]),
     ("int4[]", &["{}", "{1,NULL,3}", "{{1,2},{3,4}}", "[0:1]={7,8}"]),
     ("text[]", &["{\"a,b\",\"c\\\"d\",\"NULL\",NULL,\"\"}"]),
@@ -63,9 +73,17 @@ const VALUES: &[(&str, &[&str])] = &[
     ("jsonb[]", &["{\"{\\\"a\\\": 1}\"}"]),
     ("bool[]", &["{t,f,NULL}"]),
     ("box[]", &["{(2,2),(1,1);(4,4),(3,3)}"]),
+    ("int8[]", &["{9007199254740993,NULL}"]),
+    ("numeric[]", &["{1.10,NaN}"]),
+    ("float8[]", &["{1.5,Infinity}"]),
+    ("uuid[]", &["{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"]),
+    ("bytea[]", &["{\"\\\\x00ff\"}"]),
+    ("interval[]", &["{\"1 year\",NULL}"]),
+    ("int4range[]", &["{\"[1,5)\",empty}"]),
     ("mood", &["happy"]),
     ("mood[]", &["{happy,sad}"]),
     ("pair", &["(1,\"a \"\"b\"\"\")"]),
+    ("pair[]", &["{\"(1,a)\"}"]),
     ("positive", &["7"]),
 ];
 
@@ -91,6 +109,13 @@ const FAILURES: &[&str] = &[
     "create table things (n int)",
     "select count(*) from generate_series(1, 2) group by nope",
     "select length('a', 'b')",
+    "select '{'::jsonb",
+    "select * from things where id = any('{1,x}')",
+    "select * from things where name = 1",
+    "set nope to 1",
+    "fetch from nowhere",
+    "do $$ begin execute 'selec 1'; end $$",
+    "/* é */ select 'é' || nope from things",
 ];
 
 /// Straight to the tenant's database.
@@ -132,6 +157,15 @@ async fn what_comes_is_what_postgresql_says() {
     for sql in FAILURES {
         check_failure(&http, &tenant, &direct, sql).await;
     }
+    the_end_of_a_session_is_told(&http, &tenant).await;
+}
+
+/// What PostgreSQL said last, although nothing of a result can follow it.
+async fn the_end_of_a_session_is_told(http: &Http, tenant: &Tenant) {
+    let ends = json!({"query": "select pg_terminate_backend(pg_backend_pid())"});
+    let (status, said) = answer(http.with_key(tenant, &ends)).await;
+    assert_eq!((status, &said["code"], &said["severity"]), (400, &json!("57P01"), &json!("FATAL")), "{said}");
+    assert_eq!(value(http, tenant, "select 1").await, 1);
 }
 
 /// There as a parameter, and back as raw text.
@@ -160,11 +194,16 @@ async fn check_failure(http: &Http, tenant: &Tenant, direct: &Client, sql: &str)
         None => direct.query(sql, &[]).await.expect_err("it fails"),
     };
     let expected = fields(error.as_db_error().expect("PostgreSQL says so"));
-    let (status, mut said) = answer(http.with_key(tenant, &json!({ "query": sql }))).await;
-    assert_eq!(status, 400, "{sql}: {said}");
-    // Where in its own source the server noticed is the server's version's affair, and is compared all the same.
-    assert_eq!(said.as_object_mut().unwrap().len(), 17, "{sql}");
-    assert_eq!(said, expected, "{sql}");
+    let alone = json!({ "query": sql });
+    let among_others =
+        json!({"queries": [{"query": "select 'a longer one than most'"}, alone, {"query": "select 2"}]});
+    for body in [&alone, &among_others] {
+        let (status, said) = answer(http.with_key(tenant, body)).await;
+        assert_eq!(status, 400, "{body}: {said}");
+        // Where in its own source the server noticed is the server's version's affair, and is compared all the same.
+        assert_eq!(said.as_object().unwrap().len(), 17, "{body}");
+        assert_eq!(said, expected, "{body}");
+    }
 }
 
 fn fields(error: &DbError) -> Value {

@@ -117,8 +117,16 @@ async fn what_may_only_read_cannot_write(http: &Http, tenant: &Tenant) {
         {"query": "savepoint a"}, {"query": "rollback to a"}, {"query": "insert into notes values (3)"}]});
     assert_eq!(answer(reading(loosened)).await.1["code"], "25006");
     assert_eq!(value(http, tenant, "select count(*)::int from notes").await, 0);
-    let unclear = http.request(reqwest::Method::POST, "/sql?read_only=perhaps").bearer_auth(&tenant.api_key);
-    assert_eq!(answer(unclear.body("{\"query\":\"select 1\"}")).await.0, 400);
+    // Were one of these let pass, who meant to read would write.
+    for query in ["read_only=perhaps", "readonly=true", "READ_ONLY=true", "read_only=true&x=1"] {
+        let unclear =
+            http.request(reqwest::Method::POST, &format!("/sql?{query}")).bearer_auth(&tenant.api_key);
+        let (status, error) = answer(unclear.body("{\"query\":\"select 1\"}")).await;
+        assert_eq!((status, &error["code"]), (400, &json!("08P01")), "{query}");
+    }
+    let escaped = http.request(reqwest::Method::POST, "/sql?read%5Fonly=true").bearer_auth(&tenant.api_key);
+    let insert = json!({"query": "insert into notes values (2)"}).to_string();
+    assert_eq!(answer(escaped.body(insert)).await.1["code"], "25006");
     ok(query(http, tenant, "insert into notes values (4)")).await;
 }
 

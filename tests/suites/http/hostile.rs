@@ -1,15 +1,12 @@
 //! Clients that mean no good: whoever reads nothing, never ends its body, or takes back what it asks for, loses its
 //! connection, and its neighbours notice nothing.
 
-use super::streaming::raw_request;
+use super::http2::{self, request};
+use super::streaming::{ENDLESS, raw_request};
 use super::{Http, administrator, running, value};
-use bytes::Bytes;
 use harness::{Stack, Tenant, eventually, wait_until};
-use http_body_util::Full;
-use hyper::Request;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::json;
+use http_body_util::BodyExt;
+use serde_json::Value;
 use tenantry::dev::StackOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,25 +14,11 @@ use tokio::net::TcpStream;
 const STALL_MS: u64 = 1_000;
 const REQUEST_MS: u64 = 6_000;
 
-/// More than the kernel's and HTTP/2's windows hold.
-const ENDLESS: &str = "repeat('x', 1000), generate_series(1, 100000000)";
-
 /// Far more than are forgiven.
 const RESETS: usize = 3_000;
 
-async fn http2(stack: &Stack) -> SendRequest<Full<Bytes>> {
-    let stream = TcpStream::connect(stack.addresses().http).await.unwrap();
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    sender
-}
-
-fn request(tenant: &Tenant, sql: &str) -> Request<Full<Bytes>> {
-    Request::post(&tenant.http_endpoint)
-        .header("Authorization", format!("Bearer {}", tenant.api_key))
-        .body(Full::from(json!({ "query": sql }).to_string()))
-        .unwrap()
-}
+/// After so many the neighbour asks for something.
+const RESETS_BETWEEN: usize = 50;
 
 #[tokio::test]
 async fn clients_that_stall_or_take_back_lose_their_connections() {
@@ -51,7 +34,7 @@ async fn clients_that_stall_or_take_back_lose_their_connections() {
     who_does_not_read_is_sent_away(&stack, &http, &tenant, &neighbour).await;
     over_http2_the_first_loses_its_stream_only(&stack, &tenant).await;
     a_body_that_never_ends_is_not_waited_for(&stack, &tenant).await;
-    who_takes_everything_back_is_sent_away(&stack, &tenant).await;
+    who_takes_everything_back_is_sent_away(&stack, &http, &tenant, &neighbour).await;
     for tenant in [&tenant, &neighbour] {
         assert_eq!(value(&http, tenant, "select 1").await, 1);
     }
@@ -78,7 +61,7 @@ async fn over_http2_the_first_loses_its_stream_only(stack: &Stack, tenant: &Tena
     let stalled = "tenantry_gateway_http_stream_ends_total";
     let clients = async || stack.metric("tenantry_clients", &["acme"]).await;
     let before = stack.metric(stalled, &["end=\"stalled\""]).await;
-    let mut sender = http2(stack).await;
+    let mut sender = http2::connect(stack).await;
     let sql = format!("select 'never-read-2', {ENDLESS}");
     let unread = sender.send_request(request(tenant, &sql)).await.unwrap();
     wait_until("the stream is given up", async || stack.metric(stalled, &["end=\"stalled\""]).await > before)
@@ -108,9 +91,17 @@ async fn a_body_that_never_ends_is_not_waited_for(stack: &Stack, tenant: &Tenant
     assert_eq!(&status, b"HTTP/1.1 408");
 }
 
-async fn who_takes_everything_back_is_sent_away(stack: &Stack, tenant: &Tenant) {
-    let mut sender = http2(stack).await;
-    for _ in 0..RESETS {
+async fn who_takes_everything_back_is_sent_away(
+    stack: &Stack,
+    http: &Http,
+    tenant: &Tenant,
+    neighbour: &Tenant,
+) {
+    let mut sender = http2::connect(stack).await;
+    for number in 0..RESETS {
+        if number % RESETS_BETWEEN == 0 {
+            assert_eq!(value(http, neighbour, "select 1").await, 1);
+        }
         if sender.ready().await.is_err() {
             break;
         }
@@ -126,8 +117,34 @@ async fn who_takes_everything_back_is_sent_away(stack: &Stack, tenant: &Tenant) 
     let administrator = administrator(stack).await;
     wait_until("nothing is left running", async || running(&administrator, "taken-back").await == 0).await;
     eventually("the tenant is served again", async || {
-        let answered = http2(stack).await.send_request(request(tenant, "select 1")).await.ok()?;
+        let answered = http2::connect(stack).await.send_request(request(tenant, "select 1")).await.ok()?;
         (answered.status() == 200).then_some(())
     })
     .await;
+}
+
+/// A statement may raise what it likes, and its server connection is long somebody else's when the client hears of it.
+#[tokio::test]
+async fn an_error_that_is_not_read_counts_as_long_as_it_is_kept() {
+    let stack = Stack::start().await;
+    let tenant = stack.create_tenant("acme", "eu").await;
+    let raises = |bytes| {
+        format!("do $$ begin raise exception '%', repeat('x', {bytes}) using errcode = 'AB123'; end $$")
+    };
+    let clients = async || stack.metric("tenantry_clients", &["acme"]).await;
+    let mut sender = http2::connect(&stack).await;
+
+    let unread = sender.send_request(request(&tenant, &raises(900_000))).await.unwrap();
+    assert_eq!(unread.status(), 400);
+    assert!(clients().await >= 1.0);
+    let body = unread.into_body().collect().await.unwrap().to_bytes();
+    let error: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&error["code"], error["message"].as_str().unwrap().len()), (&Value::from("AB123"), 900_000));
+    wait_until("it counts no more", async || clients().await == 0.0).await;
+
+    let too_large = sender.send_request(request(&tenant, &raises(1_100_000))).await.unwrap();
+    assert_eq!(too_large.status(), 507);
+    let body = too_large.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("an error or notice of the server"));
+    assert_eq!(value(&Http::new(&stack), &tenant, "select 1").await, 1);
 }

@@ -2,18 +2,21 @@
 //!
 //! [`contract`] is the form of requests and answers, [`formats`] what else a client may ask for, [`callers`] who may send
 //! them, [`limits`] what is too much, [`streaming`] how large results travel, [`sessions`] what happens to the server
-//! connections beneath, [`connections`] how those to clients begin and end, and [`hostile`] how they end for clients that
-//! mean no good.
+//! connections beneath, [`connections`] how those to clients begin and end, [`hostile`] how they end for clients that mean no
+//! good, [`cut_off`] how for those that may be served no more, and [`memory`] what any of them can make the gateway keep.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
 mod callers;
 mod connections;
 mod contract;
+mod cut_off;
 mod fidelity;
 mod formats;
 mod hostile;
+mod http2;
 mod limits;
+mod memory;
 mod sessions;
 mod streaming;
 mod websocket;

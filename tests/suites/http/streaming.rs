@@ -1,12 +1,9 @@
 //! Results that are larger than what is held: in constant memory, and unmistakably broken off when they fail.
 
+use super::http2::{self, request};
 use super::{Http, administrator, answer, ok, running, value};
-use bytes::Bytes;
 use harness::{Stack, Tenant, wait_until};
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::BodyExt;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tenantry::dev::StackOptions;
@@ -19,7 +16,7 @@ const ROWS: u64 = 30_000;
 const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// More than anybody reads, made as it is sent: a series behind FROM would be made first.
-const ENDLESS: &str = "repeat('x', 1000), generate_series(1, 100000000)";
+pub(super) const ENDLESS: &str = "repeat('x', 1000), generate_series(1, 100000000)";
 
 const FORMATS: [&str; 3] = ["application/json", "application/x-ndjson", "text/csv"];
 
@@ -132,17 +129,9 @@ async fn what_is_larger_than_a_response_may_be_breaks_off(stack: &Stack, http: &
 }
 
 async fn over_http2_a_stream_is_reset(stack: &Stack, tenant: &Tenant) {
-    let stream = TcpStream::connect(stack.addresses().http).await.unwrap();
-    let (mut sender, connection) =
-        http2::handshake::<_, _, Full<Bytes>>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
+    let mut sender = http2::connect(stack).await;
     let mut ask = async |sql: &str| {
-        let body = Full::from(json!({"query": sql}).to_string());
-        let request = Request::post(&tenant.http_endpoint)
-            .header("Authorization", format!("Bearer {}", tenant.api_key))
-            .body(body)
-            .unwrap();
-        sender.send_request(request).await.expect("an answer").into_body().collect().await
+        sender.send_request(request(tenant, sql)).await.expect("an answer").into_body().collect().await
     };
     let late = format!("select 1 / ({ROWS} - i), repeat('x', 100) from generate_series(1, {ROWS}) i");
     assert!(ask(&late).await.is_err(), "it looks whole");
@@ -189,23 +178,17 @@ async fn a_server_is_read_no_faster_than_the_client_reads() {
     };
 
     let mut stream = TcpStream::connect(stack.addresses().http).await.unwrap();
-    let request = raw_request("1.1", &tenant, &format!("select 'over-http1', {ENDLESS}"));
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let raw = raw_request("1.1", &tenant, &format!("select 'over-http1', {ENDLESS}"));
+    stream.write_all(raw.as_bytes()).await.unwrap();
     let streams = async || stack.metric("tenantry_gateway_http_streams", &[]).await;
     wait_until("the result streams", async || streams().await == 1.0).await;
     wait_until("the server waits for its client", async || blocked("over-http1").await).await;
     drop(stream);
     wait_until("the statement is cancelled", async || running(&administrator, "over-http1").await == 0).await;
 
-    let stream = TcpStream::connect(stack.addresses().http).await.unwrap();
-    let (mut sender, connection) =
-        http2::handshake::<_, _, Full<Bytes>>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let request = Request::post(&tenant.http_endpoint)
-        .header("Authorization", format!("Bearer {}", tenant.api_key))
-        .body(Full::from(json!({"query": format!("select 'over-http2', {ENDLESS}")}).to_string()))
-        .unwrap();
-    let response = sender.send_request(request).await.unwrap();
+    let mut sender = http2::connect(&stack).await;
+    let response =
+        sender.send_request(request(&tenant, &format!("select 'over-http2', {ENDLESS}"))).await.unwrap();
     wait_until("the server waits for its client", async || blocked("over-http2").await).await;
     drop(response);
     wait_until("the statement is cancelled", async || running(&administrator, "over-http2").await == 0).await;

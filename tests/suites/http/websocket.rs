@@ -2,6 +2,7 @@
 
 mod bounds;
 mod doors;
+mod privacy;
 
 use futures_util::{SinkExt, StreamExt};
 use harness::wire::WireClient;
@@ -31,7 +32,7 @@ async fn open(stack: &Stack, host: &str, path: &str) -> Result<(Socket, Response
 }
 
 /// Opens one that has to open.
-async fn opened(stack: &Stack) -> Socket {
+pub(crate) async fn opened(stack: &Stack) -> Socket {
     open(stack, "127.0.0.1", "/v2").await.unwrap().0
 }
 
