@@ -5,6 +5,7 @@
 //! no server was asked for more connections than its budget, and that every request was accounted for.
 
 mod bench;
+mod beside;
 mod budget;
 mod cold;
 mod credentials;
