@@ -50,6 +50,29 @@ async fn a_flood_gets_its_rate_and_its_neighbour_no_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lower_rate_holds_at_once_and_drops_nobody() {
+    let (_turn, stack) = alone().await;
+    // More than can wait for their turn.
+    let clients = 12;
+    let slowed = tenant(stack, "slowed", rate(0, 0)).await;
+    let flood = Flood::start(&slowed.config(), clients, "select 1").await;
+    wait_until("it has no limit", async || flood.served() >= 300).await;
+    assert_eq!(flood.refused(), 0);
+    for (rate_max, burst) in [(5, 4), (2, 2)] {
+        plans::add(stack, "slowed", rate(rate_max, burst)).await;
+        let refused = flood.refused();
+        wait_until("the smaller one is in force", async || flood.refused() >= refused + 20).await;
+        let (started, served) = (Instant::now(), flood.served());
+        wait_until("it is served", async || flood.served() >= served + 12).await;
+        let served = flood.served() - served;
+        let most = most_in(started, rate_max, burst) + u64::try_from(clients).expect("few");
+        assert!(served <= most, "{served} were served, where {most} may be");
+    }
+    flood.stop().await;
+    nothing_is_in_use(stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_is_never_cut_and_owes_what_it_took() {
     let (_turn, stack) = alone().await;
     let owing = tenant(stack, "owing", rate(1, 1)).await;
@@ -115,6 +138,34 @@ async fn begin(client: &mut WireClient) {
         (!is_refused(&client.query("begin").await.expect("an answer"))).then_some(())
     })
     .await;
+}
+
+/// Fewer than the tenant has connections: some of those stay for transactions.
+const KEPT: u32 = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_keep_their_connections_are_refused_there_and_keep_them() {
+    let (_turn, stack) = alone().await;
+    let keeping = tenant(stack, "keeping-pace", rate(0, 0)).await;
+    // The first request of each leaves something behind that lives as long as its connection.
+    let clients = usize::try_from(KEPT).expect("few");
+    let flood = Flood::start(&keeping.config(), clients, "create temp table mine as select 1").await;
+    let pinned = ["tenant=\"keeping-pace\""];
+    wait_until("all keep theirs", async || {
+        stack.metric("tenantry_pins_total", &pinned).await >= f64::from(KEPT)
+    })
+    .await;
+    // Of three one may wait for its turn at a time.
+    plans::add(stack, "keeping-pace", rate(1, 1)).await;
+    let before = flood.refused();
+    wait_until("some are refused there", async || flood.refused() >= before + 3).await;
+    flood.stop().await;
+    assert_eq!(
+        stack.metric("tenantry_pins_total", &pinned).await,
+        f64::from(KEPT),
+        "nobody lost its connection"
+    );
+    nothing_is_in_use(stack).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

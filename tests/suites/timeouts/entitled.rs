@@ -309,31 +309,3 @@ async fn what_runs_over_http_ends_when_its_tenant_is_sealed() {
     let hint = body["hint"].as_str().expect("what to do");
     assert!(hint.contains("larger plan") && !hint.contains("READ WRITE"), "it cannot delete: {hint}");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_downgrade_under_load_drains_without_an_error() {
-    let (tenant, _client) = tenant("downgraded").await;
-    let mut clients = Vec::new();
-    for _ in 0..12 {
-        clients.push(login(&tenant).await);
-    }
-    let workers: Vec<_> = clients
-        .into_iter()
-        .map(|mut client| {
-            tokio::spawn(async move {
-                for _ in 0..60 {
-                    assert_eq!(sqlstate(&mut client, "select pg_sleep(0.02)").await, None);
-                }
-            })
-        })
-        .collect();
-    let smaller = json!({
-        "pool_size": 2, "client_limit": 4, "work_mem_kb": 1024, "statement_timeout_ms": 60_000,
-    });
-    entitle(&tenant, smaller).await;
-    for worker in workers {
-        worker.await.expect("nobody is dropped or refused");
-    }
-    let sessions = async || STACK.sessions(&tenant).await <= 2;
-    wait_until("what exceeds the limits to go", sessions).await;
-}

@@ -3,6 +3,7 @@
 //! [`running`] is requests that go on for too long, [`idle`] clients that do nothing, [`transaction`] transactions. A
 //! limit must not be enforced early: a test may find that out, never that one was enforced late.
 
+mod downgraded;
 mod entitled;
 mod idle;
 mod running;
