@@ -86,6 +86,23 @@ impl Catalog {
         }
     }
 
+    /// Reads at most one row by a statement that is prepared once on each connection.
+    pub(crate) async fn row_prepared(
+        &self,
+        sql: &'static str,
+        args: &[Arg<'_>],
+    ) -> Result<Option<Row>, CatalogError> {
+        let session = self.reads.session().await?;
+        let rows = match session.query_prepared(sql, args).await {
+            Err(CatalogError::Unavailable { .. }) if session.is_lost() => {
+                drop(session);
+                self.reads.session().await?.query_prepared(sql, args).await
+            }
+            answer => answer,
+        };
+        Ok(rows?.into_iter().next())
+    }
+
     /// Reads at most one row.
     pub(crate) async fn row(&self, sql: &str, args: &[Arg<'_>]) -> Result<Option<Row>, CatalogError> {
         Ok(self.rows(sql, args).await?.into_iter().next())

@@ -7,22 +7,32 @@ use crate::error::CatalogError;
 use crate::session::Session;
 use crate::way::{CONNECT_TIMEOUT, Way};
 use bb8_postgres::PostgresConnectionManager;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long a caller waits for a connection that others are using.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// One connection, and whether it may be used again.
 pub(crate) struct Link {
     pub(crate) client: Client,
     /// Set while a statement runs. One that is abandoned leaves it set, and the connection is closed
     /// rather than handed to the next caller behind an unfinished statement.
     pub(crate) busy: AtomicBool,
+    /// What it has prepared: statements that take PostgreSQL longer to plan than to carry out.
+    pub(crate) prepared: Mutex<HashMap<&'static str, Statement>>,
+}
+
+impl Link {
+    fn new(client: Client) -> Self {
+        Self { client, busy: AtomicBool::new(false), prepared: Mutex::default() }
+    }
 }
 
 /// Why `bb8` was told of an error. Only the first kind is news to whoever waits for a connection.
@@ -48,7 +58,7 @@ impl bb8::ManageConnection for Manager {
             .runtime
             .spawn(async move { tokio::time::timeout(CONNECT_TIMEOUT, connector.connect()).await });
         match login.await {
-            Ok(Ok(Ok(client))) => Ok(Link { client, busy: AtomicBool::new(false) }),
+            Ok(Ok(Ok(client))) => Ok(Link::new(client)),
             Ok(Ok(Err(error))) => Err(Failure::Connect(error.into())),
             Ok(Err(_)) => Err(Failure::Connect(CatalogError::unavailable("the login took too long"))),
             Err(_) => Err(Failure::Connect(CatalogError::unavailable("the process is ending"))),

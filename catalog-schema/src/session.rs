@@ -3,10 +3,13 @@
 use crate::error::CatalogError;
 use crate::pool::{Link, Manager};
 use crate::sql::{Arg, typed};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Statement};
 
 /// The server gives up sooner (`statement_timeout`); past this it is not answering at all.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -23,6 +26,40 @@ impl Session {
     /// Runs one statement and returns its rows.
     pub(crate) async fn query(&self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<Row>, CatalogError> {
         self.bounded(self.link.client.query_typed(sql, &typed(args))).await
+    }
+
+    /// The same for a statement that is much to plan: it is prepared once on each connection. Should the server not
+    /// have it any more as it was, it is asked without.
+    pub(crate) async fn query_prepared(
+        &self,
+        sql: &'static str,
+        args: &[Arg<'_>],
+    ) -> Result<Vec<Row>, CatalogError> {
+        let (values, types): (Vec<_>, Vec<_>) = typed(args).into_iter().unzip();
+        let statement = self.prepared(sql, &types).await?;
+        match self.bounded(self.link.client.query(&statement, &values)).await {
+            Err(_) if !self.is_lost() => {
+                self.statements().remove(sql);
+                self.query(sql, args).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn prepared(&self, sql: &'static str, types: &[Type]) -> Result<Statement, CatalogError> {
+        let known = self.statements().get(sql).cloned();
+        match known {
+            Some(statement) => Ok(statement),
+            None => {
+                let fresh = self.bounded(self.link.client.prepare_typed(sql, types)).await?;
+                self.statements().insert(sql, fresh.clone());
+                Ok(fresh)
+            }
+        }
+    }
+
+    fn statements(&self) -> MutexGuard<'_, HashMap<&'static str, Statement>> {
+        self.link.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs one statement and returns how many rows it touched.

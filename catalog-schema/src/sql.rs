@@ -1,5 +1,5 @@
-//! A statement's parameters with their types named, so that a statement takes one round trip and
-//! leaves nothing prepared behind.
+//! A statement's parameters with their types named, so that a statement takes one round trip and, but for the few
+//! that are prepared on purpose, leaves nothing prepared behind.
 
 use bytes::BytesMut;
 use jiff::Timestamp;

@@ -204,7 +204,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog is unavailable, or a secret cannot be opened.
     pub async fn route_by_slug(&self, slug: &Slug) -> Result<Option<RouteRecord>, CatalogError> {
-        let row = self.row(&route_row::by_slug(), &[text(slug.as_str())]).await?;
+        let row = self.row_prepared(&route_row::BY_SLUG, &[text(slug.as_str())]).await?;
         row.map(|row| route_row::decode(&row, self.key())).transpose()
     }
 
@@ -213,7 +213,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog is unavailable, or a secret cannot be opened.
     pub async fn route_by_id(&self, id: TenantId) -> Result<Option<RouteRecord>, CatalogError> {
-        let row = self.row(&route_row::by_id(), &[uuid(id.as_uuid())]).await?;
+        let row = self.row_prepared(&route_row::BY_ID, &[uuid(id.as_uuid())]).await?;
         row.map(|row| route_row::decode(&row, self.key())).transpose()
     }
 

@@ -32,6 +32,20 @@ async fn a_route_has_all_that_a_gateway_needs() {
     assert_eq!(fixture.catalog.route_by_id(id).await.unwrap().unwrap().slug, slug("acme"));
 }
 
+/// Its statement is planned once, and a later version's migration may change what it gives.
+#[tokio::test]
+async fn a_route_is_read_although_its_columns_have_changed_their_types() {
+    let fixture = Fixture::new().await;
+    let id = fixture.active_tenant("acme").await;
+    let read = async || fixture.catalog.route_by_id(id).await.unwrap().unwrap().isolation;
+    let isolation = read().await;
+    for column_type in ["varchar", "text"] {
+        let change = format!("alter table catalog.tenants alter column isolation type {column_type}");
+        fixture.raw().await.batch_execute(&change).await.unwrap();
+        assert_eq!(read().await, isolation, "{column_type}");
+    }
+}
+
 #[tokio::test]
 async fn a_role_without_keys_of_its_own_is_found_and_leads_nowhere_until_it_has_some() {
     let fixture = Fixture::new().await;
