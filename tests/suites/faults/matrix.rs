@@ -18,14 +18,17 @@ use harness::Tenant;
 use harness::messages::Script;
 use judge::{Heard, Reference};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use suites::nonce::Owner;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use victim::{Victim, Way};
 
-/// Tenants that are tried at the same time. Cases of one tenant follow each other.
+/// Tenants that are tried at the same time. Cases of one tenant follow each other, and most of a case is waiting.
 const LANES: usize = 3;
+
+/// The same, where all cases are tried.
+const LANES_OF_ALL: usize = 10;
 
 /// Longer than all that one case may wait for: what does not end is told by its name.
 const CASE_MAX: Duration = Duration::from_secs(120);
@@ -43,6 +46,8 @@ struct Lane {
     tried: usize,
     unreached: usize,
     failures: Vec<String>,
+    /// The case that took longest.
+    slowest: (Duration, String),
 }
 
 impl Lane {
@@ -57,7 +62,16 @@ impl Lane {
             Side::Server => before_cluster().script(&STACK.physical(&tenant).await.database),
         };
         let bystander = Bystander::new(&tenant).await;
-        Self { tenant, kind, script, bystander, tried: 0, unreached: 0, failures: Vec::new() }
+        Self {
+            tenant,
+            kind,
+            script,
+            bystander,
+            tried: 0,
+            unreached: 0,
+            failures: Vec::new(),
+            slowest: (Duration::ZERO, String::new()),
+        }
     }
 
     async fn try_all(&mut self, conversation: &Conversation) {
@@ -73,12 +87,16 @@ impl Lane {
                 return;
             }
             self.tried += 1;
+            let begun = Instant::now();
             let tried = timeout(CASE_MAX, self.try_case(conversation, &reference, &case)).await;
             if let Err(failure) = tried.unwrap_or_else(|_elapsed| Err("it does not end".to_owned())) {
                 eprintln!("{case}: {failure}");
                 self.failures.push(format!("{case}: {failure}"));
                 // It may have lost its connection with the failure.
                 self.bystander = Bystander::new(&self.tenant).await;
+            }
+            if begun.elapsed() > self.slowest.0 {
+                self.slowest = (begun.elapsed(), case.to_string());
             }
         }
     }
@@ -162,23 +180,29 @@ async fn try_all(kind: Kind) {
     // The stack starts before its proxies can be asked for.
     let _started = STACK.addresses();
     let out_of_sync = bystander::out_of_sync().await;
-    let mut lanes = Vec::new();
+    let (mut lanes, begun) = (Vec::new(), Instant::now());
     // Where two clients share the proxy to the server it is left to chance whom it strikes.
     let plans = if kind.side == Side::Client { &["single", "hasty"][..] } else { &["single"] };
     for &plan in plans {
         let mine: Vec<_> = conversations::ALL.into_iter().filter(|known| known.plan == plan).collect();
-        for number in 0..LANES.min(mine.len()) {
-            let mine: Vec<_> = mine.iter().skip(number).step_by(LANES).copied().collect();
+        let count = if cases::all_are_wanted() { LANES_OF_ALL } else { LANES }.min(mine.len());
+        let next = Arc::new(std::sync::Mutex::new(mine.into_iter()));
+        for number in 0..count {
+            let next = Arc::clone(&next);
             lanes.push(async move {
                 let mut lane = Lane::new(kind, number, plan).await;
-                for conversation in &mine {
-                    lane.try_all(conversation).await;
+                let take = || next.lock().expect("nobody panics with it").next();
+                while let Some(conversation) = take() {
+                    lane.try_all(&conversation).await;
                 }
                 lane
             });
         }
     }
     let lanes = join_all(lanes).await;
+    let slowest = lanes.iter().map(|lane| &lane.slowest).max().expect("there are lanes");
+    let (seconds, (longest, case)) = (begun.elapsed().as_secs(), slowest);
+    println!("{}: {seconds} s; the longest case took {longest:?}: {case}", kind.name());
     let tried: usize = lanes.iter().map(|lane| lane.tried).sum();
     let unreached: usize = lanes.iter().map(|lane| lane.unreached).sum();
     let failures: Vec<String> = lanes.into_iter().flat_map(|lane| lane.failures).collect();

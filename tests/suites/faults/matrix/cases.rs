@@ -137,6 +137,11 @@ impl Kind {
     }
 }
 
+/// A run takes all cases, and not a sample.
+pub(super) fn all_are_wanted() -> bool {
+    std::env::var("TENANTRY_TESTS").is_ok_and(|wanted| wanted == "full")
+}
+
 /// The cases to try: all, those that were asked for by name, or a sample that is the same in every run.
 pub(super) fn chosen(kind: Kind, conversation: &Conversation, tally: &Tally) -> Vec<Case> {
     let mut cases = all(kind.side, conversation, tally);
@@ -145,7 +150,7 @@ pub(super) fn chosen(kind: Kind, conversation: &Conversation, tally: &Tally) -> 
         cases.retain(|case| case.to_string().contains(&words));
         return cases;
     }
-    if std::env::var("TENANTRY_TESTS").is_ok_and(|wanted| wanted == "full") {
+    if all_are_wanted() {
         return cases;
     }
     let seed = std::env::var("TENANTRY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED);
