@@ -1,5 +1,6 @@
 //! Figures of a process of its own, for docs/benchmarks.md: `cargo test --release -p suites --test footprint -- --ignored --nocapture`.
 
+use futures_util::future::join_all;
 use harness::wire::WireClient;
 use harness::{ChildProcess, Stack};
 use std::fs;
@@ -8,6 +9,12 @@ use suites::crowd;
 use tenantry::dev::StackOptions;
 
 const KNOWN: usize = 10_000;
+
+/// As many as a gateway remembers unless its configuration says otherwise.
+const VERY_MANY: usize = 100_000;
+
+/// Tenants that are looked up at the same time.
+const AT_ONCE: usize = 8;
 
 /// Clients before those that count, and those; a tenant's plan allows no more than 500.
 const WARM_UP: usize = 100;
@@ -87,5 +94,36 @@ async fn figures() {
     println!("{each} bytes of resident memory for each idle client");
     idle(&process, "a gateway that knows ten thousand tenants and has idle clients").await;
     drop(clients);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes, and judges nothing"]
+async fn a_hundred_thousand_tenants() {
+    let mut stack = Stack::start_with(StackOptions::ephemeral()).await;
+    stack.create_tenant("measured", "eu").await;
+    let crowd = crowd::add(&stack, VERY_MANY).await;
+    stack.catalog_admin().await.batch_execute("analyze").await.expect("an administrator may");
+    stack.stop_gateway().await.expect("it stops");
+    let started = Instant::now();
+    let process = stack.gateway_as_process("").await;
+    println!("ready after {} ms with {VERY_MANY} tenants in the catalog", started.elapsed().as_millis());
+    let admin = stack.descriptor().gateway.admin.clone();
+    crowd::look_up(&admin, &crowd[..WARM_UP]).await;
+    let (before, started) = (resident(&process), Instant::now());
+    let lanes = crowd[WARM_UP..].chunks(VERY_MANY.div_ceil(AT_ONCE));
+    join_all(lanes.map(|slugs| crowd::look_up(&admin, slugs))).await;
+    let after = resident(&process);
+    let known = stack.metric("tenantry_route_cache_entries", &[]).await;
+    println!(
+        "{known} tenants known after {} s: resident {after} bytes, {} of them for each tenant",
+        started.elapsed().as_secs(),
+        (after - before) / u64::try_from(VERY_MANY - WARM_UP).expect("it fits")
+    );
+    let started = Instant::now();
+    let scraped = stack.metrics().await.len();
+    println!("a scrape: {scraped} bytes in {} ms", started.elapsed().as_millis());
+    println!("resident after it: {} bytes", resident(&process));
+    idle(&process, "a gateway that knows a hundred thousand tenants").await;
     stack.stop().await;
 }

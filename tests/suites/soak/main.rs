@@ -1,9 +1,9 @@
-//! Minutes of everything at once, and the gateway's memory is what it was: `make soak MINUTES=10`.
+//! Minutes of everything at once, and the gateway's memory and descriptors are what they were: `make soak MINUTES=10`.
 //!
 //! Tenants of one cluster work undisturbed, and none of their requests may fail. The other cluster's server is
 //! restarted and its backends are killed, the network on both sides of the gateway breaks at random messages;
 //! its tenants come back each time, and read what is theirs. [`actors`] are those who work, [`trouble`] is what
-//! happens to them, [`memory`] is how much the gateway takes for it.
+//! happens to them, [`memory`] is what the gateway takes for it.
 
 mod actors;
 mod memory;
@@ -28,6 +28,10 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(2);
 const GROWTH_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const GROWTH_SHARE_MAX: f64 = 0.05;
 
+/// How many descriptors the last third may have beyond the second, and a gateway at rest beyond one that has just
+/// started and its servers' connections. One that is not closed with whoever left would be many times more.
+const DESCRIPTORS_MORE_MAX: u32 = 32;
+
 /// A certificate of our own, for whoever asks for TLS.
 fn tls_settings(stack: &Stack) -> String {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
@@ -40,13 +44,14 @@ fn tls_settings(stack: &Stack) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; make soak"]
-async fn memory_is_flat_after_minutes_of_everything() {
+async fn memory_and_descriptors_are_flat_after_minutes_of_everything() {
     let minutes = std::env::var("MINUTES").ok().map_or(MINUTES, |text| text.parse().expect("a number"));
     let mut stack = Stack::start().await;
     let before_server = MessageProxy::start(stack.cluster_address("us-1")).await;
     stack.readdress_cluster("us-1", before_server.address()).await;
     let settings = tls_settings(&stack);
     let mut gateway = stack.gateway_as_process(&settings).await;
+    let at_start = Memory::of(gateway.id()).descriptors();
     let before_gateway = MessageProxy::start(stack.addresses().pg).await;
     plans::add(&stack, "soak", plans::limits(6, 200, 200, 5_000)).await;
 
@@ -79,13 +84,22 @@ async fn memory_is_flat_after_minutes_of_everything() {
     println!(
         "resident: {:.1} MiB at first, {:.1} in the second third, {:.1} in the last, {:.1} at rest",
         mebibytes(memory.first()),
-        mebibytes(second),
-        mebibytes(last),
+        mebibytes(second.resident),
+        mebibytes(last.resident),
         mebibytes(memory.sample())
     );
+    println!(
+        "descriptors: {at_start} at first, {} in the second third, {} in the last, {} at rest",
+        second.descriptors,
+        last.descriptors,
+        memory.descriptors()
+    );
     assert!(stack.metric("tenantry_gateway_out_of_sync_total", &[]).await < 1.0, "replies out of sync");
-    let bound = second + GROWTH_BYTES_MAX + share(second);
-    assert!(last <= bound, "the gateway grew from {second} to {last} bytes");
+    let bound = second.resident + GROWTH_BYTES_MAX + share(second.resident);
+    assert!(last.resident <= bound, "the gateway grew from {} to {} bytes", second.resident, last.resident);
+    let bound = second.descriptors + DESCRIPTORS_MORE_MAX;
+    assert!(last.descriptors <= bound, "from {} to {} descriptors", second.descriptors, last.descriptors);
+    descriptors_are_closed(&stack, &memory, at_start).await;
     drop(gateway);
 }
 
@@ -99,6 +113,16 @@ async fn nothing_is_left(stack: &Stack) {
             + metric("tenantry_cluster_waiting_checkouts", &[]).await;
         let idle = metric("tenantry_pool_connections", &["state=\"idle\""]).await;
         busy == 0.0 && metric("tenantry_cluster_connections", &[]).await <= idle
+    })
+    .await;
+}
+
+/// What is open beyond those of the start are connections to servers, which the pools keep.
+async fn descriptors_are_closed(stack: &Stack, memory: &Memory, at_start: u32) {
+    wait_until("descriptors are closed", async || {
+        let kept = stack.metric("tenantry_pool_connections", &[]).await;
+        let more = memory.descriptors().saturating_sub(at_start);
+        f64::from(more) <= kept + f64::from(DESCRIPTORS_MORE_MAX)
     })
     .await;
 }
