@@ -32,6 +32,11 @@ impl Options {
     pub(crate) fn client(&self) -> Result<Client, CommandError> {
         Ok(Client::new(&self.endpoint.find()?)?)
     }
+
+    /// A client of what is open to everybody there.
+    pub(crate) fn public_client(&self) -> Result<Client, CommandError> {
+        Ok(Client::new(&self.endpoint.find_public()?)?)
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,7 @@ use reqwest::{Method, Response};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use std::time::Duration;
+use tenancy::Secret;
 use uuid::Uuid;
 
 /// Beyond the control plane's own limit of a request, which is 30 s, no answer will come.
@@ -36,12 +37,12 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// Pages that a listing follows at most; beyond 20,000 items people must filter.
 const PAGES_MAX: u32 = 100;
 
-/// A connection to one control plane, as its operator.
+/// A connection to one control plane, as whoever the token says.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    authorization: HeaderValue,
+    authorization: Option<HeaderValue>,
 }
 
 impl Client {
@@ -50,9 +51,7 @@ impl Client {
     /// # Errors
     /// When the token cannot stand in a header, or the authority is of no use.
     pub fn new(endpoint: &Endpoint) -> Result<Self, ApiError> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", endpoint.token.expose()))
-            .map_err(|_| ApiError::TokenUnusable)?;
-        authorization.set_sensitive(true);
+        let authorization = endpoint.token.as_ref().map(bearer).transpose()?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
@@ -108,10 +107,10 @@ impl Client {
         let key = Uuid::new_v4().to_string();
         let mut attempt = 1;
         loop {
-            let mut request = self
-                .http
-                .request(method.clone(), format!("{}{path}", self.base))
-                .header(AUTHORIZATION, self.authorization.clone());
+            let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+            if let Some(authorization) = &self.authorization {
+                request = request.header(AUTHORIZATION, authorization.clone());
+            }
             if method != Method::GET {
                 request = request.header("Idempotency-Key", &key);
             }
@@ -142,6 +141,14 @@ impl Client {
         }
         Err(ApiError::from_problem(&self.base, status.as_u16(), &bytes))
     }
+}
+
+/// What a request shows with a token.
+fn bearer(token: &Secret) -> Result<HeaderValue, ApiError> {
+    let text = format!("Bearer {}", token.expose());
+    let mut value = HeaderValue::from_str(&text).map_err(|_| ApiError::TokenUnusable)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Checks the control plane's certificate, and its name: the operator token goes to nobody else. The authorities of the

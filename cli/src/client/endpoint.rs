@@ -55,7 +55,7 @@ pub struct EndpointOptions {
     /// The control plane's URL
     #[arg(long, global = true, env = "TENANTRY_URL", help_heading = "Control plane")]
     pub url: Option<String>,
-    /// The operator token
+    /// The operator token, or the token of a session or an API key
     #[arg(
         long,
         global = true,
@@ -89,8 +89,8 @@ pub struct EndpointOptions {
 pub struct Endpoint {
     /// Its URL.
     pub url: String,
-    /// The operator token.
-    pub token: Secret,
+    /// The operator's token, or a person's or tenant's; none for what is open to everybody.
+    pub token: Option<Secret>,
     /// The authority of its certificate, in PEM; none for those that the system trusts.
     pub ca: Option<String>,
 }
@@ -100,8 +100,26 @@ impl EndpointOptions {
     /// `tenantry dev` that was started last, else of the default directory.
     ///
     /// # Errors
-    /// When neither way leads to one.
+    /// When neither way leads to one, or there is no token.
     pub fn find(&self) -> Result<Endpoint, CommandError> {
+        let endpoint = self.place()?;
+        if endpoint.token.is_none() {
+            let message = "the operator token is missing";
+            return Err(CommandError::new(Exit::Unauthorized, message).hint("set --token or TENANTRY_TOKEN"));
+        }
+        Ok(endpoint)
+    }
+
+    /// The same for what is open to everybody: nobody's token is shown there.
+    ///
+    /// # Errors
+    /// When neither way leads to one.
+    pub fn find_public(&self) -> Result<Endpoint, CommandError> {
+        Ok(Endpoint { token: None, ..self.place()? })
+    }
+
+    /// Where it is, with the token that was given, if any.
+    fn place(&self) -> Result<Endpoint, CommandError> {
         // A variable that is set to nothing is not set.
         if let Some(url) = self.url.as_ref().filter(|url| !url.is_empty()) {
             return self.named(url);
@@ -114,7 +132,7 @@ impl EndpointOptions {
             }
         };
         match &self.token {
-            Some(token) => Ok(Endpoint { token: Secret::new(token.clone()), ..endpoint }),
+            Some(token) => Ok(Endpoint { token: Some(Secret::new(token.clone())), ..endpoint }),
             None => Ok(endpoint),
         }
     }
@@ -125,14 +143,9 @@ impl EndpointOptions {
             return Err(CommandError::new(Exit::Usage, message).hint("give it as https://host:port"));
         }
         let token = match (&self.token, &self.data_dir) {
-            (Some(token), _) => Secret::new(token.clone()),
+            (Some(token), _) => Some(Secret::new(token.clone())),
             (None, Some(dir)) => from_descriptor(dir)?.token,
-            (None, None) => {
-                let message = "the operator token is missing";
-                return Err(
-                    CommandError::new(Exit::Unauthorized, message).hint("set --token or TENANTRY_TOKEN")
-                );
-            }
+            (None, None) => None,
         };
         let ca = self.ca_file.as_deref().filter(|file| !file.as_os_str().is_empty());
         let ca = ca.map(std::fs::read_to_string).transpose().map_err(|error| {
@@ -161,5 +174,6 @@ fn from_descriptor(dir: &Path) -> Result<Endpoint, CommandError> {
     let descriptor: Descriptor = serde_json::from_str(&text).map_err(|error| {
         CommandError::new(Exit::Failure, format!("cannot understand {}: {error}", path.display()))
     })?;
-    Ok(Endpoint { url: descriptor.control_plane, token: Secret::new(descriptor.operator_token), ca: None })
+    let token = Some(Secret::new(descriptor.operator_token));
+    Ok(Endpoint { url: descriptor.control_plane, token, ca: None })
 }

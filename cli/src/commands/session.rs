@@ -75,7 +75,7 @@ impl SessionCommand {
             Self::Create { email } => {
                 let password = password::read("Password")?;
                 let body = json!({ "email": email, "password": password.expose() });
-                let client = options.client()?;
+                let client = options.public_client()?;
                 let created = client.change(Method::POST, &path(&["session"]), Some(&body)).await?;
                 options.output.item(&created, CREATED)?;
                 if options.output == Format::Table {

@@ -77,11 +77,11 @@ impl Stack {
         let (control_plane, control_plane_address) = planes::start_control_plane(config).await?;
 
         let url = format!("http://{control_plane_address}");
-        let endpoint = Endpoint { url: url.clone(), token: secrets.operator_token.clone(), ca: None };
+        let endpoint = Endpoint { url: url.clone(), token: Some(secrets.operator_token.clone()), ca: None };
         let client = Client::new(&endpoint)
             .map_err(|source| DevError::Register { what: "anything".to_owned(), source })?;
         register::register(&client, &options.clusters, &servers.clusters).await?;
-        let descriptor = describe(&options, &servers, &addresses, &endpoint, &catalog_dsn, &secrets);
+        let descriptor = describe(&options, &servers, &addresses, &url, &catalog_dsn, &secrets);
         let stack = Self {
             gateway: Some(gateway),
             other_gateways: Vec::new(),
@@ -283,7 +283,7 @@ fn describe(
     options: &StackOptions,
     servers: &Servers,
     addresses: &Addresses,
-    endpoint: &Endpoint,
+    control_plane: &str,
     catalog_dsn: &Secret,
     secrets: &Secrets,
 ) -> Descriptor {
@@ -305,8 +305,8 @@ fn describe(
                 gateway::console::DATABASE,
             ),
         },
-        control_plane: endpoint.url.clone(),
-        operator_token: endpoint.token.expose().to_owned(),
+        control_plane: control_plane.to_owned(),
+        operator_token: secrets.operator_token.expose().to_owned(),
         catalog_dsn: catalog_dsn.expose().to_owned(),
         clusters: options.clusters.iter().zip(&servers.clusters).map(cluster).collect(),
     }

@@ -1,8 +1,9 @@
 //! `tenantry dev` as a person or a script meets it: a process, a file, and exit codes; and in [`verbs`] what its
-//! operator runs beside it.
+//! operator runs beside it, in [`people`] what its people do.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
+mod people;
 mod verbs;
 
 use launcher::Scratch;
