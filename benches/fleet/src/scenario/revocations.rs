@@ -32,6 +32,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Nothing takes so long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The longest that is told apart, twice as long as anybody waits.
+const LONGEST_MICROS: u64 = 60_000_000;
+
 /// What is promised.
 const PROMISED: Duration = Duration::from_secs(1);
 
@@ -178,7 +181,8 @@ impl Door {
 
 impl Taken {
     fn new(what: &'static str) -> Self {
-        let micros = Histogram::new(3).expect("three figures are a precision that there is");
+        let micros = Histogram::new_with_bounds(1, LONGEST_MICROS, 3);
+        let micros = micros.expect("the bounds and the precision are such that there are");
         Self { what, micros, beyond: 0 }
     }
 
