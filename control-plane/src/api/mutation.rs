@@ -32,7 +32,7 @@ pub(super) struct Mutation {
 /// What became of the attempt to open one.
 pub(super) enum Begun {
     /// Go on.
-    Fresh(Mutation),
+    Fresh(Box<Mutation>),
     /// It was made before: this was the answer.
     Replay(Response),
 }
@@ -53,10 +53,10 @@ impl Mutation {
     ) -> ApiResult<Begun> {
         let mut tx = open(state, caller, tenant).await?;
         let Some(key) = caller.idempotency_key.clone() else {
-            return Ok(Begun::Fresh(Self { tx, key: None }));
+            return Ok(Begun::Fresh(Box::new(Self { tx, key: None })));
         };
         match tx.idempotency_begin(&key, &fingerprint(state.catalog.key(), caller, body)).await {
-            Ok(Idempotency::Fresh) => Ok(Begun::Fresh(Self { tx, key: Some(key) })),
+            Ok(Idempotency::Fresh) => Ok(Begun::Fresh(Box::new(Self { tx, key: Some(key) }))),
             Ok(Idempotency::Replay(stored)) => Ok(Begun::Replay(replay(&stored)?)),
             Ok(Idempotency::OtherRequest) => Err(ProblemKind::IdempotencyKeyReused.into()),
             Err(CatalogError::Busy) => Err(ProblemKind::IdempotencyKeyInFlight.into()),

@@ -54,8 +54,10 @@ async fn a_service_acts_for_whom_its_request_names() {
 
 #[tokio::test]
 async fn a_service_for_some_tenants_learns_nothing_of_others() {
-    let (mine, other) =
-        (STACK.create_tenant("served-by-some", "eu").await, STACK.create_tenant("served-by-others", "eu").await);
+    let (mine, other) = (
+        STACK.create_tenant("served-by-some", "eu").await,
+        STACK.create_tenant("served-by-others", "eu").await,
+    );
     let service = make("viewer", Some(&[&mine])).await;
     assert_eq!(with(&service).tenant_header("served-by-some").status(&STACK).await, 200);
     let refused = with(&service).tenant_header(&other.id).ask(&STACK, "select 1").await;

@@ -109,7 +109,7 @@ impl Late {
     }
 
     /// Sends the body, which is too late.
-    async fn is_refused(mut self) {
+    async fn ends_refused(mut self) {
         self.stream.write_all(self.body.as_bytes()).await.unwrap();
         let mut answer = String::new();
         self.stream.read_to_string(&mut answer).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_request_runs_nothing_when_its_key_was_revoked_while_its_body_came() {
     let key = api_key(&tenant).await;
     let late = Late::begin(key["api_key"].as_str().unwrap(), "").await;
     is_revoked(&tenant, &key).await;
-    late.is_refused().await;
+    late.ends_refused().await;
     nothing_ran(&tenant).await;
 }
 
@@ -161,9 +161,9 @@ async fn a_request_runs_nothing_when_its_service_was_withdrawn_while_its_body_ca
         Late::begin(narrowed["key"].as_str().unwrap(), &meant).await,
     ];
     service_is_revoked(&revoked, &tenant).await;
-    first.is_refused().await;
+    first.ends_refused().await;
     service_loses(&narrowed, &tenant).await;
-    second.is_refused().await;
+    second.ends_refused().await;
     nothing_ran(&tenant).await;
 }
 

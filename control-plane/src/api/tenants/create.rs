@@ -87,7 +87,7 @@ pub(in super::super) async fn tenant_create(
         Mutation::rehearse(&state, &caller).await?
     } else {
         match Mutation::begin(&state, &caller, &body.bytes).await? {
-            Begun::Fresh(change) => change,
+            Begun::Fresh(change) => *change,
             Begun::Replay(answer) => return Ok(answer),
         }
     };

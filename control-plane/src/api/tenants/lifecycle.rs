@@ -100,7 +100,7 @@ async fn change_state(
         Mutation::rehearse(state, caller).await?
     } else {
         match Mutation::begin(state, caller, &[]).await? {
-            Begun::Fresh(change) => change,
+            Begun::Fresh(change) => *change,
             Begun::Replay(answer) => return Ok(answer),
         }
     };
