@@ -2,6 +2,7 @@
 
 use crate::section::Section;
 use serde::Serialize;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A chunk of a stream is this large: a result that is held may not be smaller.
@@ -25,10 +26,52 @@ pub struct HttpConfig {
     /// `http.compression`: results are compressed for clients that accept it, true. It costs the gateway a few
     /// milliseconds of processor time for each megabyte.
     pub compression: bool,
-    /// `http.statement_comment`: each statement ends in a comment that names tenant and request, true. It is seen
-    /// in the server's log and in `pg_stat_activity`.
-    pub statement_comment: bool,
+    /// `http.statement_comment`: which requests' statements end in a comment that names tenant and request, `traced`. It
+    /// is seen in the server's log and in `pg_stat_activity`; a statement that has one is parsed and planned each time.
+    pub statement_comment: StatementComment,
 }
+
+/// Which requests' statements say whose they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatementComment {
+    /// None.
+    Never,
+    /// Those that say what they are part of, by `traceparent`.
+    #[default]
+    Traced,
+    /// All.
+    Always,
+}
+
+impl StatementComment {
+    /// Has a request's statement one?
+    #[must_use]
+    pub const fn is_wanted(self, is_traced: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Traced => is_traced,
+            Self::Always => true,
+        }
+    }
+}
+
+impl FromStr for StatementComment {
+    type Err = UnknownStatementComment;
+    fn from_str(word: &str) -> Result<Self, UnknownStatementComment> {
+        match word {
+            "never" => Ok(Self::Never),
+            "traced" => Ok(Self::Traced),
+            "always" => Ok(Self::Always),
+            _ => Err(UnknownStatementComment),
+        }
+    }
+}
+
+/// Neither of the three.
+#[derive(Debug, thiserror::Error)]
+#[error("must be never, traced or always")]
+pub struct UnknownStatementComment;
 
 impl Default for HttpConfig {
     fn default() -> Self {
@@ -38,7 +81,7 @@ impl Default for HttpConfig {
             stall_timeout_ms: 30_000,
             stream_timeout_ms: 600_000,
             compression: true,
-            statement_comment: true,
+            statement_comment: StatementComment::Traced,
         }
     }
 }
@@ -70,7 +113,7 @@ impl HttpConfig {
             stall_timeout_ms,
             stream_timeout_ms,
             compression: section.flag("compression", defaults.compression),
-            statement_comment: section.flag("statement_comment", defaults.statement_comment),
+            statement_comment: section.text("statement_comment", defaults.statement_comment),
         };
         section.finish();
         read

@@ -42,7 +42,7 @@ pub use control_plane::{ApiLimits, ControlPlaneConfig, GatewayEndpoint};
 pub use domains::DomainsConfig;
 pub use error::{ConfigError, Problem};
 pub use gateway::GatewayConfig;
-pub use http::HttpConfig;
+pub use http::{HttpConfig, StatementComment};
 pub use identity::IdentityConfig;
 pub use limits::LimitsConfig;
 pub use listen::{GatewayListen, ProxiedListener};

@@ -5,6 +5,7 @@
 //! the client leaves, what runs is cancelled and the connection closed.
 
 mod conversation;
+mod reused;
 
 use super::failure::{ErrorBody, Failure};
 use super::fault::Fault;

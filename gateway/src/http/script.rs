@@ -10,6 +10,7 @@ use super::request::{Statement, Transaction, Work};
 use crate::relay::effects::{self, Effects};
 use crate::relay::ledger::{Due, Origin, Request};
 use pgwire::WriteError;
+use pgwire::frame::{HEADER_LEN, peek_header};
 use pgwire::frontend::{PORTAL, write};
 use std::borrow::Cow;
 
@@ -20,6 +21,19 @@ pub struct Script {
     due: Vec<(Request, Origin)>,
     effects: Effects,
     marks: Marks,
+    /// The length of the Parse that it begins with, if it is one statement and nothing of ours.
+    single: Option<usize>,
+}
+
+/// A script of one statement, in its parts.
+#[derive(Debug, Clone, Copy)]
+pub struct Single<'a> {
+    /// Its Parse, behind the name: the text, and no types of parameters.
+    pub text: &'a [u8],
+    /// Its Bind, behind the names of portal and statement.
+    pub values: &'a [u8],
+    /// Describe, Execute and Sync.
+    pub rest: &'a [u8],
 }
 
 /// What a request's statements are wrapped in.
@@ -66,6 +80,9 @@ impl Script {
             Some(transaction) => Some(transaction.begin(read_only)),
             None => read_only.then(|| Transaction::default().begin(true)),
         };
+        if begin.is_none() && work.statements.len() == 1 && script.marks.comment.is_empty() {
+            script.single = Some(0);
+        }
         match begin {
             None => script.write_all(&work.statements),
             Some(begin) => script
@@ -92,6 +109,19 @@ impl Script {
     #[must_use]
     pub fn into_parts(self) -> (Vec<u8>, Marks) {
         (self.messages, self.marks)
+    }
+
+    /// Its parts, if it is one statement as the client wrote it.
+    #[must_use]
+    pub fn single(&self) -> Option<Single<'_>> {
+        let (parse, others) = self.messages.split_at_checked(self.single?)?;
+        let bind = peek_header(others).ok()??.len;
+        // Behind the header stands an empty name in a Parse, and two in a Bind.
+        Some(Single {
+            text: parse.get(HEADER_LEN + 1..)?,
+            values: others.get(HEADER_LEN + 2..bind)?,
+            rest: others.get(bind..)?,
+        })
     }
 
     /// The replies that they will have, in order.
@@ -150,6 +180,7 @@ impl Script {
 
     fn bound(&mut self, sql: &str, params: &[Option<&[u8]>], origin: Origin) -> Result<(), WriteError> {
         write::parse(&mut self.messages, b"", sql.as_bytes(), &[])?;
+        self.single = self.single.map(|_| self.messages.len());
         write::bind_text(&mut self.messages, b"", b"", params)?;
         self.due.extend([(Request::Parse, origin), (Request::Bind, origin)]);
         Ok(())
@@ -179,7 +210,6 @@ mod tests {
     use crate::http::request;
     use hyper::HeaderMap;
     use pgwire::backend::ErrorFields;
-    use pgwire::frame::peek_header;
 
     fn script(body: &str) -> Result<Script, Failure> {
         dressed(body, Dress::default())
@@ -204,6 +234,22 @@ mod tests {
         let script = script(r#"{"query":"select $1","params":["a"]}"#).expect("fits");
         assert_eq!(script.due().count(), 5);
         assert_eq!(tags(script), "PBDES");
+    }
+
+    #[test]
+    fn only_one_statement_as_it_was_written_has_parts() {
+        let one = script(r#"{"query":"select $1","params":["a"]}"#).expect("fits");
+        let parts = one.single().expect("one statement");
+        assert_eq!(parts.text, b"select $1\0\0\0");
+        assert_eq!(parts.values, b"\0\0\0\x01\0\0\0\x01a\0\0");
+        assert_eq!(parts.rest.first(), Some(&b'D'));
+        assert!(script(r#"{"queries":[{"query":"select 1"}]}"#).expect("fits").single().is_none());
+        for dress in [
+            Dress { comment: Some(" /*x*/".to_owned()), read_only: false },
+            Dress { comment: None, read_only: true },
+        ] {
+            assert!(dressed(r#"{"query":"select 1"}"#, dress).expect("fits").single().is_none());
+        }
     }
 
     #[test]

@@ -191,6 +191,7 @@ impl Order<'_> {
         let comment = config
             .http
             .statement_comment
+            .is_wanted(self.trace.is_some())
             .then(|| trace::comment(&tenant.usage().label(), self.id, self.trace));
         let read_only = read_only::is_wanted(self.parts.uri.query())?;
         let script = Script::new(&work, Dress { comment, read_only })?;

@@ -17,9 +17,11 @@
 
 mod cache;
 mod client;
+mod complaint;
 pub mod meaning;
 mod memory;
 mod numbers;
+pub mod on_server;
 pub mod reading;
 mod server;
 mod sketch;
@@ -27,6 +29,7 @@ mod statement;
 
 pub use cache::StatementCache;
 pub use client::{ClientStatements, TooManyStatements, Unnamed};
+pub use complaint::Complaint;
 pub use memory::PreparedMemory;
 pub use server::{Evicted, ServerStatements, Standing};
 pub use statement::{Statement, Text};

@@ -3,7 +3,8 @@
 //! [`contract`] is the form of requests and answers, [`formats`] what else a client may ask for, [`callers`] who may send
 //! them, [`limits`] what is too much, [`streaming`] how large results travel, [`sessions`] what happens to the server
 //! connections beneath, [`connections`] how those to clients begin and end, [`hostile`] how they end for clients that mean no
-//! good, [`cut_off`] how for those that may be served no more, and [`memory`] what any of them can make the gateway keep.
+//! good, [`cut_off`] how for those that may be served no more, [`memory`] what any of them can make the gateway keep, and
+//! [`repeats`] what is done once for statements that come again.
 
 #![expect(clippy::unwrap_used, reason = "a failing test shows where")]
 
@@ -17,6 +18,7 @@ mod hostile;
 mod http2;
 mod limits;
 mod memory;
+mod repeats;
 mod sessions;
 mod streaming;
 mod websocket;

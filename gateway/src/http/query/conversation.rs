@@ -5,29 +5,29 @@
 //! when all replies have been read, no transaction is open and nothing stays behind in the session; in any
 //! other case, and when this is dropped, the lease is dropped, which cancels what runs and closes the connection.
 
+mod moving;
+mod replies;
+
 use super::super::failure::{ErrorBody, Failure};
 use super::super::fault::{Fault, WriteFailure};
 use super::super::results::{Bounds, Results};
 use super::super::script::{Marks, Script};
 use super::super::time_limit::TimeLimit;
-use crate::admit::storage;
+use super::reused::{self, Reused};
 use crate::connect::ServerConnection;
 use crate::error::Refusal;
 use crate::pool::Lease;
-use crate::relay::effects::{Effects, REPORTED};
+use crate::relay::effects::Effects;
 use crate::relay::handover::database::Asked;
 use crate::relay::handover::{self, NOBODY};
-use crate::relay::ledger::{Due, Ledger, Origin, Settled, Verdict};
+use crate::relay::ledger::{Due, Ledger, Origin};
+use crate::relay::prepared::Complaint;
 use crate::relay::settings::{self, Settings};
 use bytes::{Buf, BytesMut};
-use pgwire::backend::{self, ErrorFields, TransactionStatus};
+use pgwire::backend::TransactionStatus;
 use pgwire::frame::{HEADER_LEN, Header, peek_header};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use tenancy::ErrorKind;
-use tokio::io::{AsyncReadExt, AsyncWrite};
 
 /// What is read at once: most results are small.
 const READ_BYTES: usize = 16 * 1024;
@@ -69,6 +69,12 @@ pub(super) struct Conversation {
     pub(super) answer: Option<Box<ErrorBody>>,
     /// What the database was asked ahead of the script.
     asked: Option<Asked>,
+    /// The script's statement has a name of ours.
+    reused: Option<Reused>,
+    /// The request is made again, as the schema may have changed unseen.
+    suspects_schema: bool,
+    /// A statement has run after which others may mean something else.
+    changed_schema: bool,
     /// The request itself wishes that nothing is written.
     only_reads: bool,
     /// The connection is not to be used again.
@@ -99,13 +105,7 @@ impl Conversation {
             server.settings = Arc::new(wanted);
             server.settings_uncertain = false;
         }
-        script.due().for_each(|due| ledger.expect(due));
-        let (messages, marks) = script.into_parts();
-        if outbound.is_empty() {
-            outbound = messages;
-        } else {
-            outbound.extend_from_slice(&messages);
-        }
+        let (marks, reused) = write_script(script, &mut lease, &mut outbound, &mut ledger)?;
         Ok(Self {
             lease,
             outbound,
@@ -121,6 +121,9 @@ impl Conversation {
             ended: 0,
             answer: None,
             asked,
+            reused,
+            suspects_schema: false,
+            changed_schema: false,
             only_reads,
             unfit: false,
         })
@@ -136,7 +139,7 @@ impl Conversation {
                 self.read_bytes = READ_BYTES_MORE;
                 return Ok(Progress::Full);
             }
-            if self.ledger.is_empty() {
+            if self.ledger.is_empty() && !self.makes_again() {
                 return Ok(Progress::Ended);
             }
             self.move_bytes().await?;
@@ -182,148 +185,27 @@ impl Conversation {
         Ok((header.len <= bytes.len()).then_some(header))
     }
 
-    /// Moves what can be moved, in either direction, and waits only when that is nothing.
-    async fn move_bytes(&mut self) -> Result<(), Fault> {
-        poll_fn(|cx| {
-            let sent = self.poll_send(cx);
-            match self.poll_receive(cx) {
-                Poll::Pending if sent => Poll::Ready(Ok(())),
-                received => received,
-            }
-        })
-        .await
+    /// The server's statement was out of date, and nothing has come of the request but that: it is made again without.
+    fn makes_again(&mut self) -> bool {
+        let given_up = self.reused.take().and_then(|reused| reused.give_up(&mut self.lease));
+        let can_go_on = self.status == TransactionStatus::Idle && !self.unfit;
+        let Some((script, complaint)) = given_up.filter(|_| can_go_on) else { return false };
+        match complaint {
+            Complaint::Gone => {}
+            Complaint::Changed => self.lease.pool().statements().schema_changed(),
+            Complaint::Unfit => self.suspects_schema = true,
+        }
+        self.send(script);
+        self.answer = None;
+        true
     }
 
-    /// Sends what the server takes. Says whether that was anything.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> bool {
-        let written_before = self.written;
-        let mut stream = self.lease.server().stream();
-        while self.written < self.outbound.len() {
-            match stream.as_mut().poll_write(cx, &self.outbound[self.written..]) {
-                Poll::Ready(Ok(written @ 1..)) => self.written += written,
-                Poll::Ready(Ok(0) | Err(_)) => {
-                    // Its last words, if any, are still to be read.
-                    self.written = self.outbound.len();
-                    self.unfit = true;
-                }
-                Poll::Pending => break,
-            }
-        }
-        // An encrypted stream may have kept some of it back.
-        if let Poll::Ready(Err(_broken)) = stream.poll_flush(cx) {
-            self.unfit = true;
-        }
-        self.written > written_before
-    }
-
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        let mut stream = self.lease.server().stream();
-        let read = pin!(stream.read_buf(&mut self.inbound)).poll(cx);
-        match ready!(read) {
-            Ok(0) | Err(_) => {
-                if !self.ledger.is_empty() {
-                    self.lease.server().left_at_work();
-                }
-                Poll::Ready(Err(Fault::Lost))
-            }
-            Ok(read) => {
-                self.read += u64::try_from(read).unwrap_or(u64::MAX);
-                Poll::Ready(Ok(()))
-            }
-        }
-    }
-
-    fn absorb(&mut self, tag: u8, body: &[u8], results: &mut Results) -> Result<(), Fault> {
-        match tag {
-            b'S' => return self.parameter(body),
-            b'N' | b'A' => return Ok(()),
-            b'G' | b'H' | b'W' => return Err(Fault::Copy),
-            b'E' => self.lease.pool().usage().server_errors.inc(),
-            b'Z' => self.ready(body)?,
-            _ => {}
-        }
-        if tag == b'E' && self.ledger.is_empty() {
-            // Nobody asked: the server is shutting down or the backend was terminated.
-            self.unfit = true;
-            return Ok(());
-        }
-        let is_answer = self.ledger.current_origin() == Some(Origin::Question);
-        match (self.ledger.settle(tag, &mut Settled::default()), tag) {
-            (Verdict::Forward, _) => self.forward(tag, body, results),
-            // Settings that were accepted before are not accepted now: something else has changed.
-            (Verdict::OutOfSync, _) => Err(Fault::OutOfSync),
-            (Verdict::Swallow, b'E') if !is_answer => Err(Fault::OutOfSync),
-            (Verdict::Swallow, b'D') if is_answer => {
-                if let Some(asked) = self.asked {
-                    handover::read_answer(self.lease.pool(), asked, body);
-                }
-                Ok(())
-            }
-            (Verdict::Swallow, _) => Ok(()),
-        }
-    }
-
-    /// A reply that is the client's.
-    fn forward(&mut self, tag: u8, body: &[u8], results: &mut Results) -> Result<(), Fault> {
-        match tag {
-            b'D' => results.row(backend::data_row(body)?)?,
-            b'T' => results.columns(backend::row_description(body)?)?,
-            b'n' => results.no_columns()?,
-            b'I' => {
-                self.statement_ended();
-                results.complete(b"")?;
-            }
-            b'C' => {
-                self.statement_ended();
-                let command = backend::command_complete(body)?;
-                // Statements that the connection is thought to have may be gone.
-                self.unfit |= command.starts_with(b"DISCARD") || command.starts_with(b"DEALLOCATE");
-                results.complete(command)?;
-            }
-            b'E' if self.answer.is_none() => {
-                let fields = ErrorFields::new(body);
-                let mut answer = ErrorBody::from_fields(&fields);
-                let is_full = !self.only_reads && self.lease.server().began_with.is_read_only();
-                if is_full && storage::is_about_read_only(fields.get(b'C')) {
-                    let refusal = storage::refusal(&self.lease);
-                    self.lease.pool().usage().refused(refusal.kind());
-                    answer.say_instead(&refusal);
-                }
-                self.marks.take_out_of(&mut answer, self.ended);
-                self.answer = Some(Box::new(answer));
-            }
-            // Execute asks for all rows.
-            b's' => return Err(Fault::OutOfSync),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn statement_ended(&mut self) {
-        self.ended += 1;
-        self.limit.statement_ended();
-    }
-
-    fn parameter(&mut self, body: &[u8]) -> Result<(), Fault> {
-        let (name, value) = backend::parameter_status(body)?;
-        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
-        let ours = self.ledger.current_origin().is_some_and(Origin::is_ours);
-        let server = self.lease.server();
-        server.report_parameter(&name, &value);
-        if !ours && REPORTED.iter().any(|setting| *setting == name) {
-            // A statement has changed it: the connection's next user is to set it back.
-            server.settings = Arc::new(server.settings.with(&name, &value));
-        }
-        Ok(())
-    }
-
-    fn ready(&mut self, body: &[u8]) -> Result<(), Fault> {
-        self.status = backend::ready_for_query(body)?;
-        let for_client = !self.ledger.current_origin().is_some_and(Origin::is_ours);
-        if for_client && self.status == TransactionStatus::Idle {
-            self.lease.pool().usage().transactions.inc();
-        }
-        Ok(())
+    /// Another script, when the one before has been answered.
+    fn send(&mut self, script: Script) {
+        self.count_bytes();
+        script.due().for_each(|due| self.ledger.expect(due));
+        (self.outbound, self.marks) = script.into_parts();
+        (self.written, self.counted) = (0, 0);
     }
 
     /// Ends the transaction of a failed batch, if it is open, so that the connection can be kept.
@@ -331,22 +213,9 @@ impl Conversation {
         if self.status != TransactionStatus::Failed {
             return;
         }
-        let script = Script::rollback();
-        self.outbound.clear();
-        (self.written, self.counted) = (0, 0);
-        script.due().for_each(|due| self.ledger.expect(due));
-        self.outbound.extend_from_slice(&script.into_parts().0);
+        self.send(Script::rollback());
         self.unfit |= self.exchange(results, usize::MAX).await.is_err();
         self.count_bytes();
-    }
-
-    pub(super) fn count_bytes(&mut self) {
-        let usage = self.lease.pool().usage();
-        usage
-            .bytes_to_server
-            .add(u64::try_from(self.written.saturating_sub(self.counted)).unwrap_or(u64::MAX));
-        self.counted = self.written;
-        usage.bytes_to_client.add(std::mem::take(&mut self.read));
     }
 
     /// Gives the connection back if it is idle, in sync and clean; else it is closed.
@@ -360,6 +229,28 @@ impl Conversation {
             self.lease.release();
         }
     }
+}
+
+/// Writes a script's messages, with a name of ours in place of a text that has come before.
+fn write_script(
+    script: Script,
+    lease: &mut Lease,
+    outbound: &mut Vec<u8>,
+    ledger: &mut Ledger,
+) -> Result<(Marks, Option<Reused>), Failure> {
+    if let Some(statement) = reused::statement(lease, &script) {
+        let written = Reused::write(statement, script, lease, outbound, |due| ledger.expect(due));
+        let reused = written.map_err(|error| Refusal::new(ErrorKind::TooLarge, error.to_string()))?;
+        return Ok((Marks::default(), Some(reused)));
+    }
+    script.due().for_each(|due| ledger.expect(due));
+    let (messages, marks) = script.into_parts();
+    if outbound.is_empty() {
+        *outbound = messages;
+    } else {
+        outbound.extend_from_slice(&messages);
+    }
+    Ok((marks, None))
 }
 
 /// How a row is written is bounded where that is done.

@@ -7,17 +7,13 @@ use crate::pool::Lease;
 use crate::relay::effects;
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Request};
-use crate::relay::prepared::reading::{self, Constants};
-use crate::relay::prepared::{SACRIFICE, Statement, Text, Unnamed, meaning};
+use crate::relay::prepared::{SACRIFICE, Statement, Text, Unnamed, meaning, on_server, reading};
 use crate::relay::sql_lexer;
 use pgwire::backend::TransactionStatus;
 use pgwire::frame::{HEADER_LEN, Header};
 use pgwire::frontend::write;
 use std::sync::Arc;
 use tenancy::ErrorKind;
-
-/// Longer unnamed statements are not kept to be recognised.
-const UNNAMED_BYTES_MAX: usize = 16 * 1024;
 
 pub(super) fn parse(
     exchange: &mut Exchange,
@@ -165,11 +161,7 @@ fn shared(
     lease: &mut Lease,
     body: &[u8],
 ) -> Option<Arc<Statement>> {
-    let allowed = lease.pool().statements().process().settings().cache_unnamed
-        && body.len() <= UNNAMED_BYTES_MAX
-        && is_certain(exchange)
-        && !names_are_its_own(exchange, client);
-    if !allowed {
+    if !is_certain(exchange) || names_are_its_own(exchange, client) {
         return None;
     }
     let context = meaning::by_names(&client.settings);
@@ -180,16 +172,7 @@ fn shared(
         lease.pool().statements().touch(statement);
         return Some(Arc::clone(statement));
     }
-    let hash = lease.pool().statements().hash(text);
-    if let Some(statement) = lease.server().statements.find(text, hash) {
-        lease.pool().statements().touch(&statement);
-        return (statement.is_plain() && statement.means_the_same()).then_some(statement);
-    }
-    let means_the_same =
-        || reading::is_plain(text.query()) && reading::constants(text.query()) == Constants::Fixed;
-    let returning = lease.pool().statements().returning(text, hash, means_the_same)?;
-    // Somebody may have prepared it by a name, whatever it is.
-    (returning.is_plain() && returning.means_the_same()).then_some(returning)
+    on_server::returning(lease, text)
 }
 
 /// Can it be told without the server that it would take a Parse? Not in a failed transaction, and not while a

@@ -6,8 +6,8 @@ use crate::relay::effects::Effects;
 use crate::relay::effects::change::{self, Change};
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Due, Origin, Request};
-use crate::relay::prepared::{NAME_PREFIX, NO_STATEMENT, Statement, Unnamed, meaning};
-use pgwire::frontend::{STATEMENT, write};
+use crate::relay::prepared::{NAME_PREFIX, NO_STATEMENT, Statement, Unnamed, meaning, on_server};
+use pgwire::frontend::write;
 use std::sync::Arc;
 
 /// What a client means by a statement's name.
@@ -162,22 +162,10 @@ fn stage_parse(
     lease: &mut Lease,
     statement: &Arc<Statement>,
 ) -> Result<(), Refusal> {
-    let pool = Arc::clone(lease.pool());
-    let process = pool.statements().process();
-    process.misses.inc();
-    while let Some(evicted) = lease.server().statements.in_the_way_of(statement, process.settings()) {
-        if !evicted.is(statement) {
-            process.closed.inc();
-        }
-        exchange.up.stage(|out| write::close(out, STATEMENT, &evicted.server_name()))?;
-        let due = Due { evicted: Some(Box::new(evicted)), ..Due::of(Request::Close, Origin::Replay) };
-        exchange.ledger.expect(due);
-    }
-    let statements = &mut lease.server().statements;
-    statements.add(statement, pool.statements().schema());
+    let Exchange { up, ledger, .. } = exchange;
+    up.stage(|out| on_server::write_parse(lease, statement, out, |due| ledger.expect(due)))?;
     if exchange.names_changed || exchange.ledger.awaits_ready() {
-        statements.note_of_transaction(statement);
+        lease.server().statements.note_of_transaction(statement);
     }
-    exchange.up.stage(|out| write::parse_raw(out, statement.server_name(), statement.body()))?;
     Ok(())
 }

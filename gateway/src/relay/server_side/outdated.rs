@@ -8,43 +8,13 @@ use super::settled::undo;
 use crate::pool::Lease;
 use crate::relay::exchange::{ClientState, Exchange};
 use crate::relay::ledger::{Origin, Request, Settled};
-use crate::relay::prepared::Standing;
+use crate::relay::prepared::{Complaint, Standing};
 use pgwire::backend::ErrorFields;
 use pgwire::frame::{HEADER_LEN, Header, peek_header};
 use pgwire::frontend::write;
 
-/// The function of PostgreSQL that refuses a plan whose result has changed, whatever the language of its words
-/// (`src/backend/utils/cache/plancache.c`). Its SQLSTATE stands for much else.
-const REVALIDATION: &[u8] = b"RevalidateCachedQuery";
-
 /// Longer messages are not waited for: two of them fit the buffer.
 const LOOK_BEHIND_MAX: usize = 4 * 1024;
-
-/// What an error may say of the statement that it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Complaint {
-    /// The server does not have it.
-    Gone,
-    /// It returns something else.
-    Changed,
-    /// It cannot be planned or bound. What it names may have changed, or the client's values name something that is
-    /// not there.
-    Unfit,
-}
-
-impl Complaint {
-    pub(super) fn of(fields: &ErrorFields<'_>) -> Option<Self> {
-        match fields.get(b'C')? {
-            b"26000" => Some(Self::Gone),
-            b"0A000" => (fields.get(b'R') == Some(REVALIDATION)).then_some(Self::Changed),
-            // A lack of privileges is not the statement's fault.
-            b"42501" => None,
-            // What it names has been dropped or altered, or the types of its parameters have.
-            code if code.starts_with(b"42") || code == b"XX000" => Some(Self::Unfit),
-            _ => None,
-        }
-    }
-}
 
 /// What is to be done with the description of a statement's parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
