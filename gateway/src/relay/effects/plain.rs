@@ -46,6 +46,8 @@ fn may_matter(word: &[u8]) -> bool {
         b'p' => starts_with(word, TEMPORARY_SCHEMA),
         b'u' => is(word, "update"),
         b'w' => is(word, "with"),
+        // Older servers take what stands behind a number's digits for a word of its own.
+        b'0'..=b'9' => !word.iter().all(u8::is_ascii_digit),
         _ => starts_with(word, NAME_PREFIX),
     }
 }
@@ -106,6 +108,7 @@ mod tests {
             "select 1 -- x",
             "select pg_temp.f",
             "selects",
+            "select 1into t",
             "listen x",
             "with x as (select 1) select 1",
             "",
